@@ -1,0 +1,103 @@
+"""The whole story on one machine, without a key: `make demo`.
+
+A real conversation loop, the real Anthropic SDK and real HTTP, against the sandbox on a free port of this machine.
+Only the model is a stand-in: it follows a script, and says so in everything it says.
+"""
+
+import sys
+import time
+
+import anthropic
+
+from cancel_message_batch import MessageBatches, summary
+from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.terminal import fitted, paint
+
+PAUSE = 0.6 if sys.stdout.isatty() else 0.0
+
+
+def tell(text: str = "") -> None:
+    """Print what the narrator says."""
+    print(fitted(text, sys.stdout), flush=True)
+    time.sleep(PAUSE)
+
+
+class Story:
+    """Shows the conversation as it goes, and each request of it on the wire."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self._seen = 0
+        self._answer = ""
+
+    def report(self, event: Event) -> None:
+        """Show what happens in the conversation."""
+        match event:
+            case Text(text):
+                self._answer += text
+            case ToolUse(name, arguments):
+                self.flush()
+                given = ", ".join(str(value) for value in arguments.values())
+                print(paint(f"  → {name}({given})", "36", sys.stdout))
+            case ToolResult():
+                self.wire()
+
+    def flush(self) -> None:
+        """Print what the model has said so far."""
+        if self._answer.strip():
+            print(paint("Agent: ", "1", sys.stdout) + fitted(self._answer.strip(), sys.stdout))
+        self._answer = ""
+
+    def wire(self) -> None:
+        """Print the requests to the Message Batches API since last time, a line each."""
+        for exchange in self._sandbox.journal[self._seen :]:
+            if "/batches" in exchange.path:
+                print(paint(f"    {exchange.method} {exchange.path} → {exchange.status}", "2", sys.stdout))
+        self._seen = len(self._sandbox.journal)
+
+    def approve(self, batch: MessageBatch) -> bool:
+        """Ask as the chat does; here the answer is part of the story."""
+        self.wire()
+        print(paint("  ? ", "33", sys.stdout) + fitted(summary.question(batch), sys.stdout))
+        print(paint("  you: ", "1", sys.stdout) + "yes")
+        return True
+
+
+def main() -> None:
+    """Tell the story."""
+    with Sandbox(account=Account.believable(speed=600.0)) as sandbox:
+        batches = MessageBatches(api_key="demo", base_url=sandbox.url)
+        story = Story(sandbox)
+        client = anthropic.Anthropic(api_key="demo", base_url=sandbox.url)
+        conversation = Conversation(client, batches, approve=story.approve, report=story.report)
+
+        tell("You have sent thousands of requests to Claude as Message Batches, and the prompt is wrong.")
+        tell(f"This is a sandbox of the Message Batches API on your machine, at {sandbox.url}; no key is needed.")
+        tell("The model is a scripted stand-in. The loop, the SDK and the HTTP are the real ones.")
+        running = [batch.id for batch in batches.list() if batch.processing_status == "in_progress"]
+        story.wire()
+        for request in (
+            f"Cancel the message batch with ID {EXAMPLE_ID}.",
+            f"Stop the processing of batch {running[1]} using the Anthropic API.",
+            "is it stopped yet?",
+            "cancel my newest batch",
+        ):
+            tell()
+            tell(paint("You: ", "1", sys.stdout) + request)
+            conversation.say(request)
+            story.flush()
+
+        tell()
+        tell("Canceling is not stopped. This waits until your newest batch has really ended:")
+        while not (batch := batches.retrieve(running[0])).ended:
+            time.sleep(0.5)
+        tell(summary.status(batch))
+        tell()
+        tell("To do the same with your own account:")
+        tell('  export ANTHROPIC_API_KEY=…   and   .venv/bin/cancel-message-batch ask "cancel my newest batch"')
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,7 @@
+"""``python -m cancel_message_batch``: the command line."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

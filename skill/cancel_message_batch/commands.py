@@ -1,0 +1,333 @@
+"""What each command does, once its arguments are parsed."""
+
+import argparse
+import functools
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from . import summary, terminal
+from .cli import COMMANDS, DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
+from .client import TIMEOUT, MessageBatches
+from .errors import ConfigurationError, InvalidInputError, MessageBatchError
+from .models import MessageBatch
+from .terminal import Output
+from .tools import CANCEL, GET, ToolOutcome
+
+_IN_FULL = 3  # batches told in whole sentences; of more, each gets a line
+
+
+def run(command: str, given: argparse.Namespace) -> int:
+    """Run a command; returns its exit code.
+
+    Raises:
+        UsageError: The arguments do not go together, or there is nobody to ask.
+    """
+    output = Output(quiet=getattr(given, "quiet", False))
+    try:
+        if command == "sandbox":
+            return _sandbox(given, output)
+        if command == "cancel":
+            _check_cancel(given)
+        if command == "ask" and not given.message.strip():
+            raise UsageError('say something, for example: ask "what is running?"')
+        waiting = command == "wait" or (command == "cancel" and given.wait)
+        timeout = given.timeout.total_seconds() if given.timeout and not waiting else TIMEOUT
+        with MessageBatches(
+            base_url=given.base_url,
+            profile=given.profile,
+            workspace_id=given.workspace_id,
+            timeout=timeout,
+            max_retries=given.max_retries,
+        ) as batches:
+            return _COMMANDS[command](batches, given, output)
+    except ConfigurationError as error:
+        output.warn(str(error))
+        return USAGE
+    except MessageBatchError as error:
+        output.warn(summary.failed(error, "list"))
+        return FAILED
+
+
+def _check_cancel(given: argparse.Namespace) -> None:
+    """Refuse what does not go together before anything is sent."""
+    if given.all and given.ids:
+        raise UsageError("give ids or --all, not both")
+    if not given.all and (given.older_than or given.newer_than or given.at_least):
+        raise UsageError("--older-than, --newer-than and --at-least go with --all")
+    if not terminal.interactive():
+        if given.all and not (given.yes or given.dry_run):
+            raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
+        if not given.all and not given.ids:
+            raise UsageError(f"which batch? Give its id; `{PROGRAM} list --status in_progress` shows the running ones")
+
+
+def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    ids = _read_ids(given.ids)
+    known: list[MessageBatch] = []
+    if not ids:
+        from .bulk import matching
+
+        known = matching(
+            batches,
+            older_than=given.older_than,
+            newer_than=given.newer_than,
+            at_least=given.at_least or 0,
+        )
+        ids = [batch.id for batch in known]
+        if not ids:
+            narrowed = given.older_than or given.newer_than or given.at_least
+            output.say(
+                f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel."
+            )
+            return DONE
+    if given.dry_run:
+        return _show(batches, ids, known, given, output)
+    if given.all and not given.yes:
+        output.warn("\n".join(terminal.table(known)))
+        many = f"these {len(ids)} message batches" if len(ids) > 1 else "this message batch"
+        if not terminal.confirm(f"Cancel {many}?"):
+            output.warn("Nothing was canceled.")
+            return DONE
+    elif not given.all and known:
+        ids = terminal.pick(known)
+        if not ids:
+            output.warn("Nothing was canceled.")
+            return DONE
+    outcomes = (
+        _cancel_one(batches, ids[0], given, output) if len(ids) == 1 else _cancel_many(batches, ids, given, output)
+    )
+    code = _exit_code([_cancel_code(outcome) for outcome in outcomes])
+    running = [outcome.batch.id for outcome in outcomes if outcome.batch and not outcome.batch.ended]
+    if given.wait and running:
+        waited = _wait_for(batches, running, given, output)
+        return waited if waited != DONE else code
+    if running and not given.json and terminal.interactive():
+        output.say(f"To wait until it has stopped: {PROGRAM} wait {' '.join(running[:_IN_FULL])}")
+    return code
+
+
+def _cancel_one(
+    batches: MessageBatches, message_batch_id: str, given: argparse.Namespace, output: Output
+) -> list[ToolOutcome]:
+    outcome = CANCEL.run({"message_batch_id": message_batch_id}, batches)
+    _tell(outcome, given, output)
+    return [outcome]
+
+
+def _cancel_many(
+    batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output
+) -> list[ToolOutcome]:
+    import anyio
+
+    from .bulk import TIMEOUT as EACH
+    from .bulk import Progress, cancel_all
+
+    def done(outcome: ToolOutcome) -> None:
+        if outcome.is_error or given.json or len(ids) <= _IN_FULL:
+            _tell(outcome, given, output)
+        elif outcome.batch and not output.quiet:
+            output.print(summary.brief(outcome.batch))
+
+    progress = Progress(list(ids))
+    timeout = given.timeout.total_seconds() if given.timeout and not given.wait else EACH
+    work = functools.partial(cancel_all, timeout=timeout, max_retries=given.max_retries)
+    try:
+        anyio.run(work, batches.connection, progress, done)
+    except KeyboardInterrupt:
+        lost = [name for name in ids if name in progress.sent and name not in progress.outcomes]
+        unsent = [name for name in ids if name not in progress.sent]
+        output.warn(summary.interrupted(len(progress.outcomes), lost, unsent))
+        raise
+    outcomes = [progress.outcomes[name] for name in ids]
+    if not given.json and len(ids) > _IN_FULL:
+        output.say(summary.tally([outcome.batch for outcome in outcomes]))
+    return outcomes
+
+
+def _show(
+    batches: MessageBatches,
+    ids: Sequence[str],
+    known: Sequence[MessageBatch],
+    given: argparse.Namespace,
+    output: Output,
+) -> int:
+    """Show what would be canceled."""
+    outcomes = [] if known else [GET.run({"message_batch_id": name}, batches) for name in ids]
+    found = list(known) or [outcome.batch for outcome in outcomes if outcome.batch]
+    for outcome in outcomes:
+        if outcome.is_error:
+            output.warn(outcome.text)
+    _print_batches(found, given, output)
+    output.say("Dry run: nothing was canceled.")
+    return _exit_code([_code(outcome) for outcome in outcomes])
+
+
+def _list(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    from itertools import islice
+
+    from .bulk import listing
+
+    limit = given.limit or None
+    page = 1000 if given.status or limit is None else min(limit, 1000)
+    found = islice(listing(batches, given.status, page=page), limit)
+    if not _print_batches(found, given, output) and not output.closed:
+        output.say(summary.listed((), given.status or "any", more=False))
+    return DONE
+
+
+def _print_batches(batches: Iterable[MessageBatch], given: argparse.Namespace, output: Output) -> int:
+    """Print batches as they come, and return how many there were."""
+    printed = 0
+
+    def counted() -> Iterator[MessageBatch]:
+        nonlocal printed
+        for batch in batches:
+            printed += 1
+            yield batch
+
+    if given.json:
+        lines: Iterable[str] = (_json(batch) for batch in counted())
+    elif output.quiet:
+        lines = (batch.id for batch in counted())
+    else:
+        lines = terminal.table(counted())
+    for line in lines:
+        output.print(line)
+        if output.closed:
+            break
+    return printed
+
+
+def _status(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    outcomes = []
+    for message_batch_id in _read_ids(given.ids):
+        outcomes.append(GET.run({"message_batch_id": message_batch_id}, batches))
+        _tell(outcomes[-1], given, output)
+    return _exit_code([_code(outcome) for outcome in outcomes])
+
+
+def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    return _wait_for(batches, _read_ids(given.ids), given, output)
+
+
+def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output) -> int:
+    from .waiting import Wait
+
+    wait = Wait(batches, ids, timeout=given.timeout.total_seconds() if given.timeout else None)
+    with terminal.watching(wait, quiet=output.quiet) as changed:
+        stopped = wait.run(changed)
+    for name in ids:
+        if name in wait.failed:
+            output.warn(wait.failed[name].text)
+        elif name in wait.latest and wait.latest[name].ended:
+            _tell(ToolOutcome(summary.status(wait.latest[name]), batch=wait.latest[name]), given, output)
+    if not stopped:
+        output.warn(summary.time_up(wait.open))
+        return TIME_UP
+    return _exit_code([_code(wait.failed[name]) if name in wait.failed else DONE for name in ids])
+
+
+def _ask(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    from .chat import ask
+
+    return ask(batches, given.message, model=_model(given), profile=given.profile, output=output)
+
+
+def _chat(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    from .chat import chat
+
+    return chat(batches, model=_model(given), profile=given.profile, output=output)
+
+
+def _model(given: argparse.Namespace) -> str:
+    from .agent import DEFAULT_MODEL
+
+    return given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL
+
+
+def _doctor(batches: MessageBatches, _: argparse.Namespace, output: Output) -> int:
+    from .doctor import examine
+
+    code = DONE
+    for well, finding in examine(batches):
+        output.tell(f"{terminal.mark(well=well)} {finding}")
+        code = code if well else FAILED
+    return code
+
+
+def _sandbox(given: argparse.Namespace, output: Output) -> int:
+    try:
+        from .sandbox import Account, Sandbox
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
+    sandbox = Sandbox(port=given.port, account=Account.believable(speed=given.speed), limit_every=given.limit_every)
+    try:
+        sandbox.serve()
+    except OSError as error:
+        output.warn(f"Port {given.port} cannot be used: {error.strerror}. Choose another with --port, or 0 for any.")
+        return FAILED
+    return DONE
+
+
+_COMMANDS = {
+    "cancel": _cancel,
+    "list": _list,
+    "status": _status,
+    "wait": _wait,
+    "ask": _ask,
+    "chat": _chat,
+    "doctor": _doctor,
+}
+
+
+def _tell(outcome: ToolOutcome, given: argparse.Namespace, output: Output) -> None:
+    """Print one outcome: failures as messages, batches as results."""
+    if outcome.is_error or outcome.batch is None:
+        output.warn(outcome.text)
+    elif given.json:
+        output.print(_json(outcome.batch))
+    elif not output.quiet:
+        output.tell(outcome.text)
+
+
+def _json(batch: MessageBatch) -> str:
+    """The API's own object: what it sent, and nothing that it did not."""
+    return batch.model_dump_json(exclude_unset=True)
+
+
+def _read_ids(given: Sequence[str]) -> list[str]:
+    """Collect the ids, each once, from the arguments and, for -, from standard input."""
+    ids: list[str] = []
+    for argument in given:
+        if argument == "-":
+            piped = re.split(r"[\s,]+", sys.stdin.read())
+            ids += [name for name in piped if name]
+            if not ids:
+                raise UsageError("there is no id on standard input")
+        elif argument in COMMANDS:
+            raise UsageError(f"put the command first: {PROGRAM} {argument} …")
+        else:
+            ids.append(argument.strip())
+    return list(dict.fromkeys(ids))
+
+
+def _code(outcome: ToolOutcome) -> int:
+    if isinstance(outcome.error, InvalidInputError):
+        return USAGE
+    if outcome.is_error:
+        return FAILED
+    return DONE
+
+
+def _cancel_code(outcome: ToolOutcome) -> int:
+    if outcome.batch and not outcome.is_error and summary.cancel_result(outcome.batch) == "already_ended":
+        return ENDED
+    return _code(outcome)
+
+
+def _exit_code(codes: Sequence[int]) -> int:
+    """One code for several batches: theirs when they agree, else partly done."""
+    different = set(codes) or {DONE}
+    return different.pop() if len(different) == 1 else PARTLY

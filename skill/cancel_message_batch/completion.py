@@ -1,0 +1,72 @@
+"""Shell completion, made from the command line's own parsers, so that it knows every command and flag."""
+
+from .cli import COMMANDS, PROGRAM, parser
+
+_IDS = f"{PROGRAM} list --status in_progress --quiet --limit 50 --timeout 3s --max-retries 0 2>/dev/null"
+_TAKE_IDS = ("cancel", "status", "wait")
+
+
+def script(shell: str) -> str:
+    """Write the completion script for bash, zsh or fish. Ids are those of the running batches."""
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
+
+
+def _flags(command: str) -> list[str]:
+    return [name for action in parser(command)._actions for name in action.option_strings if name.startswith("--")]  # noqa: SLF001 - argparse tells its flags nowhere else
+
+
+def _cases(indent: str) -> str:
+    return "\n".join(f'{indent}{command}) flags="{" ".join(_flags(command))}" ;;' for command in COMMANDS)
+
+
+def _bash() -> str:
+    return f"""\
+_cancel_message_batch() {{
+    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words=""
+    case "$command" in
+{_cases("        ")}
+        *) command=cancel; flags="{" ".join(_flags("cancel"))}" ;;
+    esac
+    if [[ "$word" == -* ]]; then words="$flags"
+    else
+        case "$command" in {"|".join(_TAKE_IDS)}) words="$({_IDS})" ;; esac
+        [[ "$COMP_CWORD" -eq 1 ]] && words="$words {" ".join(COMMANDS)}"
+        [[ "$command" == completion ]] && words="bash zsh fish"
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+}}
+complete -F _cancel_message_batch {PROGRAM}"""
+
+
+def _zsh() -> str:
+    return f"""\
+_cancel_message_batch() {{
+    local command="${{words[2]}}" flags=""
+    case "$command" in
+{_cases("        ")}
+        *) command=cancel; flags="{" ".join(_flags("cancel"))}" ;;
+    esac
+    if [[ "$PREFIX" == -* ]]; then compadd -- ${{=flags}}; return; fi
+    case "$command" in
+        {"|".join(_TAKE_IDS)}) compadd -- ${{(f)"$({_IDS})"}} ;;
+        completion) compadd -- bash zsh fish ;;
+    esac
+    (( CURRENT == 2 )) && compadd -- {" ".join(COMMANDS)}
+}}
+compdef _cancel_message_batch {PROGRAM}"""
+
+
+def _fish() -> str:
+    lines = [f"complete -c {PROGRAM} -f"]
+    for command, what in COMMANDS.items():
+        lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -a {command} -d '{what}'")
+        seen = (
+            f"not __fish_seen_subcommand_from {' '.join(name for name in COMMANDS if name != 'cancel')}"
+            if command == "cancel"
+            else f"__fish_seen_subcommand_from {command}"
+        )
+        lines += [f"complete -c {PROGRAM} -n '{seen}' -l {flag[2:]}" for flag in _flags(command)]
+        if command in _TAKE_IDS:
+            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_IDS})'")
+    lines.append(f"complete -c {PROGRAM} -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'")
+    return "\n".join(lines)

@@ -1,0 +1,172 @@
+"""Which credential and base URL are in force, and where each came from.
+
+The only place that reads the environment for them, in the official SDK's order: arguments, then
+ANTHROPIC_API_KEY, then ANTHROPIC_AUTH_TOKEN, then what the SDK itself resolves (profiles, workload identity),
+for which it is imported then and only then.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from .errors import ConfigurationError, clean, from_sdk, masked
+
+DEFAULT_BASE_URL = "https://api.anthropic.com"
+API_VERSION = "2023-06-01"
+OAUTH_BETA = "oauth-2025-04-20"
+
+NO_CREDENTIAL = (
+    "There is no Anthropic credential: set ANTHROPIC_API_KEY to your API key "
+    "(to try this without a key, run `make demo` in the project's checkout, or `cancel-message-batch sandbox`)."
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How to reach the API, as somebody's account.
+
+    Args:
+        base_url: Where the paths of the API begin, version segment included, without a slash at the end.
+        base_url_source: What set it, for people.
+        headers: Sent with every request; they hold the credential, unless ``auth`` adds it.
+        credential: Which credential it is and what set it, for people; at most its last four characters.
+        auth: An ``httpx2.Auth`` borrowed from the SDK, for credentials that are renewed.
+        secrets: What must never be shown.
+    """
+
+    base_url: str
+    base_url_source: str
+    headers: Mapping[str, str] = field(repr=False)
+    credential: str
+    auth: Any = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
+def connect(  # noqa: C901 - the order of precedence, top to bottom, in one place
+    *,
+    api_key: str | None = None,
+    auth_token: str | None = None,
+    base_url: str | None = None,
+    profile: str | None = None,
+    workspace_id: str | None = None,
+) -> Connection:
+    """Find the credential and the base URL.
+
+    Args:
+        api_key: An API key, before anything the environment holds.
+        auth_token: An OAuth token, likewise.
+        base_url: Where the API is. A path that ends in a version (``v1``, ``1.0.0``) is used as it stands; to
+            any other, /v1 is appended, as the SDK does.
+        profile: A profile of the official SDK, by its name.
+        workspace_id: The workspace to act in, for a credential that can act in several.
+
+    Raises:
+        ConfigurationError: There is no credential, or a value cannot be what it should be.
+    """
+    if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
+        raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
+    base_url, base_url_source = (
+        (base_url, "the argument given")
+        if base_url
+        else (os.environ.get("ANTHROPIC_BASE_URL", "").strip(), "ANTHROPIC_BASE_URL")
+    )
+    source = "the argument given"
+    if api_key is None and auth_token is None and profile is None:
+        if api_key := os.environ.get("ANTHROPIC_API_KEY", "").strip() or None:
+            source = "ANTHROPIC_API_KEY"
+        elif auth_token := os.environ.get("ANTHROPIC_AUTH_TOKEN", "").strip() or None:
+            source = "ANTHROPIC_AUTH_TOKEN"
+    custom = _custom_headers(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    headers = {"anthropic-version": API_VERSION}
+    auth: Any = None
+    secret = ""
+    if carried := {"authorization", "x-api-key"} & custom.keys():
+        # Two credentials in two headers are refused (API reference: Errors), and a custom header wins in the SDK.
+        name = min(carried)
+        secret = custom[name].rpartition(" ")[2]
+        credential = f"{name} header {masked(secret)} from ANTHROPIC_CUSTOM_HEADERS"
+    elif api_key is not None:
+        headers["x-api-key"] = secret = _header_value("API key", source, api_key)
+        credential = f"API key {masked(secret)} from {source}"
+    elif auth_token is not None:
+        secret = _header_value("token", source, auth_token)
+        headers |= {"authorization": f"Bearer {secret}", "anthropic-beta": OAUTH_BETA}
+        credential = f"token {masked(secret)} from {source}"
+    else:
+        client = _sdk_client(base_url or None, profile)
+        auth = client.custom_auth
+        credential = f"profile {profile}" if profile else "profile or workload identity, as the Anthropic SDK finds it"
+        if workspace := client.default_headers.get("anthropic-workspace-id"):
+            headers["anthropic-workspace-id"] = str(workspace)
+        if not base_url:
+            base_url, base_url_source = str(client.base_url), "the profile, or the SDK's default"
+    if workspace_id is not None:
+        headers["anthropic-workspace-id"] = _header_value("workspace id", "the argument given", workspace_id)
+    return Connection(
+        base_url=_api_root(base_url or DEFAULT_BASE_URL, base_url_source),
+        base_url_source=base_url_source if base_url else "the default",
+        headers={**headers, **custom},
+        credential=credential,
+        auth=auth,
+        secrets=(secret,) if secret else (),
+    )
+
+
+def sdk_base_url(base_url: str) -> str:
+    """Turn a base URL of ours into what the official SDK takes, which appends /v1 itself."""
+    return base_url.removesuffix("/v1")
+
+
+def _api_root(base_url: str, source: str) -> str:
+    shown = clean(re.sub(r"//[^/@]*@", "//…@", base_url))
+    wrong = ConfigurationError(
+        f'The base URL "{shown}" from {source} is not an http or https URL such as {DEFAULT_BASE_URL}.'
+    )
+    try:
+        parts = urlsplit(base_url)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise wrong from None
+    if not usable or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", base_url):
+        raise wrong
+    path = parts.path.rstrip("/")
+    if not re.search(r"/(v\d+|\d+(\.\d+)+)$", path):
+        path += "/v1"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+
+
+def _header_value(what: str, source: str, value: str) -> str:
+    value = value.strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", value):
+        raise ConfigurationError(f"The {what} from {source} is empty or holds a character that no {what} has.")
+    return value
+
+
+def _custom_headers(lines: str) -> dict[str, str]:
+    headers = {}
+    for line in lines.splitlines():
+        name, colon, value = line.partition(":")
+        name, value = name.strip().lower(), value.strip()
+        if not colon:
+            continue
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or re.search(r"[^\x20-\x7e]", value):
+            raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS holds a line that is no header: "{clean(name)}".')
+        headers[name] = value
+    return headers
+
+
+def _sdk_client(base_url: str | None, profile: str | None) -> Any:
+    import anthropic  # noqa: PLC0415 - two seconds, spent only when no key and no token is set
+
+    try:
+        client = anthropic.Anthropic(base_url=base_url, profile=profile)
+    except Exception as error:
+        if (known := from_sdk(error)) is None and not isinstance(error, ValueError):
+            raise
+        raise ConfigurationError(f"The SDK could not load a credential: {clean(str(known or error))}") from error
+    if client.custom_auth is None:
+        raise ConfigurationError(NO_CREDENTIAL)
+    return client

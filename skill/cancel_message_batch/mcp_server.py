@@ -1,0 +1,242 @@
+"""The three tools over the Model Context Protocol: stdio, or streamable HTTP on loopback.
+
+On the SDK's low-level server, so that wrong arguments are answered in our words, and the structured content carries
+the same truth as the text: some clients show a model only one of the two.
+"""
+
+from typing import Any
+
+import anyio
+import mcp_types as types
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from pydantic import BaseModel, Field
+
+from . import __version__, summary
+from .errors import clean
+from .models import MessageBatch, RequestCounts
+from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
+
+NAME = "cancel-message-batch"
+INSTRUCTIONS = (
+    "Stop, list and check Anthropic Message Batches (large jobs of Claude requests, ids msgbatch_…). "
+    "cancel_message_batch stops a running batch; it is not immediate and cannot be taken back, so ask the person "
+    "before canceling a batch whose id they did not give themselves. list_message_batches finds the id; "
+    "get_message_batch tells whether a batch has stopped. Not for other providers, or single requests of a batch."
+)
+NO_BACK_CHANNEL = "This server asks a person before each cancellation (--confirm), and this client cannot ask."
+
+
+class FinalCounts(BaseModel):
+    """How the requests of an ended batch came out."""
+
+    succeeded: int = Field(description="Completed, and billed")
+    errored: int = Field(description="Failed; not billed")
+    canceled: int = Field(description="Stopped by the cancellation; not billed")
+    expired: int = Field(description="Not processed within 24 hours; not billed")
+
+
+class BatchOutput(BaseModel):
+    """What is known of a batch after a call."""
+
+    summary: str = Field(description="What happened, what it means and what to do next; tell the person this")
+    message_batch_id: str = Field(description="The batch")
+    processing_status: str = Field(description="in_progress, canceling (not stopped yet) or ended (stopped)")
+    requests: int = Field(description="Number of requests in the batch")
+    final_counts: FinalCounts | None = Field(
+        description="null until it has ended: before, the API's counts mean nothing"
+    )
+    results_url: str | None = Field(description="Where the results are, once it has ended, for 29 days after creation")
+
+
+class ListedBatch(BaseModel):
+    """One line of a listing."""
+
+    message_batch_id: str = Field(description="The batch")
+    processing_status: str = Field(description="in_progress, canceling or ended")
+    requests: int = Field(description="Number of requests in the batch")
+    created: str = Field(description="When it was created, and how long ago")
+
+
+class ListOutput(BaseModel):
+    """What a listing found."""
+
+    summary: str = Field(description="How many there are, and whether there are more")
+    message_batches: list[ListedBatch] = Field(description="Newest first")
+
+
+def _counts(counts: RequestCounts) -> FinalCounts:
+    return FinalCounts.model_validate(counts.model_dump(include=set(FinalCounts.model_fields)))
+
+
+def _described(batch: MessageBatch, text: str) -> BatchOutput:
+    return BatchOutput(
+        summary=text,
+        message_batch_id=clean(batch.id),
+        processing_status=clean(batch.processing_status),
+        requests=batch.request_counts.total,
+        final_counts=_counts(batch.request_counts) if batch.ended else None,
+        results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
+    )
+
+
+def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
+    if tool is not LIST:
+        return _described(outcome.batch, outcome.text) if outcome.batch else None
+    return ListOutput(
+        summary=outcome.text.partition("\n")[0],
+        message_batches=[
+            ListedBatch(
+                message_batch_id=clean(batch.id),
+                processing_status=clean(batch.processing_status),
+                requests=batch.request_counts.total,
+                created=summary.moment(batch.created_at, batch),
+            )
+            for batch in outcome.batches
+        ],
+    )
+
+
+def _definition(tool: Tool) -> types.Tool:
+    output = ListOutput if tool is LIST else BatchOutput
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.input_schema,
+        output_schema=_compact(output.model_json_schema()),
+        annotations=types.ToolAnnotations(
+            read_only_hint=tool is not CANCEL,
+            destructive_hint=tool is CANCEL,
+            idempotent_hint=True,
+            open_world_hint=True,
+        ),
+    )
+
+
+def _compact(schema: Any) -> Any:
+    """Leave out of a schema what only repeats the names of its fields."""
+    if isinstance(schema, dict):
+        return {
+            key: _compact(value)
+            for key, value in schema.items()
+            if not (key == "title" and isinstance(value, str)) and not (key == "description" and "properties" in schema)
+        }
+    return [_compact(part) for part in schema] if isinstance(schema, list) else schema
+
+
+class _AskFirst(Exception):  # noqa: N818 - not an error: a client of the newer protocol is to ask and call again
+    def __init__(self, batch: MessageBatch) -> None:
+        self.batch = batch
+
+
+def server(*, confirm: bool = False) -> Server[Any]:
+    """Build the server.
+
+    Args:
+        confirm: Ask the person, through the client, before a batch is canceled.
+    """
+    definitions = [_definition(tool) for tool in TOOLS]
+    tools = {tool.name: tool for tool in TOOLS}
+
+    async def list_tools(_: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=definitions)
+
+    async def call_tool(
+        context: Any, call: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
+        tool = tools.get(call.name)
+        if tool is None:
+            return _result(
+                f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}.", is_error=True
+            )
+        await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
+        approve = _approval(context, call) if confirm and tool is CANCEL else None
+        try:
+            outcome = await tool.run_async(call.arguments or {}, approve=approve)
+        except _AskFirst as question:
+            return types.InputRequiredResult(
+                input_requests={_CONFIRM: types.ElicitRequest(params=_form(question.batch))}
+            )
+        await context.session.report_progress(1, 1, "Answered")
+        structured = None if outcome.is_error else _structured(tool, outcome)
+        return _result(outcome.text, is_error=outcome.is_error, structured=structured)
+
+    return Server(
+        NAME,
+        version=__version__,
+        title="Cancel Anthropic Message Batches",
+        instructions=INSTRUCTIONS,
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+    )
+
+
+_CONFIRM = "confirm"
+
+
+def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
+    """Ask for a yes or a no: a form without fields."""
+    return types.ElicitRequestFormParams(
+        message=summary.question(batch), requested_schema={"type": "object", "properties": {}}
+    )
+
+
+def _approval(context: Any, call: types.CallToolRequestParams) -> AsyncApprove:
+    """Ask the person as the client's protocol has it: in a request of ours, or by an answer that asks for input."""
+    modern = context.protocol_version in _modern_versions()
+
+    async def approve(batch: MessageBatch) -> bool | None:
+        capabilities = context.session.client_capabilities
+        if capabilities is None or capabilities.elicitation is None:
+            return None
+        if not modern:
+            form = _form(batch)
+            answer = await context.session.elicit_form(form.message, form.requested_schema, context.request_id)
+            return bool(answer.action == "accept")
+        given = (call.input_responses or {}).get(_CONFIRM)
+        if given is None:
+            raise _AskFirst(batch)
+        return isinstance(given, types.ElicitResult) and given.action == "accept"
+
+    return approve
+
+
+def _modern_versions() -> tuple[str, ...]:
+    from mcp_types.version import MODERN_PROTOCOL_VERSIONS  # noqa: PLC0415 - only --confirm needs it
+
+    return MODERN_PROTOCOL_VERSIONS
+
+
+def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:
+    return types.CallToolResult(
+        content=[types.TextContent(text=text)],
+        structured_content=structured.model_dump(mode="json") if structured else None,
+        is_error=is_error,
+    )
+
+
+def serve_stdio(*, confirm: bool = False) -> None:
+    """Serve one client over standard input and output, until it closes them."""
+
+    async def run() -> None:
+        serving = server(confirm=confirm)
+        async with stdio_server() as (read, write):
+            await serving.run(read, write, serving.create_initialization_options())
+
+    anyio.run(run)
+
+
+def serve_http(port: int, *, confirm: bool = False) -> None:
+    """Serve streamable HTTP at ``/mcp`` on loopback; a foreign Host or Origin is refused.
+
+    Raises:
+        OSError: The port is in use.
+    """
+    import socket  # noqa: PLC0415
+
+    import uvicorn  # noqa: PLC0415
+
+    listening = socket.create_server(("127.0.0.1", port))
+    app = server(confirm=confirm).streamable_http_app(host="127.0.0.1")
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

@@ -1,0 +1,175 @@
+"""Running the sandbox: on loopback, in a thread of its own or in the foreground."""
+
+import asyncio
+import signal
+import socket
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from .account import DOCUMENTED_ID, Account
+from .app import CancelEnded, create_app
+from .wire import Exchange, Fault
+
+_BACKLOG = 2048  # connections that may wait: a thousand clients come at once
+
+
+class Sandbox:
+    """A sandbox server on loopback, run in a background thread.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 for any free one.
+        speed: How many times faster than the real service requests are processed, without an account of your own.
+        account: The simulated account; without it, a believable one.
+        cancel_ended: What a cancel of an ended batch gets: an error, or 200 and the batch as it is.
+        limit_every: Every how many requests one is answered 429; 0 for none.
+        retry_after: What that answer's ``retry-after`` says.
+
+    Attributes:
+        url: Where it listens, such as ``http://127.0.0.1:8080``, once it is started.
+        account: The simulated account.
+        journal: Every exchange with the API, in the order the requests came.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        speed: float = 60.0,
+        account: Account | None = None,
+        cancel_ended: CancelEnded = "error",
+        limit_every: int = 0,
+        retry_after: str = "1",
+    ) -> None:
+        self.url = ""
+        self.account = Account.believable(speed=speed) if account is None else account
+        self.journal: list[Exchange] = []
+        self._faults: list[Fault] = []
+        self._address = (host, port)
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._app = create_app(
+            self.account,
+            cancel_ended=cancel_ended,
+            limit_every=limit_every,
+            retry_after=retry_after,
+            journal=self.journal,
+            faults=self._faults,
+        )
+
+    def fail(self, fault: Fault) -> None:
+        """Queue a fault, for the next request that it matches."""
+        self._faults.append(fault)
+
+    def start(self) -> None:
+        """Listen, and answer from now on.
+
+        Raises:
+            OSError: The address cannot be listened on; most likely the port is in use.
+        """
+        host, port = self._address
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{listener.getsockname()[1]}"
+        self._server = _Server(
+            uvicorn.Config(
+                self._app,
+                http=_Connection,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                backlog=_BACKLOG,
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                date_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop at once, whoever is still connected."""
+        if self._server is None or self._thread is None:
+            return
+        self._server.should_exit = self._server.force_exit = True
+        self._thread.join()
+        self._server = self._thread = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def serve(self) -> None:
+        """Run in the foreground, from the main thread, until SIGINT or SIGTERM.
+
+        Raises:
+            OSError: The address cannot be listened on; most likely the port is in use. Nothing was printed then.
+        """
+        asked = threading.Event()
+
+        def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+            asked.set()
+
+        self.start()
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
+            # In turns: on Windows, a wait without end takes no signals.
+            while not asked.wait(1):
+                pass
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self.stop()
+
+
+_WELCOME = """\
+A sandbox of the Message Batches API, and a scripted stand-in for Claude: {url}
+Everything here is simulated, and any API key will do. In another terminal:
+
+  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any
+  cancel-message-batch list
+  cancel-message-batch ask "Cancel the message batch with ID {id}."
+
+Ctrl-C stops it."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that hangs up on everybody when it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+class _Connection(H11Protocol):
+    """A connection that the app can close without an answer, for which ASGI has no message."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app: Any = self.app
+
+        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["sandbox.connection"] = transport
+            await app(scope, receive, send)
+
+        self.app = with_connection

@@ -1,0 +1,407 @@
+"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by rules, where no model is at hand.
+
+It takes its orders only from what the person wrote last in their own words. What stands in fences, quotations of
+mail, system reminders or tool results is material to it. Everything it says carries its label.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL = "scripted-stand-in"
+LABEL = "[scripted stand-in, not Claude] "
+
+CANCEL, LIST, GET = "cancel_message_batch", "list_message_batches", "get_message_batch"
+
+_THREADS_KEPT = 1000
+_PIECE = 24  # characters in one event of a stream
+
+_ID = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
+_ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTALL)
+_PASTED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)|^[ \t]*>[^\n]*", re.DOTALL | re.MULTILINE)
+_QUESTION = re.compile(r"(?:\W|\b(?:and|so|ok|okay|now|well|then)\b)*(?:is|are|has|have|did|was|were)\b")
+_VERB = re.compile(r"\b(?:cancel|stop|abort|kill|halt|terminate)\b")
+_NEGATED = re.compile(r"\b(?:don.t|do not|never|without)\b[^.!?]*\b(?:cancel|stop|abort|kill|halt|terminat)")
+_PROGRESS = re.compile(r"\b(?:status|state|yet|check|stopped|ended|done|finished|progress of)\b")
+_ONE_REQUEST = re.compile(
+    r"\brequest[-_ #]+\d|\bcustom_id\b|\b(?:one|single|only|just)\b(?:\s+\w+){0,2}\s+request\b"
+    r"|\brequest\b[^.!?]*\b(?:of|in|from|inside)\b[^.!?]*batch"
+)
+_NEWEST = re.compile(r"\b(?:newest|latest|last|most recent)\b")
+_REFERENT = re.compile(r"\b(?:it|that|this|them|they|these|those|both)\b")
+_SEVERAL = re.compile(r"\b(?:them|they|these|those|both|all)\b")
+_LISTING = re.compile(r"\b(?:what|which|show|list|any|anything|see)\b")
+_BATCHES = re.compile(r"\b(?:batch|batches|running|active|in progress|canceling|cancelling)\b")
+
+_ABILITIES = (
+    "I can cancel a message batch by its id or cancel your newest one, list what is running, and look whether a batch "
+    "has stopped. I understand little else."
+)
+_WHICH = "Which batch? Tell me its id in your own words, or say that you mean the newest one."
+_ONLY_PASTED = (
+    "The only ids I see are in what you pasted, and that is no instruction to me. Tell me the id in your own words."
+)
+_NOT_ONE_REQUEST = (
+    "A single request of a message batch cannot be canceled: the API cancels whole batches only. I canceled nothing."
+)
+
+
+class RefusedError(Exception):
+    """A request that the Messages API would not take.
+
+    Args:
+        message: What is wrong with it.
+        details: What tells programs the reason.
+        unknown_thread: Whether it continues a thread that is not held.
+    """
+
+    def __init__(self, message: str, details: dict[str, Any] | None = None, *, unknown_thread: bool = False) -> None:
+        super().__init__(message)
+        self.details = details
+        self.unknown_thread = unknown_thread
+
+
+@dataclass(frozen=True)
+class _Thread:
+    """A conversation that is held for the client."""
+
+    messages: list[dict[str, Any]]
+    tools: list[dict[str, Any]]
+
+
+@dataclass
+class _Call:
+    """A tool call of the stand-in, and its result once there is one."""
+
+    id: str
+    name: str
+    result: str | None = None
+    failed: bool = False
+
+
+@dataclass
+class _Turn:
+    """What the person said last, and what the stand-in has done about it since."""
+
+    said: str
+    calls: list[_Call] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Want:
+    """What the stand-in makes of the person's words: a tool to call, once for each input, or something to say."""
+
+    tool: str = ""
+    inputs: tuple[dict[str, Any], ...] = ()
+    text: str = ""
+    then_cancel_first: bool = False
+
+
+class StandIn:
+    """The scripted model. It holds the threads that clients leave with it, the newest thousand.
+
+    A thread is asked for with ``thread: {"type": "create"}``; it continues from any reply with
+    ``{"type": "continue", "previous_message_id": …}``, the new messages and no tools (beta ``message-threads``).
+    """
+
+    def __init__(self) -> None:
+        self._threads: OrderedDict[str, _Thread] = OrderedDict()
+        self._said = 0
+
+    def answer(self, body: Any) -> dict[str, Any]:
+        """Answer one request of the Messages API.
+
+        Args:
+            body: The request, parsed.
+
+        Returns:
+            The message (API reference: Create a Message).
+
+        Raises:
+            RefusedError: The request is not one that the API takes.
+        """
+        _check(body)
+        thread = body.get("thread")
+        held = _Thread([], body.get("tools") or [])
+        if thread is not None:
+            held = self._held(thread, body)
+        messages = [*held.messages, *body["messages"]]
+        forbidden = (body.get("tool_choice") or {}).get("type") == "none"
+        self._said += 1
+        content = self._content(messages, [] if forbidden else held.tools)
+        message: dict[str, Any] = {
+            "id": f"msg_01standin{self._said:015d}",
+            "type": "message",
+            "role": "assistant",
+            "model": MODEL,
+            "content": content,
+            "stop_reason": "tool_use" if content[0]["type"] == "tool_use" else "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": tokens(messages),
+                "output_tokens": tokens(content),
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "service_tier": "standard",
+            },
+        }
+        if thread is not None:
+            self._threads[message["id"]] = _Thread([*messages, {"role": "assistant", "content": content}], held.tools)
+            if len(self._threads) > _THREADS_KEPT:
+                self._threads.popitem(last=False)
+        return message
+
+    def _held(self, thread: Any, body: dict[str, Any]) -> _Thread:
+        """Find the conversation that a request with a ``thread`` belongs to."""
+        kind = thread.get("type") if isinstance(thread, dict) else None
+        if kind == "create":
+            return _Thread([], body.get("tools") or [])
+        if kind != "continue":
+            raise RefusedError("thread.type: Input should be create or continue")
+        if repeated := [name for name in ("system", "tools") if name in body]:
+            raise RefusedError(f"{', '.join(repeated)}: the thread keeps what it was created with")
+        previous = str(thread.get("previous_message_id"))
+        if previous not in self._threads:
+            raise RefusedError(
+                f"No thread with the message {previous} is held.",
+                {"error_code": "thread_not_found"},
+                unknown_thread=True,
+            )
+        return self._threads[previous]
+
+    def _content(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        turn, earlier = _last_turn(messages)
+        want = _wish(turn.said, earlier)
+        if not want.tool:
+            return _text(want.text)
+        offered = _Tools(tools, messages)
+        done = [call for call in turn.calls if not offered.is_search(call.name)]
+        if not done:
+            return self._calls(want.tool, want.inputs, offered, searched=len(turn.calls) > 0)
+        listed = done[0].result or ""
+        if want.then_cancel_first and len(done) == 1 and not done[0].failed and (ids := _ID.findall(listed)):
+            searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
+            return self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
+        answered = done[-1:] if want.then_cancel_first else done
+        return _text("\n\n".join(_relayed(call) for call in answered))
+
+    def _calls(
+        self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_Tools", *, searched: bool
+    ) -> list[dict[str, Any]]:
+        """Call a tool, or search for it, or use the command line in its place."""
+        name = offered.name_of(tool)
+        if name is None and offered.search is not None and not searched:
+            name, inputs = offered.search, ({"query": tool.replace("_", " ")},)
+        elif name is None and offered.shell is not None:
+            name, inputs = offered.shell, tuple({"command": _command(tool, given)} for given in inputs)
+        if name is None:
+            return _text(f"I have no tool for this: {tool} is not offered to me. I did nothing.")
+        return [
+            {"type": "tool_use", "id": f"toolu_01standin{self._said:09d}{index:04d}", "name": name, "input": given}
+            for index, given in enumerate(inputs)
+        ]
+
+
+class _Tools:
+    """The tools that a request offers."""
+
+    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]]) -> None:
+        # A deferred tool can be used once a search has found it, whether or not the request lists it.
+        found = [
+            str(block.get("tool_name"))
+            for message in messages
+            for result in _blocks(message)
+            if result.get("type") == "tool_result" and isinstance(result.get("content"), list)
+            for block in result["content"]
+            if isinstance(block, dict) and block.get("type") == "tool_reference"
+        ]
+        names = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
+        self._usable = [*names, *found]
+        self.search = next((name for name in names if self.is_search(name)), None)
+        shells = (name for name in names if name.lower() == "bash" or name.lower().endswith("shell"))
+        self.shell = next(shells, None)
+
+    def name_of(self, tool: str) -> str | None:
+        """Return the name under which a tool is offered: servers put theirs before it."""
+        return next((name for name in self._usable if name.endswith(tool)), None)
+
+    @staticmethod
+    def is_search(name: str) -> bool:
+        """Whether this tool finds other tools."""
+        return name == "ToolSearch"
+
+
+def events(message: dict[str, Any]) -> Iterator[str]:
+    """Yield a message as the events of a stream (API reference: Streaming Messages)."""
+    usage = {**message["usage"], "output_tokens": 1}
+    start = {**message, "content": [], "stop_reason": None, "usage": usage}
+    yield _event("message_start", message=start)
+    for index, block in enumerate(message["content"]):
+        empty = {**block, "text": ""} if block["type"] == "text" else {**block, "input": {}}
+        yield _event("content_block_start", index=index, content_block=empty)
+        if index == 0:
+            yield _event("ping")
+        if block["type"] == "text":
+            kind, name, whole = "text_delta", "text", block["text"]
+        else:
+            kind, name, whole = "input_json_delta", "partial_json", json.dumps(block["input"])
+        for at in range(0, len(whole), _PIECE):
+            yield _event("content_block_delta", index=index, delta={"type": kind, name: whole[at : at + _PIECE]})
+        yield _event("content_block_stop", index=index)
+    delta = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
+    yield _event("message_delta", delta=delta, usage={"output_tokens": message["usage"]["output_tokens"]})
+    yield _event("message_stop")
+
+
+def tokens(value: Any) -> int:
+    """Guess how many tokens something is: four characters make one."""
+    return max(1, len(json.dumps(value)) // 4)
+
+
+def _event(kind: str, **fields: Any) -> str:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n"
+
+
+def _text(text: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": LABEL + text}]
+
+
+def _check(body: Any) -> None:
+    """Refuse a request that lacks what the API requires."""
+    if not isinstance(body, dict):
+        raise RefusedError("The request body is not valid JSON, or not an object.")
+    if not isinstance(body.get("model"), str) or not body["model"]:
+        raise RefusedError("model: Field required")
+    max_tokens = body.get("max_tokens")
+    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
+        raise RefusedError("max_tokens: Field required, an integer of at least 1")
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise RefusedError("messages: at least one message is required")
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
+            raise RefusedError(f"messages.{index}.role: Input should be user, assistant or system")
+        if not isinstance(message.get("content"), str | list):
+            raise RefusedError(f"messages.{index}.content: Field required")
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise RefusedError("tools: Input should be a list of tools")
+
+
+def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
+    content = message["content"]
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}]
+    return [block for block in content if isinstance(block, dict)]
+
+
+def _said(message: dict[str, Any]) -> str:
+    """Return what the person said in a message, without what a program added to it."""
+    if message["role"] != "user":
+        return ""
+    texts = [str(block.get("text", "")) for block in _blocks(message) if block.get("type") == "text"]
+    return _ADDED.sub("", "\n".join(texts)).strip()
+
+
+def _own_words(said: str) -> str:
+    """Return what the person wrote themselves, without what they pasted."""
+    return _PASTED.sub("\n", said).strip()
+
+
+def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, Any]]]:
+    """Find what the person said last and what was done since, and all the messages before."""
+    start = max((at for at, message in enumerate(messages) if _said(message)), default=0)
+    turn = _Turn(_said(messages[start]))
+    calls = {}
+    for message in messages[start + 1 :]:
+        for block in _blocks(message):
+            if block.get("type") == "tool_use":
+                call = _Call(str(block.get("id")), str(block.get("name")))
+                calls[call.id] = call
+                turn.calls.append(call)
+            elif block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
+                call = calls[block["tool_use_id"]]
+                call.result, call.failed = _result_text(block), bool(block.get("is_error"))
+    return turn, messages[:start]
+
+
+def _result_text(result: dict[str, Any]) -> str:
+    content = result.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(block["text"]) for block in content if isinstance(block, dict) and "text" in block)
+
+
+def _relayed(call: _Call) -> str:
+    """Tell a tool's result as it is."""
+    if not call.result:
+        return f"The tool {call.name} gave no answer, so I do not know what it did."
+    return f"That did not work: {call.result}" if call.failed else call.result
+
+
+def _wish(said: str, earlier: list[dict[str, Any]]) -> _Want:
+    """Make out what the person wants.
+
+    Args:
+        said: What they said last.
+        earlier: The conversation before, for what "it" is.
+    """
+    words = _own_words(said)
+    low = _ID.sub(" msgbatch ", words).lower()
+    ids = list(dict.fromkeys(_ID.findall(words)))
+    about = ids or (_referents(earlier, several=bool(_SEVERAL.search(low))) if _REFERENT.search(low) else [])
+    one_each = tuple({"message_batch_id": batch_id} for batch_id in about)
+    asks = _QUESTION.match(low) is not None
+    if not asks and _VERB.search(low):
+        if _NEGATED.search(low):
+            return _Want(text="As you say: I canceled nothing.")
+        if _ONE_REQUEST.search(low):
+            return _Want(text=_NOT_ONE_REQUEST)
+        if not ids and _NEWEST.search(low):
+            return _Want(LIST, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
+        if not ids and _ID.search(said):
+            return _Want(text=_ONLY_PASTED)
+        return _Want(CANCEL, one_each) if about else _Want(text=_WHICH)
+    if about and (asks or ids or _PROGRESS.search(low)):
+        return _Want(GET, one_each)
+    if (asks or _LISTING.search(low)) and _BATCHES.search(low):
+        return _Want(LIST, ({"status": _status(low), "limit": 10},))
+    if asks and _PROGRESS.search(low):
+        return _Want(text=_WHICH)
+    return _Want(text=_ABILITIES)
+
+
+def _status(low: str) -> str:
+    """Make out the batches of which status are to be listed."""
+    for pattern, status in (
+        (r"\b(?:running|active|in progress|in_progress)\b", "in_progress"),
+        (r"\b(?:canceling|cancelling)\b", "canceling"),
+        (r"\b(?:ended|finished|done|completed)\b", "ended"),
+    ):
+        if re.search(pattern, low):
+            return status
+    return "any"
+
+
+def _referents(earlier: list[dict[str, Any]], *, several: bool) -> list[str]:
+    """Return the batches last talked about: those a tool was called for, or that the person or the stand-in named."""
+    for message in reversed(earlier):
+        blocks = _blocks(message)
+        used = [str(block.get("input")) for block in blocks if block.get("type") == "tool_use"]
+        answered = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
+        words = " ".join(used or answered) if message["role"] == "assistant" else _own_words(_said(message))
+        if ids := list(dict.fromkeys(_ID.findall(words))):
+            return ids if several else ids[-1:]
+    return []
+
+
+def _command(tool: str, given: dict[str, Any]) -> str:
+    """Say at the command line what a tool call would."""
+    if tool == CANCEL:
+        return f"cancel-message-batch {given['message_batch_id']}"
+    if tool == GET:
+        return f"cancel-message-batch status {given['message_batch_id']}"
+    return f"cancel-message-batch list --status {given['status']}"

@@ -1,0 +1,295 @@
+"""Every sentence that is said about a batch or an error.
+
+Pure functions of a state. What they say must be true with every answer the API may give: before a batch has
+ended its counts may all be zero but one, so only counts that are not zero are ever told (API reference: Message
+Batch), and times are compared with the API's own clock (``MessageBatch.as_of``).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from .errors import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    InvalidInputError,
+    MessageBatchError,
+    clean,
+)
+from .models import EXAMPLE_ID, ID_LIMIT, ID_PREFIX, MessageBatch
+
+CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended"]
+Action = Literal["cancel", "get", "list", "ask"]
+
+LIST_THEM = "List the message batches to find the right id."
+ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
+NOT_IMMEDIATE = (
+    "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
+    "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
+    "results_url once ended."
+)
+# A cancel answered by what an earlier cancel had begun; longer ago than a batch can live, the clocks disagree.
+_JUST_NOW = timedelta(minutes=1)
+_LIFETIME = timedelta(hours=25)
+
+
+def cancel_result(batch: MessageBatch) -> CancelResult:
+    """Tell what a cancel request did, from the batch that answered it.
+
+    The API answers a repeated cancel like the first one, so an earlier cancellation shows only in its time.
+    """
+    since = batch.cancel_initiated_at
+    age = batch.as_of - since if since else None
+    if batch.ended:
+        return "ended" if age is not None and age < _JUST_NOW else "already_ended"
+    return "already_canceling" if age is not None and _JUST_NOW <= age < _LIFETIME else "canceling"
+
+
+def canceled(batch: MessageBatch) -> str:
+    """Say what a cancel request did to a batch."""
+    match cancel_result(batch):
+        case "already_ended":
+            start = f"Nothing was canceled now: message batch {_id(batch)} had already ended{_at_end(batch)}."
+            return f"{start} {_final(batch)}"
+        case "ended":
+            return f"Message batch {_id(batch)} was canceled and has ended. {_final(batch)}"
+        case "already_canceling":
+            start = (
+                f"Message batch {_id(batch)} was already canceling, since {moment(batch.cancel_initiated_at, batch)}; "
+                "it has not stopped yet."
+            )
+        case _:
+            start = (
+                f"Cancellation of message batch {_id(batch)} is accepted but not immediate: it is now {_status(batch)}."
+            )
+    return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
+
+
+def brief(batch: MessageBatch) -> str:
+    """Say in a line what a cancel request did to a batch, where there are many."""
+    return f"{_id(batch)} {cancel_result(batch).replace('_', ' ')}"
+
+
+def tally(batches: Sequence[MessageBatch | None]) -> str:
+    """Sum up what became of many batches; None stands for one that failed."""
+    results = Counter("failed" if batch is None else cancel_result(batch) for batch in batches)
+    parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in results.items())
+    running = results["canceling"] + results["already_canceling"]
+    return f"{len(batches):,} message batches: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
+
+
+def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str]) -> str:
+    """Say what an interruption left: what was canceled, what may have been, and what was not."""
+    lines = [f"Interrupted. {answered:,} cancel requests were answered."]
+    if unanswered:
+        lines.append("Sent without an answer, so these may be canceling: " + " ".join(unanswered))
+    if unsent:
+        lines.append("Not sent, so these are as they were: " + " ".join(unsent))
+    return "\n".join(lines)
+
+
+def time_up(batch_ids: Sequence[str]) -> str:
+    """Say that waiting was given up."""
+    return (
+        f"The time is up; not ended yet: {' '.join(batch_ids)}. This changes nothing for the batches: "
+        "wait again at any time."
+    )
+
+
+def status(batch: MessageBatch) -> str:
+    """Say where a batch stands."""
+    size = f"{batch.request_counts.total:,} request{'s' if batch.request_counts.total != 1 else ''}"
+    if batch.ended:
+        canceled_at = batch.cancel_initiated_at
+        why = f" after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ""
+        return f"Message batch {_id(batch)} has ended{_at_end(batch)}{why}; nothing of it is running. {_final(batch)}"
+    if batch.processing_status == "canceling":
+        since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
+        start = (
+            f"Message batch {_id(batch)} ({size}) is canceling{since}: not stopped yet. "
+            "Requests already being processed may still complete and are billed."
+        )
+    elif batch.processing_status == "in_progress":
+        start = (
+            f"Message batch {_id(batch)} ({size}) is in_progress: it is running and no cancellation was requested. "
+            f"Created {moment(batch.created_at, batch)}."
+        )
+    else:
+        start = f"Message batch {_id(batch)} ({size}) has the status {_status(batch)}: not ended."
+    return f"{start}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
+
+
+def listed(batches: Sequence[MessageBatch], wanted: str, *, more: bool, searched: int | None = None) -> str:
+    """Say which batches there are, newest first, a line each.
+
+    Args:
+        batches: What was found.
+        wanted: The status that was asked for, or any.
+        more: Whether there are more than these.
+        searched: How many of the newest batches were looked at, when not all were.
+    """
+    kind = "message batch" if wanted == "any" else f"{wanted} message batch"
+    if not batches:
+        return f"There is no {kind} {f'among the newest {searched:,}' if searched else 'in this workspace'}."
+    lines = "\n".join(
+        f"{_id(batch)} {_status(batch)}, {batch.request_counts.total:,} requests, "
+        f"created {moment(batch.created_at, batch)}"
+        for batch in batches
+    )
+    plural = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
+    return f"{plural}{'; there are more, raise limit to see them' if more else ''}:\n{lines}"
+
+
+def question(batch: MessageBatch) -> str:
+    """Ask a person whether this batch is to be canceled."""
+    return (
+        f"Cancel message batch {_id(batch)}? It is {_status(batch)}, has "
+        f"{batch.request_counts.total:,} requests and was created {moment(batch.created_at, batch)}."
+    )
+
+
+def declined(message_batch_id: str, *, asked: bool) -> str:
+    """Say that a person did not agree to a cancellation."""
+    if asked:
+        return f"Not canceled: the person said no to canceling {message_batch_id}. Nothing was sent to the API."
+    return (
+        f"Not canceled: the person did not name {message_batch_id} in their own words, and there is no terminal to "
+        "ask them for a yes. Nothing was sent. Tell them the id, so that they can ask for it by name."
+    )
+
+
+def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
+    """Say what went wrong, what state the batch is in now, and what to do next."""
+    what = str(error)
+    if isinstance(error, InvalidInputError):
+        return f"{_sentence(what)} Nothing was sent.{' ' + ID_LOOKS_LIKE if error.about_id else ''}"
+    if isinstance(error, ConfigurationError):
+        return f"{_sentence(what)} Nothing was sent."
+    if isinstance(error, APIStatusError):
+        what, advice = _refused(error, action, message_batch_id)
+    elif isinstance(error, APIResponseError):
+        advice = "Check the base URL (ANTHROPIC_BASE_URL): it does not lead to the Anthropic API."
+    elif isinstance(error, APIConnectionError):
+        advice = "Check the network and the base URL (ANTHROPIC_BASE_URL), then try again."
+    else:
+        advice = ""
+    return " ".join(part for part in (_sentence(what), _state(error, action, message_batch_id), advice) if part)
+
+
+def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:
+    if action != "cancel" or (isinstance(error, APIStatusError) and error.status == 404):
+        return ""
+    if error.may_have_arrived:
+        return (
+            f"Whether the cancellation of {message_batch_id} was accepted is unknown; it may have been. "
+            "Get its status: if it is still in_progress, cancel again, which is safe to repeat."
+        )
+    return f"{message_batch_id} was not canceled; if it was running, it still is."
+
+
+def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tuple[str, str]:
+    """Put an error answer in plain words: what happened, and what to do."""
+    reference = f" (request {error.request_id})" if error.request_id else ""
+    wait = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
+    match error.status:
+        case 401:
+            return (
+                f"The API did not accept the credential (401{reference}): {error.message}",
+                "Check the API key (ANTHROPIC_API_KEY).",
+            )
+        case 402:
+            return (
+                f"The API reports a billing problem (402{reference}): {error.message}",
+                "See the Console's billing page.",
+            )
+        case 403 if action != "ask":
+            return (
+                f"The credential may not {action} message batches (403{reference}): {error.message}",
+                "Use a key of the workspace the batch belongs to.",
+            )
+        case 404 if action in {"cancel", "get"}:
+            done = "; nothing was canceled" if action == "cancel" else ""
+            return (
+                f"There is no message batch {message_batch_id} in this workspace (404{reference}){done}",
+                f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
+            )
+        case 429:
+            return f"The API is limiting requests (429{reference}), also after retries", f"Try again {wait}."
+        case 529:
+            return f"The API is overloaded (529{reference}), also after retries", f"Try again {wait}."
+        case status if status >= 500 or status in {408, 409}:
+            return f"The API failed ({status}{reference}), also after retries: {error.message}", ""
+        case status:
+            return f"The API refused the request ({status} {error.type}{reference}): {error.message}".replace(
+                " )", ")"
+            ), ""
+
+
+def moment(time: datetime | None, batch: MessageBatch) -> str:
+    """Write a time with its distance from the moment the API spoke: ``2026-11-23 14:59 UTC (2 h 5 min ago)``."""
+    if time is None:
+        return "an unknown time"
+    seconds = (batch.as_of - time).total_seconds()
+    ago = f" ({duration(seconds)} ago)" if seconds >= 0 else f" (in {duration(-seconds)})"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC{ago}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its two largest units: ``40 s``, ``5 min``, ``2 h 5 min``, ``29 d 3 h``."""
+    left = int(seconds)
+    if left < 60:
+        return f"{left} s"
+    minutes, hours, days = left // 60, left // 3600, left // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min".replace(" 0 min", "")
+    return f"{days} d {hours % 24} h".replace(" 0 h", "")
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:] if not text.startswith((ID_PREFIX, "'")) else text
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def counts(batch: MessageBatch) -> str:
+    """List the counts that are not zero."""
+    pairs = batch.request_counts.model_dump(include={"succeeded", "errored", "canceled", "expired", "processing"})
+    order = ("succeeded", "errored", "canceled", "expired", "processing")
+    return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
+
+
+def _id(batch: MessageBatch) -> str:
+    return clean(batch.id, limit=ID_LIMIT)
+
+
+def _status(batch: MessageBatch) -> str:
+    return clean(batch.processing_status, limit=40)
+
+
+def _so_far(batch: MessageBatch) -> str:
+    # All but one zero is how the API counts before the end, and says nothing.
+    return f" Reported so far: {counts(batch)}." if batch.request_counts.finished else ""
+
+
+def _at_end(batch: MessageBatch) -> str:
+    return f" at {moment(batch.ended_at, batch)}" if batch.ended_at else ""
+
+
+def _latest(batch: MessageBatch) -> str:
+    overdue = batch.expires_at < batch.as_of
+    return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
+
+
+def _final(batch: MessageBatch) -> str:
+    tally = f"Final counts: {counts(batch) or 'no requests'}."
+    if batch.request_counts.succeeded:
+        tally = tally.replace(" succeeded", " succeeded (billed)")
+    if batch.results_url:
+        return f"{tally} Results: {clean(batch.results_url, limit=300)}"
+    if batch.archived_at:
+        return f"{tally} Its results are gone: they are kept for 29 days after creation."
+    return f"{tally} It names no results_url: results are kept for 29 days after creation."

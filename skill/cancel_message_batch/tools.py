@@ -1,0 +1,409 @@
+"""The three tools: their definitions, their handlers, and plain functions that any framework can load.
+
+A definition exists once, as a ``Tool``; its JSON schema comes from its pydantic model, and the plain functions at
+the end take their docstrings and parameter descriptions from the same place.
+"""
+
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from . import summary
+from .client import AsyncBatches, AsyncMessageBatches, Batches, MessageBatches
+from .errors import (
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    InvalidInputError,
+    MessageBatchError,
+    clean,
+    from_sdk,
+)
+from .models import (
+    LIST_LIMIT,
+    LIST_STATUS,
+    MESSAGE_BATCH_ID,
+    ListMessageBatchesInput,
+    MessageBatch,
+    MessageBatchIdInput,
+    Status,
+    ToolInput,
+)
+
+
+@dataclass(frozen=True)
+class ToolOutcome:
+    """What a tool call came to.
+
+    Args:
+        text: For the model or the person: what happened, what holds now, what to do.
+        is_error: Whether what was asked for could not be done. A batch that had already ended is no error.
+        batch: The batch, as the API described it last.
+        batches: What a listing found, newest first.
+        error: What went wrong.
+    """
+
+    text: str
+    is_error: bool = False
+    batch: MessageBatch | None = None
+    batches: tuple[MessageBatch, ...] = ()
+    error: MessageBatchError | None = None
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A method of ``messages.batches`` to call, ours or the SDK's."""
+
+    method: str
+    arguments: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A batch that a person is to be asked about before it is canceled."""
+
+    batch: MessageBatch
+
+
+Steps = Generator[_Call | _Question, Any, ToolOutcome]
+# Asks a person whether a batch may be canceled: True for a yes, False for a no, None when there is nobody to ask.
+Approve = Callable[[MessageBatch], bool | None]
+AsyncApprove = Callable[[MessageBatch], Awaitable[bool | None]]
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool that an agent can be given.
+
+    Args:
+        name: Its name, for the model.
+        title: Its name, for people.
+        description: What it does, when to use it and when not, for the model.
+        action: What its failures are failures of.
+        input_model: The model of its arguments, which its schema comes from.
+        steps: What it does, as calls of the API and an outcome.
+    """
+
+    name: str
+    title: str
+    description: str
+    action: summary.Action
+    input_model: type[ToolInput]
+    steps: Callable[[Any], Steps]
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        """JSON schema of the arguments: objects closed, nothing in it that strict tool use does not take."""
+        schema = self.input_model.model_json_schema()
+        properties = {
+            name: {key: value for key, value in part.items() if key not in {"title", "minimum", "maximum"}}
+            for name, part in schema["properties"].items()
+        }
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": schema.get("required", []),
+            "additionalProperties": False,
+        }
+
+    def to_param(self) -> dict[str, Any]:
+        """Return the definition as the Messages API takes it in ``tools``."""
+        return {"name": self.name, "description": self.description, "input_schema": self.input_schema}
+
+    def run(self, arguments: Any, batches: Batches | None = None, *, approve: Approve | None = None) -> ToolOutcome:
+        """Answer one call of the tool. Failures are outcomes too: nothing expected is raised.
+
+        Args:
+            arguments: What the model gave as input: an object, or its JSON text.
+            batches: ``MessageBatches()``, or the official SDK's ``anthropic.Anthropic().messages.batches``;
+                without it, a client with the environment's credential is used for this call.
+            approve: Asks a person before a running batch is canceled. Without it nobody is asked.
+        """
+        if batches is None:
+            try:
+                with MessageBatches() as own:
+                    return self.run(arguments, own, approve=approve)
+            except ConfigurationError as error:
+                return _failure(error, self.action)
+        steps = self._outcome(arguments, ask=approve is not None)
+        step = _advance(steps, None)
+        while not isinstance(step, ToolOutcome):
+            if isinstance(step, _Question):
+                step = _advance(steps, approve and approve(step.batch))
+                continue
+            try:
+                answer = getattr(batches, step.method)(*step.arguments, **step.options)
+            except Exception as error:  # noqa: BLE001 - what is not expected is raised again
+                answer = _expected(error)
+            step = _advance(steps, answer)
+        return step
+
+    async def run_async(
+        self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
+    ) -> ToolOutcome:
+        """Answer one call of the tool, as ``run`` does.
+
+        Args:
+            arguments: What the model gave as input: an object, or its JSON text.
+            batches: ``AsyncMessageBatches()``, or ``anthropic.AsyncAnthropic().messages.batches``.
+            approve: Asks a person before a running batch is canceled.
+        """
+        if batches is None:
+            try:
+                async with AsyncMessageBatches() as own:
+                    return await self.run_async(arguments, own, approve=approve)
+            except ConfigurationError as error:
+                return _failure(error, self.action)
+        steps = self._outcome(arguments, ask=approve is not None)
+        step = _advance(steps, None)
+        while not isinstance(step, ToolOutcome):
+            if isinstance(step, _Question):
+                step = _advance(steps, approve and await approve(step.batch))
+                continue
+            try:
+                answer = await getattr(batches, step.method)(*step.arguments, **step.options)
+            except Exception as error:  # noqa: BLE001 - what is not expected is raised again
+                answer = _expected(error)
+            step = _advance(steps, answer)
+        return step
+
+    def parse(self, arguments: Any) -> ToolInput:
+        """Check the arguments of a call.
+
+        Raises:
+            InvalidInputError: They are not what the schema says.
+        """
+        if isinstance(arguments, str):
+            with contextlib.suppress(ValueError):
+                arguments = json.loads(arguments)
+        try:
+            return self.input_model.model_validate(arguments)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            names = list(self.input_model.model_fields)
+            raise InvalidInputError(_input_fault(fault, names), about_id="message_batch_id" in names) from error
+
+    def _outcome(self, arguments: Any, *, ask: bool) -> Steps:
+        try:
+            given = self.parse(arguments)
+        except InvalidInputError as error:
+            return _failure(error, self.action)
+        if ask and isinstance(given, MessageBatchIdInput) and self.action == "cancel":
+            refusal = yield from _refusal(given)
+            if refusal is not None:
+                return refusal
+        return (yield from self.steps(given))
+
+
+def _refusal(given: MessageBatchIdInput) -> Generator[_Call | _Question, Any, ToolOutcome | None]:
+    """Ask a person, where there is something to ask; returns what keeps the batch from being canceled."""
+    look = yield from _get(given)
+    if look.batch is None:
+        return replace(look, text=f"Not canceled. {look.text}")
+    if look.batch.ended:
+        return ToolOutcome(summary.canceled(look.batch), batch=look.batch)
+    if look.batch.processing_status == "canceling":
+        return None
+    answer = yield _Question(look.batch)
+    if answer:
+        return None
+    return ToolOutcome(summary.declined(given.message_batch_id, asked=answer is not None), batch=look.batch)
+
+
+def _advance(steps: Steps, answer: Any) -> _Call | _Question | ToolOutcome:
+    try:
+        return steps.throw(answer) if isinstance(answer, MessageBatchError) else steps.send(answer)
+    except StopIteration as stop:
+        outcome: ToolOutcome = stop.value
+        return outcome
+
+
+def _expected(error: Exception) -> MessageBatchError:
+    """Take our own errors as they are, translate the SDK's, and raise what nobody expects."""
+    known = error if isinstance(error, MessageBatchError) else from_sdk(error)
+    if known is None:
+        raise error
+    return known
+
+
+def _failure(error: MessageBatchError, action: summary.Action, message_batch_id: str = "") -> ToolOutcome:
+    return ToolOutcome(summary.failed(error, action, message_batch_id), is_error=True, error=error)
+
+
+def _input_fault(fault: Any, names: list[str]) -> str:
+    """Say in our words what pydantic found wrong with the arguments."""
+    field = str(fault["loc"][0]) if fault["loc"] else ""
+    shown = clean(json.dumps(fault["input"], ensure_ascii=False, default=str), limit=60)
+    match fault["type"]:
+        case "missing":
+            return f"the argument {field} is missing"
+        case "extra_forbidden":
+            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(names)}"
+        case "value_error":
+            return f"{shown} is not a message batch id: {fault['ctx']['error']}"
+        case "string_type":
+            return f"the argument {field} is {shown}; it must be text"
+        case "model_type":
+            return f"the arguments are {shown}; they must be an object with {' and '.join(names)}"
+        case _:
+            return f"the argument {field} is {shown}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
+
+
+def _batch(answer: Any) -> MessageBatch:
+    """Take a batch of ours as it is, and read one of the SDK's."""
+    if isinstance(answer, MessageBatch):
+        return answer
+    try:
+        return MessageBatch.model_validate(answer.model_dump())
+    except (AttributeError, ValidationError) as error:
+        raise APIResponseError("the answer is not a message batch", may_have_arrived=True) from error
+
+
+def _cancel(given: MessageBatchIdInput) -> Steps:
+    message_batch_id = given.message_batch_id
+    try:
+        batch = _batch((yield _Call("cancel", (message_batch_id,))))
+    except MessageBatchError as error:
+        if isinstance(error, APIStatusError) and error.status in {400, 409}:
+            # What the API answers once a batch has ended is not documented; the batch itself tells.
+            with contextlib.suppress(MessageBatchError):
+                batch = _batch((yield _Call("retrieve", (message_batch_id,))))
+                if batch.ended:
+                    return ToolOutcome(summary.canceled(batch), batch=batch)
+        return _failure(error, "cancel", message_batch_id)
+    return ToolOutcome(summary.canceled(batch), batch=batch)
+
+
+def _get(given: MessageBatchIdInput) -> Steps:
+    try:
+        batch = _batch((yield _Call("retrieve", (given.message_batch_id,))))
+    except MessageBatchError as error:
+        return _failure(error, "get", given.message_batch_id)
+    return ToolOutcome(summary.status(batch), batch=batch)
+
+
+_PAGES = 10
+
+
+def _list(given: ListMessageBatchesInput) -> Steps:
+    """Collect batches of one status: the API lists all of them and filters none."""
+    found: list[MessageBatch] = []
+    searched = 0
+    options: dict[str, Any] = {"limit": given.limit if given.status == "any" else 1000}
+    for _ in range(_PAGES):
+        try:
+            page = yield _Call("list", options=options)
+            batches = [_batch(batch) for batch in page.data or ()]
+        except MessageBatchError as error:
+            return _failure(error, "list")
+        searched += len(batches)
+        found += [batch for batch in batches if given.status in {"any", batch.processing_status}]
+        more = bool(page.has_more) and page.last_id not in {None, options.get("after_id")}
+        if len(found) >= given.limit or not more or (given.status in RUNNING and long_over(batches)):
+            more = len(found) > given.limit or (more and given.status == "any")
+            break
+        options["after_id"] = page.last_id
+    shown = tuple(found[: given.limit])
+    text = summary.listed(shown, given.status, more=more, searched=searched if more and not shown else None)
+    return ToolOutcome(text, batches=shown)
+
+
+RUNNING = frozenset({"in_progress", "canceling"})
+
+
+def long_over(page: Sequence[MessageBatch]) -> bool:
+    """Whether a page ends so far in the past that no batch on a later one can still be running.
+
+    A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
+    """
+    return not page or page[-1].expires_at < page[-1].as_of - timedelta(days=1)
+
+
+CANCEL = Tool(
+    name="cancel_message_batch",
+    title="Cancel an Anthropic Message Batch",
+    description=(
+        "Stop a running Anthropic Message Batch: requests the cancellation of the whole batch, which cannot be taken "
+        "back. Not immediate: the batch turns to canceling, and requests already being processed may still complete "
+        "and are billed, so it can end with none canceled. Results completed before are kept. Use it when someone "
+        "wants a batch stopped, canceled or aborted. If they did not give the id, find it with list_message_batches "
+        "and let them confirm it; to see whether a batch has stopped, use get_message_batch. A single request inside "
+        "a batch cannot be canceled, and nothing can be paused or resumed: say so instead of canceling the batch. It "
+        "deletes nothing. A batch that has ended stays as it is, and a repeated call changes nothing."
+    ),
+    action="cancel",
+    input_model=MessageBatchIdInput,
+    steps=_cancel,
+)
+LIST = Tool(
+    name="list_message_batches",
+    title="List Anthropic Message Batches",
+    description=(
+        "Find Anthropic Message Batches when no id is at hand: lists those of the API key's workspace, newest first, a "
+        "line each with id, processing status, number of requests and age. Use it for questions like what is running, "
+        "or to find the batch someone describes (newest, largest, from this morning) before canceling it. To look at "
+        "one batch whose id is known, use get_message_batch. It does not list single requests, results, or batches of "
+        "other workspaces and providers. Batches older than 29 days are listed, but without results."
+    ),
+    action="list",
+    input_model=ListMessageBatchesInput,
+    steps=_list,
+)
+GET = Tool(
+    name="get_message_batch",
+    title="Get the status of an Anthropic Message Batch",
+    description=(
+        "Look at one Anthropic Message Batch: whether it is running, canceling or has ended (only then it has "
+        "stopped), when it was created and ends at the latest, and after the end its final counts and where its "
+        "results are. Use it to answer whether a cancellation is done; while canceling the API reports no progress, so "
+        "ask again after some minutes rather than at once. To find an id use list_message_batches; to stop a batch "
+        "use cancel_message_batch. It changes nothing, and returns no results themselves."
+    ),
+    action="get",
+    input_model=MessageBatchIdInput,
+    steps=_get,
+)
+TOOLS = (CANCEL, LIST, GET)
+
+MessageBatchId = Annotated[str, Field(description=MESSAGE_BATCH_ID)]
+ListStatus = Annotated[Status, Field(description=LIST_STATUS)]
+ListLimit = Annotated[int, Field(description=LIST_LIMIT)]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def documented(tool: Tool) -> Callable[[Function], Function]:
+    """Give a function the words of a tool, in the form that the agent frameworks parse."""
+    arguments = "\n".join(
+        f"    {name}: {argument.description}" for name, argument in tool.input_model.model_fields.items()
+    )
+
+    def with_words(function: Function) -> Function:
+        function.__doc__ = (
+            f"{tool.description}\n\nArgs:\n{arguments}\n\n"
+            "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
+        )
+        return function
+
+    return with_words
+
+
+@documented(CANCEL)
+def cancel_message_batch(message_batch_id: MessageBatchId) -> str:
+    return CANCEL.run({"message_batch_id": message_batch_id}).text
+
+
+@documented(LIST)
+def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10) -> str:
+    return LIST.run({"status": status, "limit": limit}).text
+
+
+@documented(GET)
+def get_message_batch(message_batch_id: MessageBatchId) -> str:
+    return GET.run({"message_batch_id": message_batch_id}).text

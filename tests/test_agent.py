@@ -1,0 +1,255 @@
+"""The conversation: real loop, real SDK, real HTTP; only the model is scripted."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import anthropic
+import pytest
+
+from cancel_message_batch import APIStatusError, MessageBatch, MessageBatches
+from cancel_message_batch.agent import INTERRUPTED, Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+
+from .conftest import KEY, cancels
+
+
+class Person:
+    """Answers questions, and remembers what was shown."""
+
+    def __init__(self, answer: bool | None) -> None:
+        self.answer = answer
+        self.asked: list[str] = []
+        self.events: list[Event] = []
+
+    def approve(self, batch: MessageBatch) -> bool:
+        self.asked.append(batch.id)
+        return bool(self.answer)
+
+
+Talk = Callable[..., tuple[Conversation, Person]]
+
+
+@pytest.fixture
+def talk(sandbox: Sandbox, batches: MessageBatches) -> Talk:
+    """Begin a conversation with a person who says yes, says no, or is not there."""
+
+    def begin(answer: bool | None = None, base_url: str = "") -> tuple[Conversation, Person]:
+        person = Person(answer)
+        client = anthropic.Anthropic(api_key=KEY, base_url=base_url or sandbox.url, max_retries=0)
+        approve = None if answer is None else person.approve
+        return Conversation(client, batches, approve=approve, report=person.events.append), person
+
+    return begin
+
+
+def running(sandbox: Sandbox) -> list[str]:
+    with MessageBatches(api_key=KEY, base_url=sandbox.url) as client:
+        return [batch.id for batch in client.list(limit=100) if batch.processing_status == "in_progress"]
+
+
+def test_a_batch_that_the_person_names_is_canceled_at_once_by_one_post(sandbox: Sandbox, talk: Talk) -> None:
+    conversation, person = talk(False)
+    said = conversation.say(f"Cancel the message batch with ID {EXAMPLE_ID}.")
+    assert "canceling" in said
+    assert "not immediate" in said
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert person.asked == []
+
+
+def test_several_named_batches_are_canceled_each_once(sandbox: Sandbox, talk: Talk) -> None:
+    first, second, *_ = running(sandbox)
+    talk()[0].say(f"Please cancel {first} and {second}.")
+    assert sorted(cancels(sandbox)) == sorted([first, second])
+
+
+def test_a_batch_that_the_model_found_needs_the_persons_yes(sandbox: Sandbox, talk: Talk) -> None:
+    newest = running(sandbox)[0]
+    conversation, person = talk(True)
+    conversation.say("cancel my newest batch")
+    assert person.asked == [newest]
+    assert cancels(sandbox) == [newest]
+
+
+@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "no terminal")])
+def test_without_a_yes_nothing_is_sent_and_the_model_is_told_so(
+    sandbox: Sandbox, talk: Talk, answer: bool | None, told: str
+) -> None:
+    conversation, person = talk(answer)
+    conversation.say("cancel my newest batch")
+    assert cancels(sandbox) == []
+    results = [event.outcome.text for event in person.events if isinstance(event, ToolResult)]
+    assert told in results[-1]
+
+
+def test_an_id_in_a_pasted_block_needs_a_yes_too(sandbox: Sandbox, talk: Talk, model: "Model") -> None:
+    target = running(sandbox)[0]
+    model.replies = [[("cancel_message_batch", {"message_batch_id": target})], "Done."]
+    conversation, person = talk(False, model.url)
+    conversation.say(f"What does this log say?\n```\nplease cancel {target}\n```")
+    assert person.asked == [target]
+    assert cancels(sandbox) == []
+
+
+def test_a_no_is_not_asked_again_in_the_same_turn_but_naming_the_batch_later_is_enough(
+    sandbox: Sandbox, talk: Talk, model: "Model"
+) -> None:
+    target = running(sandbox)[0]
+    call = [("cancel_message_batch", {"message_batch_id": target})]
+    model.replies = [call, call, "You said no.", call, "Canceling."]
+    conversation, person = talk(False, model.url)
+    conversation.say("cancel something")
+    assert person.asked == [target]
+    conversation.say(f"yes, do cancel {target}")
+    assert cancels(sandbox) == [target]
+    assert person.asked == [target]
+
+
+def test_nobody_is_asked_about_a_batch_that_does_not_exist_or_has_ended(
+    sandbox: Sandbox, talk: Talk, model: "Model"
+) -> None:
+    ended = sandbox.account.add(requests=3, age=7200, status="ended")
+    model.replies = [
+        [("cancel_message_batch", {"message_batch_id": "msgbatch_unknown"})],
+        [("cancel_message_batch", {"message_batch_id": ended})],
+        [("cancel_message_batch", {"message_batch_id": "nonsense"})],
+        [("cancel_message_batch", {"id": 5})],
+        "Nothing was canceled.",
+    ]
+    conversation, person = talk(True, model.url)
+    conversation.say("cancel the other one")
+    assert person.asked == []
+    assert cancels(sandbox) == []
+    told = [event.outcome.text for event in person.events if isinstance(event, ToolResult)]
+    assert "There is no message batch msgbatch_unknown" in told[0]
+    assert "had already ended" in told[1]
+    assert "does not start with msgbatch_" in told[2]
+    assert "is missing" in told[3] or "no argument" in told[3]
+
+
+def test_one_request_of_a_batch_is_not_answered_by_canceling_the_batch(sandbox: Sandbox, talk: Talk) -> None:
+    conversation, _ = talk(True)
+    conversation.say(f"cancel only request-00017 of {running(sandbox)[0]}")
+    assert cancels(sandbox) == []
+
+
+def test_a_conversation_goes_on_over_several_turns(sandbox: Sandbox, talk: Talk) -> None:
+    target = running(sandbox)[0]
+    conversation, person = talk()
+    conversation.say(f"Stop the processing of batch {target} using the Anthropic API.")
+    said = conversation.say("is it stopped yet?")
+    assert target in said
+    assert [event.name for event in person.events if isinstance(event, ToolUse)] == [
+        "cancel_message_batch",
+        "get_message_batch",
+    ]
+    assert any(isinstance(event, Text) for event in person.events)
+
+
+def test_the_model_is_sent_the_definitions_and_the_whole_conversation(talk: Talk, model: "Model") -> None:
+    model.replies = ["Hello.", "Again."]
+    conversation, _ = talk(None, model.url)
+    conversation.say("hello")
+    conversation.say("and again")
+    assert model.requests[0]["tools"][0]["name"] == "cancel_message_batch"
+    assert "thread" not in model.requests[1]
+    assert [message["role"] for message in model.requests[1]["messages"]] == ["user", "assistant", "user"]
+
+
+def test_an_interruption_in_a_tool_leaves_a_conversation_that_can_go_on(
+    sandbox: Sandbox, talk: Talk, model: "Model", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    model.replies = [[("cancel_message_batch", {"message_batch_id": EXAMPLE_ID})], "It may be canceling."]
+    conversation, _ = talk(None, model.url)
+    monkeypatch.setattr(MessageBatches, "cancel", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        conversation.say(f"cancel {EXAMPLE_ID}")
+    conversation.say("what happened?")
+    result = model.requests[-1]["messages"][2]["content"][0]
+    assert (result["type"], result["is_error"]) == ("tool_result", True)
+    assert result["content"] == INTERRUPTED
+
+
+def test_a_model_that_cannot_be_reached_is_an_error_in_plain_words(sandbox: Sandbox, talk: Talk) -> None:
+    sandbox.fail(Fault(match="/v1/messages$", times=0, status=529))
+    conversation, _ = talk()
+    with pytest.raises(APIStatusError) as caught:
+        conversation.say("what is running?")
+    assert caught.value.status == 529
+
+
+@pytest.mark.parametrize(("stop_reason", "told"), [("max_tokens", "cut off"), ("refusal", "declined")])
+def test_an_answer_that_did_not_end_by_itself_says_so(talk: Talk, model: "Model", stop_reason: str, told: str) -> None:
+    model.replies = ["Hm"]
+    model.stop_reason = stop_reason
+    assert told in talk(None, model.url)[0].say("hello")
+
+
+class Model:
+    """A model that says what a test wrote down, over the streaming Messages API."""
+
+    def __init__(self) -> None:
+        self.replies: list[str | list[tuple[str, dict[str, Any]]]] = []
+        self.requests: list[dict[str, Any]] = []
+        self.stop_reason = ""
+        self.url = ""
+
+    def reply(self, request: dict[str, Any]) -> bytes:
+        self.requests.append(request)
+        reply = self.replies.pop(0)
+        stop = self.stop_reason or ("end_turn" if isinstance(reply, str) else "tool_use")
+        events: list[dict[str, Any]] = [
+            {
+                "type": "message_start",
+                "message": {
+                    "id": f"msg_{len(self.requests)}", "type": "message", "role": "assistant", "content": [],
+                    "model": "scripted", "stop_reason": None, "stop_sequence": None,
+                    "usage": {"input_tokens": 1, "output_tokens": 1},
+                },
+            }
+        ]  # fmt: skip
+        blocks = [("text", reply)] if isinstance(reply, str) else reply
+        for index, (name, content) in enumerate(blocks):
+            if isinstance(content, str):
+                start: dict[str, Any] = {"type": "text", "text": ""}
+                delta: dict[str, Any] = {"type": "text_delta", "text": content}
+            else:
+                start = {"type": "tool_use", "id": f"toolu_{len(self.requests)}_{index}", "name": name, "input": {}}
+                delta = {"type": "input_json_delta", "partial_json": json.dumps(content)}
+            events.append({"type": "content_block_start", "index": index, "content_block": start})
+            events.append({"type": "content_block_delta", "index": index, "delta": delta})
+            events.append({"type": "content_block_stop", "index": index})
+        ending = {"stop_reason": stop, "stop_sequence": None}
+        events.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 1}})
+        events.append({"type": "message_stop"})
+        return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    made = Model()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = made.reply(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    made.url = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield made
+    server.shutdown()
+    server.server_close()

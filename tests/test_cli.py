@@ -1,0 +1,414 @@
+"""The command line, run as a script would run it: a process of its own, no terminal."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from typing import Any
+
+import pytest
+
+from cancel_message_batch.cli import COMMANDS
+from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Account, Fault, Sandbox
+
+from .conftest import ROOT, Run, cancels
+
+
+def running(sandbox: Sandbox, count: int, *, age: float = 600) -> list[str]:
+    return [sandbox.account.add(requests=5_000, age=age + n, status="in_progress") for n in range(count)]
+
+
+def test_an_id_is_canceled_and_the_truth_is_told(sandbox: Sandbox, run: Run) -> None:
+    done = run(EXAMPLE_ID)
+    assert done.returncode == 0
+    assert "accepted but not immediate" in done.stdout
+    assert done.stderr == ""
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert run("cancel", EXAMPLE_ID).returncode == 0
+
+
+def test_the_same_id_twice_is_sent_once(sandbox: Sandbox, run: Run) -> None:
+    assert run(EXAMPLE_ID, f" {EXAMPLE_ID} ").returncode == 0
+    assert cancels(sandbox) == [EXAMPLE_ID]
+
+
+def test_ids_are_read_from_standard_input(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 3)
+    done = run("-", "--json", stdin=f"{ids[0]}\n{ids[1]}, {ids[2]}\n\n")
+    assert done.returncode == 0
+    assert sorted(json.loads(line)["id"] for line in done.stdout.splitlines()) == sorted(ids)
+    assert sorted(cancels(sandbox)) == sorted(ids)
+
+
+def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    (active,) = running(sandbox, 1)
+    done = run(ended, "msgbatch_unknown", active)
+    assert done.returncode == 4
+    assert f"message batch {ended} had already ended" in done.stdout
+    assert f"Cancellation of message batch {active} is accepted" in done.stdout
+    assert "There is no message batch msgbatch_unknown" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [((EXAMPLE_ID,), 0), (("msgbatch_unknown",), 1), (("nonsense",), 2), (("ENDED",), 3), ((EXAMPLE_ID, "x"), 4)],
+)
+def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple[str, ...], code: int) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    assert run(*(ended if word == "ENDED" else word for word in arguments)).returncode == code
+
+
+def test_all_means_every_batch_in_progress_and_nothing_else(sandbox: Sandbox, run: Run) -> None:
+    before = [json.loads(line) for line in run("list", "--json", "--limit", "0").stdout.splitlines()]
+    active = {batch["id"] for batch in before if batch["processing_status"] == "in_progress"}
+    assert run("--all", "--yes").returncode == 0
+    assert set(cancels(sandbox)) >= active - {EXAMPLE_ID}
+    assert set(cancels(sandbox)) <= active
+    assert len(cancels(sandbox)) == len(set(cancels(sandbox)))
+
+
+def test_all_is_narrowed_by_age_and_size(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    with Sandbox(account=Account()) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        new = sandbox.account.add(requests=90_000, age=60, status="in_progress")
+        old = sandbox.account.add(requests=90_000, age=3 * 3600, status="in_progress")
+        small = sandbox.account.add(requests=900, age=60, status="in_progress")
+
+        def chosen(*arguments: str) -> set[str]:
+            done = run("--all", "--dry-run", "--json", *arguments)
+            assert done.returncode == 0
+            return {json.loads(line)["id"] for line in done.stdout.splitlines()} - {EXAMPLE_ID}
+
+        assert chosen("--older-than", "2h") == {old}
+        assert chosen("--newer-than", "10m") == {new, small}
+        assert chosen("--at-least", "1000") == {new, old}
+        assert chosen("--newer-than", "10m", "--at-least", "1000") == {new}
+        assert cancels(sandbox) == []
+
+
+def test_all_without_a_terminal_or_yes_is_refused_before_anything_is_sent(sandbox: Sandbox, run: Run) -> None:
+    done = run("--all")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert sandbox.journal == []
+
+
+def test_without_an_id_and_without_a_terminal_the_error_names_list(sandbox: Sandbox, run: Run) -> None:
+    done = run()
+    assert done.returncode == 2
+    assert "list --status in_progress" in done.stderr
+    assert sandbox.journal == []
+
+
+def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run: Run) -> None:
+    done = run(EXAMPLE_ID, "--dry-run")
+    assert done.returncode == 0
+    assert EXAMPLE_ID in done.stdout
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--al",), "did you mean --all?"),
+        (("list", "--limt", "3"), "did you mean --limit?"),
+        (("--all", "--yes", "--older-than", "yesterday"), "90s, 30m, 2h or 1d"),
+        (("--all", "--yes", "--older-than", "-5m"), "--older-than"),
+        (("--all", "--yes", "--at-least", "-1"), "--at-least"),
+        (("list", "--limit", "-1"), "--limit"),
+        (("list", "--status", "running"), "in_progress"),
+        (("-",), "no id on standard input"),
+        ((EXAMPLE_ID, "--all", "--yes"), "not both"),
+        ((EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
+        (("--json", "list"), "put the command first"),
+        (("wait",), "ID"),
+        (("ask", " "), "say something"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], told: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+    assert sandbox.journal == []
+
+
+def test_a_thousand_batches_are_each_canceled_once_though_every_tenth_request_is_refused(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    with Sandbox(account=Account(), limit_every=10) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        ids = [sandbox.account.add(requests=1_000, age=60, status="in_progress") for _ in range(150)]
+        done = run("-", stdin="\n".join(ids))
+        assert done.returncode == 0
+        accepted = [e.path.split("/")[-2] for e in sandbox.journal if e.path.endswith("/cancel") and e.status == 200]
+        assert sorted(accepted) == sorted(ids)
+        assert sum(exchange.status == 429 for exchange in sandbox.journal) >= 15
+        assert len(done.stdout.splitlines()) == len(ids)
+        assert "150 canceling" in done.stderr
+
+
+def test_wait_ends_when_the_batches_have_ended_with_their_counts_and_results(sandbox: Sandbox, run: Run) -> None:
+    (active,) = running(sandbox, 1)
+    done = run(active, "--wait", "--timeout", "50s")
+    assert done.returncode == 0
+    assert "Final counts: " in done.stdout
+    assert "results" in done.stdout
+    assert run("wait", active).returncode == 0
+
+
+def test_waiting_survives_what_passes_and_gives_up_in_time(sandbox: Sandbox, run: Run) -> None:
+    (active,) = running(sandbox, 1)
+    sandbox.fail(Fault(match="GET", times=6, status=500, headers={"retry-after": "0.01"}))
+    assert run(active, "--wait", "--timeout", "50s").returncode == 0
+    late = run("wait", EXAMPLE_ID, "--timeout", "1s")
+    assert late.returncode == 5
+    assert "The time is up" in late.stderr
+
+
+def test_waiting_for_many_asks_for_them_together(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 20)
+    assert run(*ids, "--wait", "--timeout", "50s", "--quiet").returncode == 0
+    assert not [exchange for exchange in sandbox.journal if exchange.method == "GET" and "msgbatch" in exchange.path]
+
+
+def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    done = run("wait", ended, "msgbatch_unknown")
+    assert done.returncode == 4
+    assert "Final counts" in done.stdout
+    assert "There is no message batch" in done.stderr
+
+
+def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Run) -> None:
+    done = run("list")
+    assert done.returncode == 0
+    assert EXAMPLE_ID in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    narrow = run("list", COLUMNS="40")
+    assert EXAMPLE_ID in narrow.stdout
+    assert max(map(len, narrow.stdout.splitlines())) <= 40
+
+
+def test_colour_only_where_it_is_wanted(sandbox: Sandbox, run: Run) -> None:
+    assert "\x1b" not in run("list", NO_COLOR="").stdout
+    assert "\x1b" in run("list", NO_COLOR="", FORCE_COLOR="1").stdout
+    assert "\x1b" not in run("list", NO_COLOR="1", FORCE_COLOR="1").stdout
+
+
+def test_json_is_the_apis_own_object_and_nothing_else(sandbox: Sandbox, run: Run) -> None:
+    for arguments in ((EXAMPLE_ID,), ("status", EXAMPLE_ID), ("list", "--limit", "1")):
+        done = run(*arguments, "--json")
+        (line,) = done.stdout.splitlines()
+        assert {"id", "type", "results_url", "archived_at", "request_counts"} <= set(json.loads(line))
+
+
+def test_quiet_prints_ids_for_list_and_only_errors_for_cancel(sandbox: Sandbox, run: Run) -> None:
+    assert EXAMPLE_ID in run("list", "--quiet").stdout.splitlines()
+    done = run(EXAMPLE_ID, "--quiet")
+    assert (done.stdout, done.stderr) == ("", "")
+    assert run("msgbatch_unknown", "--quiet").stderr
+
+
+def test_status_tells_each_batch(sandbox: Sandbox, run: Run) -> None:
+    done = run("status", EXAMPLE_ID, "msgbatch_unknown")
+    assert done.returncode == 4
+    assert "is in_progress" in done.stdout
+    assert "There is no message batch" in done.stderr
+
+
+def test_without_a_key_one_sentence_says_what_to_set(run: Run) -> None:
+    done = run(EXAMPLE_ID)
+    assert done.returncode == 2
+    assert "set ANTHROPIC_API_KEY" in done.stderr
+    assert "make demo" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_base_url_a_page_and_nobody_there_are_told_in_words(sandbox: Sandbox, run: Run) -> None:
+    assert run(EXAMPLE_ID, "--base-url", "nonsense").returncode == 2
+    sandbox.fail(Fault(match="cancel", status=200, body="<html>hi</html>", content_type="text/html"))
+    page = run(EXAMPLE_ID)
+    assert page.returncode == 1
+    assert "text/html" in page.stderr
+    assert "<html>" not in page.stderr
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        gone = run(EXAMPLE_ID, "--base-url", f"http://127.0.0.1:{unused.getsockname()[1]}", "--max-retries", "0")
+    assert gone.returncode == 1
+    assert "cannot be reached" in gone.stderr
+    for done in (page, gone):
+        assert "Traceback" not in done.stderr
+
+
+def test_no_answer_ends_by_the_timeout_with_the_outcome_said_to_be_unknown(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    done = run(EXAMPLE_ID, "--timeout", "1s")
+    assert done.returncode == 1
+    assert "it may have been" in done.stderr
+
+
+def test_the_workspace_and_retry_flags_are_honoured(sandbox: Sandbox, run: Run) -> None:
+    assert run(EXAMPLE_ID, "--workspace-id", "wrkspc_elsewhere").returncode == 1
+    assert sandbox.journal[-1].headers["anthropic-workspace-id"] == "wrkspc_elsewhere"
+    sandbox.fail(Fault(match="cancel", times=1, status=500))
+    assert run(EXAMPLE_ID, "--max-retries", "0").returncode == 1
+
+
+def test_a_reader_that_goes_away_ends_the_output_quietly(sandbox: Sandbox) -> None:
+    for command in ("list", "list --json", "--help", f"{EXAMPLE_ID} --json"):
+        piped = f"{sys.executable} -m cancel_message_batch {command} | true"
+        done = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=False, timeout=60)
+        assert done.stderr == "", command
+
+
+def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
+    ids = running(sandbox, 150)
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    command = [sys.executable, "-m", "cancel_message_batch", *ids]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while len(cancels(sandbox)) < 50 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "0 cancel requests were answered" in errors
+    assert re.search(r"these may be canceling: (msgbatch_\w+ ?)+", errors)
+    assert re.search(r"Not sent.*(msgbatch_\w+ ?)+", errors)
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("arguments", [[EXAMPLE_ID], ["list"], ["wait", EXAMPLE_ID]])
+def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, arguments: list[str]) -> None:
+    sandbox.fail(Fault(match="batches", times=0, hang=True))
+    command = [sys.executable, "-m", "cancel_message_batch", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while not sandbox.journal and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted" in errors
+    assert "Traceback" not in errors
+
+
+def test_ask_cancels_a_named_batch_with_exactly_one_post(sandbox: Sandbox, run: Run) -> None:
+    done = run("ask", f"Cancel the message batch with ID {EXAMPLE_ID}.")
+    assert done.returncode == 0
+    assert "canceling" in done.stdout
+    assert "not immediate" in done.stdout
+    assert f"→ cancel_message_batch({EXAMPLE_ID})" in done.stderr
+    assert cancels(sandbox) == [EXAMPLE_ID]
+
+
+def test_ask_without_a_terminal_cancels_nothing_that_was_not_named(sandbox: Sandbox, run: Run) -> None:
+    done = run("ask", "cancel my newest batch")
+    assert done.returncode == 0
+    assert "Not canceled" in done.stderr
+    assert cancels(sandbox) == []
+
+
+def test_ask_tells_a_refused_key_in_words(sandbox: Sandbox, run: Run) -> None:
+    done = run("ask", "what is running?", ANTHROPIC_API_KEY="invalid")
+    assert done.returncode == 1
+    assert "Check the API key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_chat_takes_a_turn_for_each_line_that_is_piped_in(sandbox: Sandbox, run: Run) -> None:
+    done = run("chat", stdin=f"Cancel {EXAMPLE_ID}\nis it stopped yet?\n")
+    assert done.returncode == 0
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert "get_message_batch" in done.stderr
+
+
+def test_the_model_comes_from_the_flag_or_the_environment(sandbox: Sandbox, run: Run) -> None:
+    def model() -> Any:
+        return next(e.body["model"] for e in reversed(sandbox.journal) if e.path.endswith("/messages"))
+
+    run("ask", "hello", "--model", "claude-flag", ANTHROPIC_MODEL="claude-environment")
+    assert model() == "claude-flag"
+    run("ask", "hello", ANTHROPIC_MODEL="claude-environment")
+    assert model() == "claude-environment"
+
+
+def test_doctor_names_what_is_in_force_and_never_the_key(sandbox: Sandbox, run: Run) -> None:
+    done = run("doctor", ANTHROPIC_API_KEY="a-long-enough-key-1234")
+    assert done.returncode == 0
+    assert "API key …1234 from ANTHROPIC_API_KEY" in done.stdout
+    assert f"{sandbox.url}/v1 (from ANTHROPIC_BASE_URL)" in done.stdout
+    assert "a-long" not in done.stdout + done.stderr
+    for operation in ("List", "Retrieve", "Cancel"):
+        assert f"{operation}: allowed" in done.stdout
+    refused = run("doctor", ANTHROPIC_API_KEY="forbidden")
+    assert refused.returncode == 1
+    assert "may not list" in refused.stdout
+
+
+def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> None:
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        done = run("sandbox", "--port", str(used.getsockname()[1]))
+    assert done.returncode == 1
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+    command = [sys.executable, "-m", "cancel_message_batch", "sandbox", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        printed = process.stdout.readline()
+        assert re.search(r"http://(127\.0\.0\.1|localhost):\d+", printed)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode in {0, 130}
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_every_command_has_help_with_examples(run: Run, command: str) -> None:
+    done = run(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_help_and_version_import_neither_httpx2_nor_pydantic() -> None:
+    for argument in ("--help", "--version"):
+        command = [sys.executable, "-X", "importtime", "-m", "cancel_message_batch", argument]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
+        assert not re.search(r"\b(httpx2|pydantic|anthropic|anyio|rich)\b", done.stderr)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_every_command_and_flag(run: Run, shell: str) -> None:
+    script = run("completion", shell).stdout
+    for word in (*COMMANDS, "older-than", "dry-run"):
+        assert word in script
+
+
+def test_bash_completes_the_ids_of_running_batches(sandbox: Sandbox, run: Run) -> None:
+    (active,) = running(sandbox, 1)
+    script = (
+        f'cancel-message-batch() {{ {sys.executable} -m cancel_message_batch "$@"; }}\n'
+        f"{run('completion', 'bash').stdout}\n"
+        "COMP_WORDS=(cancel-message-batch status msgb); COMP_CWORD=2; _cancel_message_batch; echo ${COMPREPLY[@]}"
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert active in done.stdout.split()
+
+
+def test_the_version_is_the_same_everywhere(run: Run) -> None:
+    version = run("--version").stdout.split()[-1]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'version: "{version}"' in (ROOT / "SKILL.md").read_text()

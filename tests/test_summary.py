@@ -1,0 +1,165 @@
+"""What is said about a batch: a table of states."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch, summary
+from cancel_message_batch.errors import MessageBatchError, status_error
+from cancel_message_batch.models import EXAMPLE_ID
+
+NOW = datetime(2026, 11, 23, 17, 0, 0, tzinfo=UTC)
+RESULTS = f"https://api.anthropic.com/v1/messages/batches/{EXAMPLE_ID}/results"
+
+
+def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields: Any) -> MessageBatch:
+    """A batch as the API would describe it at NOW."""
+    counts = {"processing": 10_000, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+    counts.update(fields.pop("counts", {}))
+    made = MessageBatch.model_validate(
+        {
+            "id": EXAMPLE_ID,
+            "processing_status": status,
+            "request_counts": counts,
+            "created_at": NOW - ago,
+            "expires_at": NOW - ago + timedelta(hours=24),
+            **fields,
+        }
+    )
+    made.said_at(NOW)
+    return made
+
+
+DONE = {"processing": 0, "succeeded": 9_000, "errored": 500, "canceled": 400, "expired": 100}
+
+
+def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkable() -> None:
+    text = summary.canceled(batch("canceling", cancel_initiated_at=NOW))
+    for promise in (
+        "accepted but not immediate",
+        "may still complete and are billed",
+        "status is ended",
+        "results_url",
+    ):
+        assert promise in text
+
+
+def test_counts_that_are_all_zero_before_the_end_are_never_told_as_none() -> None:
+    for status in ("in_progress", "canceling"):
+        for text in (summary.canceled(batch(status)), summary.status(batch(status))):
+            assert "succeeded" not in text
+            assert "0 " not in text.replace("10,000 ", "").replace("17:00 ", "")
+
+
+def test_counts_that_mean_something_before_the_end_are_told() -> None:
+    counts = {"processing": 50, "succeeded": 40, "errored": 5, "canceled": 5}
+    text = summary.canceled(batch("canceling", cancel_initiated_at=NOW, counts=counts))
+    assert "Reported so far: 40 succeeded, 5 errored, 5 canceled, 50 processing." in text
+
+
+@pytest.mark.parametrize(
+    ("minutes", "result"),
+    [(0, "canceling"), (-5, "canceling"), (12, "already_canceling"), (60 * 24 * 700, "canceling")],
+)
+def test_an_earlier_cancellation_is_told_only_when_its_time_makes_sense(minutes: int, result: str) -> None:
+    canceling = batch("canceling", cancel_initiated_at=NOW - timedelta(minutes=minutes))
+    assert summary.cancel_result(canceling) == result
+    told = "was already canceling, since 2026-11-23 16:48 UTC (12 min ago)" in summary.canceled(canceling)
+    assert told == (result == "already_canceling")
+
+
+def test_a_batch_that_had_ended_keeps_its_results_and_nothing_was_canceled() -> None:
+    ended = batch("ended", counts=DONE, ended_at=NOW - timedelta(minutes=3), results_url=RESULTS)
+    assert summary.canceled(ended) == (
+        f"Nothing was canceled now: message batch {EXAMPLE_ID} had already ended at 2026-11-23 16:57 UTC (3 min ago). "
+        f"Final counts: 9,000 succeeded (billed), 500 errored, 400 canceled, 100 expired. Results: {RESULTS}"
+    )
+
+
+def test_a_batch_that_ended_by_this_very_cancellation_is_not_said_to_have_ended_before() -> None:
+    ended = batch(
+        "ended", counts=DONE, cancel_initiated_at=NOW - timedelta(seconds=3), ended_at=NOW, results_url=RESULTS
+    )
+    assert summary.canceled(ended).startswith(f"Message batch {EXAMPLE_ID} was canceled and has ended. Final counts:")
+
+
+def test_results_that_expired_are_said_to_be_gone() -> None:
+    archived = batch("ended", timedelta(days=40), counts=DONE, ended_at=NOW - timedelta(days=39), archived_at=NOW)
+    for text in (summary.canceled(archived), summary.status(archived)):
+        assert "results are gone: they are kept for 29 days after creation" in text
+
+
+def test_a_status_of_the_future_is_not_taken_for_stopped() -> None:
+    assert "has the status paused: not ended" in summary.status(batch("paused"))
+
+
+@pytest.mark.parametrize("status", ["in_progress", "canceling", "ended", "paused"])
+@pytest.mark.parametrize("counts", [{}, DONE, {"processing": 100_000, "succeeded": 99_999, "errored": 99_999}])
+def test_a_summary_of_a_cancel_is_short_and_plain(status: str, counts: dict[str, int]) -> None:
+    for minutes in (0, 30):
+        since = NOW - timedelta(minutes=minutes)
+        text = summary.canceled(batch(status, counts=counts, cancel_initiated_at=since, results_url=RESULTS))
+        assert len(text) <= 450
+        assert text.isprintable()
+        assert EXAMPLE_ID in text
+
+
+def error(status: int, **options: Any) -> MessageBatchError:
+    body = {"type": "error", "error": {"type": "some_error", "message": "the API's words"}, "request_id": "req_1"}
+    return status_error(status, body, **options)
+
+
+ACCEPTED = "it may have been"
+UNCHANGED = "if it was running, it still is"
+
+
+@pytest.mark.parametrize(
+    ("failure", "state", "advice"),
+    [
+        (error(400), UNCHANGED, "the API's words"),
+        (error(401), UNCHANGED, "Check the API key"),
+        (error(402), UNCHANGED, "billing"),
+        (error(403), UNCHANGED, "may not cancel"),
+        (error(404), "nothing was canceled", "a key sees only its own. List the message batches"),
+        (error(413), UNCHANGED, "the API's words"),
+        (error(429, retry_after=90.0), UNCHANGED, "Try again in 1 min"),
+        (error(429), UNCHANGED, "also after retries"),
+        (error(500), ACCEPTED, "safe to repeat"),
+        (error(504), ACCEPTED, "Get its status"),
+        (error(529), UNCHANGED, "overloaded"),
+        (APIConnectionError("api.anthropic.com cannot be reached"), UNCHANGED, "Check the network"),
+        (APITimeoutError("api.anthropic.com did not answer in time", may_have_arrived=True), ACCEPTED, "in_progress"),
+        (APIResponseError("x answered 200 with text/html", may_have_arrived=True), ACCEPTED, "ANTHROPIC_BASE_URL"),
+    ],
+)
+def test_a_failed_cancel_says_what_happened_what_holds_and_what_to_do(
+    failure: MessageBatchError, state: str, advice: str
+) -> None:
+    text = summary.failed(failure, "cancel", EXAMPLE_ID)
+    assert state in text
+    assert advice in text
+    assert EXAMPLE_ID in text
+    assert len(text) <= 450
+    assert (ACCEPTED in text) == failure.may_have_arrived
+
+
+def test_a_failed_look_says_nothing_of_canceling() -> None:
+    for failure in (error(404), error(500), error(401), APITimeoutError("no answer", may_have_arrived=True)):
+        assert "cancel" not in summary.failed(failure, "get", EXAMPLE_ID)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (7500, "2 h 5 min"),
+        (7200, "2 h"),
+        (2516400, "29 d 3 h"),
+    ],
+)
+def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert summary.duration(seconds) == words

@@ -1,0 +1,254 @@
+"""The tools: what a model is given, and what it is told."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import anthropic
+import pytest
+
+import cancel_message_batch
+from cancel_message_batch import MessageBatches, aio, tools
+from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, ToolOutcome
+
+from .conftest import KEY, cancels
+
+BAD_ARGUMENTS: dict[str, Any] = {
+    "empty": {"message_batch_id": ""},
+    "white space": {"message_batch_id": " \n "},
+    "space inside": {"message_batch_id": "msgbatch_a b"},
+    "newline inside": {"message_batch_id": "msgbatch_a\nb"},
+    "path": {"message_batch_id": "../../v1/x"},
+    "path behind an id": {"message_batch_id": "msgbatch_x/../y"},
+    "escaped path": {"message_batch_id": "%2e%2e"},
+    "escaped path behind an id": {"message_batch_id": "msgbatch_%2e%2e"},
+    "query": {"message_batch_id": "msgbatch_x?a=b"},
+    "10,000 characters": {"message_batch_id": "msgbatch_" + "x" * 9991},
+    "not ASCII": {"message_batch_id": "msgbatch_ü"},
+    "full-width digits": {"message_batch_id": "msgbatch_\uff11\uff12"},
+    "another provider's": {"message_batch_id": "batch_abc"},
+    "two ids": {"message_batch_id": "msgbatch_a, msgbatch_b"},
+    "two ids in two lines": {"message_batch_id": "msgbatch_a\nmsgbatch_b"},
+    "only the prefix": {"message_batch_id": "msgbatch_"},
+    "null": {"message_batch_id": None},
+    "a number": {"message_batch_id": 5},
+    "a list": {"message_batch_id": ["msgbatch_a"]},
+    "missing": {},
+    "no object": [],
+    "null instead of an object": None,
+    "an extra field": {"message_batch_id": "msgbatch_a", "reason": "wrong prompt"},
+}
+
+
+def both(tool: tools.Tool, arguments: Any) -> ToolOutcome:
+    """Run a tool sync and async, with the environment's credential, and make sure that both agree."""
+    outcome = tool.run(arguments)
+    asynchronous = asyncio.run(tool.run_async(arguments))
+    assert asynchronous.is_error == outcome.is_error
+    return outcome
+
+
+@pytest.mark.parametrize("arguments", BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
+@pytest.mark.parametrize("tool", [CANCEL, GET], ids=["cancel", "get"])
+def test_what_is_no_id_never_reaches_the_network_and_is_told_what_an_id_looks_like(
+    sandbox: Sandbox, tool: tools.Tool, arguments: Any
+) -> None:
+    outcome = both(tool, arguments)
+    assert outcome.is_error
+    assert EXAMPLE_ID in outcome.text
+    assert "Nothing was sent" in outcome.text
+    assert len(outcome.text) < 450
+    assert outcome.text.isprintable()
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"message_batch_id": f"  {EXAMPLE_ID}\n"},
+        {"message_batch_id": f'"{EXAMPLE_ID}"'},
+        {"message_batch_id": json.dumps({"message_batch_id": EXAMPLE_ID})},
+        json.dumps({"message_batch_id": EXAMPLE_ID}),
+    ],
+)
+def test_an_id_as_people_and_frameworks_hand_it_over_is_understood(sandbox: Sandbox, arguments: Any) -> None:
+    assert not CANCEL.run(arguments).is_error
+    assert cancels(sandbox) == [EXAMPLE_ID]
+
+
+def test_a_definition_is_what_strict_tool_use_takes_and_says_everything_once() -> None:
+    definition = CANCEL.to_param()
+    assert list(definition) == ["name", "description", "input_schema"]
+    schema = definition["input_schema"]
+    assert schema["additionalProperties"] is False
+    assert list(schema["properties"]) == schema["required"] == ["message_batch_id"]
+    for tool in TOOLS:
+        text = json.dumps(tool.to_param())
+        for keyword in ("minimum", "maximum", "minLength", "maxLength", "pattern", "$ref", '"title"', "anyOf"):
+            assert keyword not in text
+        assert all(part["description"] for part in tool.input_schema["properties"].values())
+
+
+def test_the_description_says_that_one_request_cannot_be_canceled() -> None:
+    assert "single request" in CANCEL.description
+    assert "cannot be canceled" in CANCEL.description
+
+
+@pytest.mark.parametrize("module", [cancel_message_batch, aio], ids=["sync", "async"])
+def test_the_plain_functions_carry_the_same_words_as_the_definitions(module: Any) -> None:
+    for tool in TOOLS:
+        function = getattr(module, tool.name)
+        assert function.__name__ == tool.name
+        assert tool.description in function.__doc__
+        for name, part in tool.input_schema["properties"].items():
+            assert f"{name}: {part['description']}" in function.__doc__
+            assert function.__annotations__[name].__metadata__[0].description == part["description"]
+
+
+def test_the_sdks_own_decorator_reads_the_same_schema_from_a_plain_function() -> None:
+    for tool in TOOLS:
+        definition: Any = anthropic.beta_tool(getattr(cancel_message_batch, tool.name)).to_dict()
+        assert definition["description"].startswith(tool.description)
+        for name, part in tool.input_schema["properties"].items():
+            assert definition["input_schema"]["properties"][name]["description"] == part["description"]
+
+
+def _sdk(sandbox: Sandbox) -> Any:
+    return anthropic.Anthropic(api_key=KEY, base_url=sandbox.url, max_retries=0).messages.batches
+
+
+@pytest.mark.parametrize("whose", ["ours", "the official SDK's"])
+def test_a_handler_takes_our_batches_or_the_official_sdks(sandbox: Sandbox, whose: str) -> None:
+    ours = MessageBatches(api_key=KEY, base_url=sandbox.url, max_retries=0)
+    batches = ours if whose == "ours" else _sdk(sandbox)
+    listed = LIST.run({"status": "in_progress"}, batches)
+    target = listed.batches[0].id
+    assert "is accepted but not immediate" in CANCEL.run({"message_batch_id": target}, batches).text
+    assert "is canceling" in GET.run({"message_batch_id": target}, batches).text
+    unknown = CANCEL.run({"message_batch_id": "msgbatch_unknown"}, batches)
+    assert unknown.is_error
+    assert "There is no message batch msgbatch_unknown in this workspace" in unknown.text
+    sandbox.fail(Fault(match="cancel", status=200, body="<html>", content_type="text/html"))
+    page = CANCEL.run({"message_batch_id": target}, batches)
+    assert page.is_error
+    assert "unknown" in page.text
+    sandbox.fail(Fault(match="cancel", drop=True, after=True))
+    assert "it may have been" in CANCEL.run({"message_batch_id": target}, batches).text
+
+
+def test_an_async_handler_takes_the_official_async_sdks_batches(sandbox: Sandbox) -> None:
+    async def conversation() -> list[str]:
+        async with anthropic.AsyncAnthropic(api_key=KEY, base_url=sandbox.url, max_retries=0) as client:
+            batches = client.messages.batches
+            listed = await LIST.run_async({"status": "in_progress", "limit": 1}, batches)
+            target = {"message_batch_id": listed.batches[0].id}
+            texts = [(await CANCEL.run_async(target, batches)).text, (await GET.run_async(target, batches)).text]
+            unknown = await CANCEL.run_async({"message_batch_id": "msgbatch_unknown"}, batches)
+            return [*texts, unknown.text]
+
+    accepted, status, unknown = asyncio.run(conversation())
+    assert "not immediate" in accepted
+    assert "canceling" in status
+    assert "There is no message batch" in unknown
+
+
+def _ended(sandbox: Sandbox, **options: Any) -> str:
+    return sandbox.account.add(requests=20, age=7200, status="ended", **options)
+
+
+@pytest.mark.parametrize("answer", ["error", "ok"])
+def test_canceling_an_ended_batch_says_that_nothing_was_canceled_whatever_the_api_answers(
+    monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    with Sandbox(account=Account(), cancel_ended=answer) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        ended = _ended(sandbox)
+        outcome = both(CANCEL, {"message_batch_id": ended})
+    assert not outcome.is_error
+    assert outcome.text.startswith(f"Nothing was canceled now: message batch {ended} had already ended")
+    assert "Final counts: " in outcome.text
+    assert f"Results: {sandbox.url}/v1/messages/batches/{ended}/results" in outcome.text
+
+
+def test_results_that_are_gone_are_not_promised(sandbox: Sandbox) -> None:
+    old = sandbox.account.add(requests=5, age=40 * 86400, status="ended")
+    assert "kept for 29 days" in both(CANCEL, {"message_batch_id": old}).text
+
+
+def test_a_repeated_cancel_changes_nothing_and_says_since_when(sandbox: Sandbox) -> None:
+    running = sandbox.account.add(requests=50_000, age=600, status="in_progress")
+    first = CANCEL.run({"message_batch_id": running}).batch
+    again = CANCEL.run({"message_batch_id": running})
+    assert first
+    assert again.batch
+    assert again.batch.cancel_initiated_at == first.cancel_initiated_at
+    assert "canceling" in again.text
+
+
+def test_listing_filters_by_status_and_is_bounded(sandbox: Sandbox) -> None:
+    for _ in range(30):
+        sandbox.account.add(requests=100, age=60, status="in_progress")
+    outcome = LIST.run({"status": "in_progress", "limit": 5})
+    assert len(outcome.batches) == 5
+    assert "there are more" in outcome.text
+    assert len(outcome.text.splitlines()) == 6
+    assert {batch.processing_status for batch in outcome.batches} == {"in_progress"}
+    assert len(LIST.run({}).batches) == 10
+    newest = [batch.created_at for batch in LIST.run({"limit": 50}).batches]
+    assert newest == sorted(newest, reverse=True)
+
+
+def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "other-key")
+    assert LIST.run({}).text == "There is no message batch in this workspace."
+    assert LIST.run({"status": "in_progress"}).text == "There is no in_progress message batch in this workspace."
+
+
+@pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": None}, {"x": 1}])
+def test_a_listing_with_wrong_arguments_is_refused_in_plain_words(sandbox: Sandbox, arguments: Any) -> None:
+    outcome = both(LIST, arguments)
+    assert outcome.is_error
+    assert "Nothing was sent" in outcome.text
+    assert "pydantic" not in outcome.text
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [
+        ("invalid", "Check the API key"),
+        ("forbidden", "may not cancel message batches"),
+        ("other-key", "a key sees only its own"),
+    ],
+)
+def test_a_credential_that_will_not_do_is_told_with_what_to_do(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, key: str, told: str
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+    outcome = both(CANCEL, {"message_batch_id": EXAMPLE_ID})
+    assert outcome.is_error
+    assert told in outcome.text
+    assert cancels(sandbox)[:1] == [EXAMPLE_ID]
+
+
+def test_without_a_credential_the_plain_functions_say_what_to_set() -> None:
+    text = cancel_message_batch.cancel_message_batch(EXAMPLE_ID)
+    assert "set ANTHROPIC_API_KEY" in text
+    assert asyncio.run(aio.get_message_batch(EXAMPLE_ID)) == cancel_message_batch.get_message_batch(EXAMPLE_ID)
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    program = (
+        "import sys, cancel_message_batch;"
+        "print(sorted({'anthropic', 'httpx2', 'pydantic', 'starlette', 'rich', 'mcp'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}
+    )
+    assert done.stdout.strip() == "[]"

@@ -24,6 +24,12 @@ def tell(text: str = "") -> None:
     time.sleep(PAUSE)
 
 
+def speak(who: str, text: str, color: str = "1") -> None:
+    """Print what somebody says."""
+    print(fitted(f"{who} {text}", sys.stdout).replace(who, paint(who, color, sys.stdout), 1), flush=True)
+    time.sleep(PAUSE)
+
+
 class Story:
     """Shows the conversation as it goes, and each request of it on the wire."""
 
@@ -47,7 +53,7 @@ class Story:
     def flush(self) -> None:
         """Print what the model has said so far."""
         if self._answer.strip():
-            print(paint("Agent: ", "1", sys.stdout) + fitted(self._answer.strip(), sys.stdout))
+            speak("Agent:", self._answer.strip())
         self._answer = ""
 
     def wire(self) -> None:
@@ -60,14 +66,14 @@ class Story:
     def approve(self, batch: MessageBatch) -> bool:
         """Ask as the chat does; here the answer is part of the story."""
         self.wire()
-        print(paint("  ? ", "33", sys.stdout) + fitted(summary.question(batch), sys.stdout))
-        print(paint("  you: ", "1", sys.stdout) + "yes")
+        speak("?", summary.question(batch), "33")
+        speak("You:", "yes")
         return True
 
 
 def main() -> None:
     """Tell the story."""
-    with Sandbox(account=Account.believable(speed=600.0)) as sandbox:
+    with Sandbox(account=Account.believable(speed=40.0)) as sandbox:
         batches = MessageBatches(api_key="demo", base_url=sandbox.url)
         story = Story(sandbox)
         client = anthropic.Anthropic(api_key="demo", base_url=sandbox.url)
@@ -85,7 +91,7 @@ def main() -> None:
             "cancel my newest batch",
         ):
             tell()
-            tell(paint("You: ", "1", sys.stdout) + request)
+            speak("You:", request)
             conversation.say(request)
             story.flush()
 
@@ -96,7 +102,8 @@ def main() -> None:
         tell(summary.status(batch))
         tell()
         tell("To do the same with your own account:")
-        tell('  export ANTHROPIC_API_KEY=…   and   .venv/bin/cancel-message-batch ask "cancel my newest batch"')
+        tell("  export ANTHROPIC_API_KEY=…")
+        tell('  .venv/bin/cancel-message-batch ask "cancel my newest batch"')
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ def _short(outcome: Any) -> str:
         return str(outcome.error)
     if outcome.batch is not None and not outcome.text.startswith("Not canceled"):
         return f"{outcome.batch.id}: {outcome.batch.processing_status}"
-    return str(outcome.text.splitlines()[0])
+    return str(outcome.text.splitlines()[0].rstrip(":"))
 
 
 def _approve(batch: MessageBatch) -> bool:
@@ -102,7 +102,7 @@ def chat(batches: MessageBatches, *, model: str, profile: str | None, output: Ou
         except KeyboardInterrupt:
             screen.end_line()
             output.warn(
-                "Stopped. A request to the API that was under way may have arrived; ask for the batch's status."
+                "\nStopped. A request to the API that was under way may have arrived; ask for the batch's status."
             )
         except MessageBatchError as error:
             screen.end_line()

@@ -244,8 +244,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         sys.stderr.write(f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
         return USAGE
-    except KeyboardInterrupt:
-        sys.stderr.write("\nInterrupted.\n")
+    except KeyboardInterrupt as interruption:
+        if not interruption.args:  # else it has been told what it left
+            sys.stderr.write("\nInterrupted.\n")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone (`| head`); Python flushes once more at exit, and that must not fail either.

@@ -117,7 +117,7 @@ class _Client:
         self._headers = {"accept": "application/json", "user-agent": _USER_AGENT, **connection.headers}
         root = httpx2.URL(connection.base_url)
         self._origin = root.origin
-        self._host = f"{root.host}:{root.port}" if root.port else root.host
+        self._place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
 
     def _cancel_steps(self, message_batch_id: str) -> Steps[MessageBatch]:
         return self._steps(MessageBatch, "POST", f"/{self._checked(message_batch_id)}/cancel")
@@ -168,7 +168,7 @@ class _Client:
                     url = self._redirected(url, location, answer.status, method)
                     redirects += 1
                     if redirects > _REDIRECTS:
-                        raise APIResponseError(f"{self._host} redirects in a circle")
+                        raise APIResponseError(f"{self._place} redirects in a circle")
                     continue
                 wait = retry_after_seconds(answer.headers)
                 error = status_error(
@@ -196,7 +196,7 @@ class _Client:
         except ValidationError as error:
             kind = answer.headers.get("content-type", "").partition(";")[0].strip()
             raise APIResponseError(
-                f"{self._host} answered {answer.status} with "
+                f"{self._place} answered {answer.status} with "
                 f"{clean(kind, limit=40) or 'something'} that is not the API's answer",
                 may_have_arrived=True,
             ) from error
@@ -217,11 +217,11 @@ class _Client:
             return target
         place = clean(f"{target.scheme}://{target.host}", limit=80) if target.host else "somewhere else"
         raise APIResponseError(
-            f"{self._host} redirects to {place}; the key was not sent there. If that is the API, make it the base URL"
+            f"{self._place} redirects to {place}; the key was not sent there. If that is the API, make it the base URL"
         )
 
     def _connection_error(self, cause: Exception | None) -> MessageBatchError:
-        where = self._host
+        where = self._place
         if isinstance(cause, httpx2.ConnectTimeout):
             return APITimeoutError(f"{where} cannot be reached (no connection within {CONNECT_TIMEOUT:g} s)")
         if isinstance(cause, httpx2.TimeoutException):

@@ -15,7 +15,7 @@ from .models import MessageBatch
 from .terminal import Output
 from .tools import CANCEL, GET, ToolOutcome
 
-_IN_FULL = 3  # batches told in whole sentences; of more, each gets a line
+_HINT = 3  # ids that fit into a hint
 
 
 def run(command: str, given: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) 
         waited = _wait_for(batches, running, given, output)
         return waited if waited != DONE else code
     if running and not given.json and terminal.interactive():
-        output.say(f"To wait until it has stopped: {PROGRAM} wait {' '.join(running[:_IN_FULL])}")
+        output.say(f"To wait until it has stopped: {PROGRAM} wait {' '.join(running[:_HINT])}")
     return code
 
 
@@ -125,9 +125,9 @@ def _cancel_many(
     from .bulk import Progress, cancel_all
 
     def done(outcome: ToolOutcome) -> None:
-        if outcome.is_error or given.json or len(ids) <= _IN_FULL:
+        if outcome.is_error or outcome.batch is None or outcome.batch.ended or given.json:
             _tell(outcome, given, output)
-        elif outcome.batch and not output.quiet:
+        elif not output.quiet:
             output.print(summary.brief(outcome.batch))
 
     progress = Progress(list(ids))
@@ -139,9 +139,9 @@ def _cancel_many(
         lost = [name for name in ids if name in progress.sent and name not in progress.outcomes]
         unsent = [name for name in ids if name not in progress.sent]
         output.warn(summary.interrupted(len(progress.outcomes), lost, unsent))
-        raise
+        raise KeyboardInterrupt("told") from None
     outcomes = [progress.outcomes[name] for name in ids]
-    if not given.json and len(ids) > _IN_FULL:
+    if not given.json:
         output.say(summary.tally([outcome.batch for outcome in outcomes]))
     return outcomes
 
@@ -216,15 +216,19 @@ def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Names
     from .waiting import Wait
 
     wait = Wait(batches, ids, timeout=given.timeout.total_seconds() if given.timeout else None)
-    with terminal.watching(wait, quiet=output.quiet) as changed:
-        stopped = wait.run(changed)
+    try:
+        with terminal.watching(wait, quiet=output.quiet) as changed:
+            stopped = wait.run(changed)
+    except KeyboardInterrupt:
+        output.warn(summary.not_ended("Interrupted", wait.open))
+        raise KeyboardInterrupt("told") from None
     for name in ids:
         if name in wait.failed:
             output.warn(wait.failed[name].text)
         elif name in wait.latest and wait.latest[name].ended:
             _tell(ToolOutcome(summary.status(wait.latest[name]), batch=wait.latest[name]), given, output)
     if not stopped:
-        output.warn(summary.time_up(wait.open))
+        output.warn(summary.not_ended("The time is up", wait.open))
         return TIME_UP
     return _exit_code([_code(wait.failed[name]) if name in wait.failed else DONE for name in ids])
 

@@ -91,12 +91,9 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str])
     return "\n".join(lines)
 
 
-def time_up(batch_ids: Sequence[str]) -> str:
-    """Say that waiting was given up."""
-    return (
-        f"The time is up; not ended yet: {' '.join(batch_ids)}. This changes nothing for the batches: "
-        "wait again at any time."
-    )
+def not_ended(why: str, batch_ids: Sequence[str]) -> str:
+    """Say that waiting was given up, and what that means for the batches: nothing."""
+    return f"{why}; not ended yet: {' '.join(batch_ids)}. This changes nothing for the batches: wait again at any time."
 
 
 def status(batch: MessageBatch) -> str:
@@ -233,8 +230,11 @@ def moment(time: datetime | None, batch: MessageBatch) -> str:
     if time is None:
         return "an unknown time"
     seconds = (batch.as_of - time).total_seconds()
-    ago = f" ({duration(seconds)} ago)" if seconds >= 0 else f" (in {duration(-seconds)})"
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC{ago}"
+    if abs(seconds) < 2:  # the API tells its own time in whole seconds
+        distance = "just now"
+    else:
+        distance = f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({distance})"
 
 
 def duration(seconds: float) -> str:

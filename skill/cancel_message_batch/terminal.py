@@ -109,9 +109,9 @@ def row(batch: MessageBatch, *, code: bool = True) -> str:
 
 def table(batches: Iterable[MessageBatch]) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
-    if width() >= WIDTH_OF_A_TABLE:
-        yield paint(f"{'ID':<33} {'STATUS':<11} {'REQUESTS':>8} {'CREATED':<11} {'AGE':>11}", "1", sys.stdout)
-    for batch in batches:
+    for number, batch in enumerate(batches):
+        if number == 0 and width() >= WIDTH_OF_A_TABLE:
+            yield paint(f"{'ID':<33} {'STATUS':<11} {'REQUESTS':>8} {'CREATED':<11} {'AGE':>11}", "1", sys.stdout)
         yield row(batch)
 
 
@@ -190,18 +190,20 @@ def pick(batches: Sequence[MessageBatch]) -> list[str]:
     import questionary  # noqa: PLC0415 - only a person who picks pays for it
 
     numbered = len(batches) <= 9
+    narrow = width() < WIDTH_OF_A_TABLE
+    detail = "\n      {} {:,}, {}" if narrow else " {} {:>7,} {:>11}"
     choices = [
         questionary.Choice(
-            f"{batch.id}  {batch.request_counts.total:,} requests, {age(batch)} old, {batch.processing_status}",
+            batch.id + detail.format(batch.processing_status, batch.request_counts.total, age(batch)),
             value=batch.id,
             shortcut_key=str(number) if numbered else None,
         )
         for number, batch in enumerate(batches, 1)
     ]
     chosen = questionary.select(
-        "Which message batch do you want to cancel?",
+        "Cancel which message batch?" + ("" if narrow else " (id, status, requests, age)"),
         choices=choices,
         use_shortcuts=numbered,
-        instruction="(arrow keys or number, Enter; Ctrl-C for none)",
+        instruction="\n  arrow keys or number, Enter; Ctrl-C: none",
     ).unsafe_ask()
     return [chosen] if chosen else []

@@ -44,7 +44,7 @@ def control_routes(account: Account, journal: list[Exchange], faults: list[Fault
         return Response(status_code=204)
 
     async def add_fault(request: Request) -> Response:
-        faults.append(await _read(request, TypeAdapter(Fault, config=ConfigDict(extra="forbid"))))
+        faults.append(await _read(request, TypeAdapter(Fault)))
         return Response(status_code=204)
 
     async def advance(request: Request) -> Response:

@@ -92,7 +92,6 @@ class Sandbox:
                 server_header=False,
                 date_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=1,
             )
         )
         self._thread = threading.Thread(
@@ -104,7 +103,7 @@ class Sandbox:
         """Stop at once, whoever is still connected."""
         if self._server is None or self._thread is None:
             return
-        self._server.should_exit = self._server.force_exit = True
+        self._server.should_exit = True
         self._thread.join()
         self._server = self._thread = None
 
@@ -153,12 +152,21 @@ Ctrl-C stops it."""
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that hangs up on everybody when it stops."""
+    """A uvicorn that stops at once and hangs up on everybody: tests start hundreds, and leave clients waiting."""
+
+    async def main_loop(self) -> None:
+        while not self.should_exit:
+            await asyncio.sleep(0.01)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        await super().shutdown(sockets)
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=1)
 
 
 class _Connection(H11Protocol):

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.requests import ClientDisconnect
@@ -75,8 +75,14 @@ class Fault:
     drop: bool = False
     after: bool = False
 
+    # For those that come over HTTP: what is misspelled is no fault.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
     def __post_init__(self) -> None:
-        re.compile(self.match)
+        try:
+            re.compile(self.match)
+        except re.error as error:
+            raise ValueError(f"match is no regular expression: {error}") from error
         if self.times < 0 or self.delay < 0:
             raise ValueError("times and delay cannot be negative")
 

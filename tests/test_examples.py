@@ -1,0 +1,110 @@
+"""What users copy works: the examples, the demo, the README's commands."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Sandbox
+
+from .conftest import ROOT, cancels
+
+MODEL_LOOPS = ["messages_api_loop.py", "tool_runner.py"]
+
+
+def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ},
+    )
+
+
+@pytest.mark.parametrize("example", MODEL_LOOPS)
+def test_an_example_cancels_the_batch_that_is_named_and_answers_truthfully(sandbox: Sandbox, example: str) -> None:
+    done = python(f"examples/{example}", f"Cancel the message batch with ID {EXAMPLE_ID}.")
+    assert done.returncode == 0, done.stderr
+    assert "not immediate" in done.stdout
+    assert cancels(sandbox) == [EXAMPLE_ID]
+
+
+@pytest.mark.parametrize("example", MODEL_LOOPS)
+def test_an_example_goes_on_after_a_call_that_failed(sandbox: Sandbox, example: str) -> None:
+    done = python(f"examples/{example}", "Cancel the message batch with ID msgbatch_unknown.")
+    assert done.returncode == 0, done.stderr
+    assert "There is no message batch msgbatch_unknown" in done.stdout
+
+
+def test_the_hand_written_loop_stays_short_enough_to_read() -> None:
+    assert len((ROOT / "examples" / "messages_api_loop.py").read_text().splitlines()) <= 60
+
+
+def test_the_demo_tells_its_story_to_the_end() -> None:
+    done = python("examples/demo.py")
+    assert done.returncode == 0, done.stderr
+    story = done.stdout
+    assert story.index(f"Cancel the message batch with ID {EXAMPLE_ID}.") < story.index("is it stopped yet?")
+    assert story.index("? Cancel message batch") < story.rindex("has ended") < story.index("ANTHROPIC_API_KEY")
+    assert story.count("/cancel → 200") == 3
+    assert done.stderr == ""
+
+
+def _blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
+
+
+def _commands() -> list[str]:
+    lines = [
+        line for document in ("README.md", "SKILL.md") for line in "".join(_blocks(ROOT / document, "sh")).splitlines()
+    ]
+    commands = [line.partition("  #")[0].strip() for line in lines if line.startswith("cancel-message-batch ")]
+    # What talks with a person, or serves until it is stopped, has tests of its own.
+    return sorted({c for c in commands if " " in c and not re.search(r" (chat|sandbox|mcp)\b", c)})
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
+    (tmp_path / "ids.txt").write_text(EXAMPLE_ID)
+    called = re.sub(r"^cancel-message-batch", f"{sys.executable} -m cancel_message_batch", command)
+    if " wait " in called:
+        called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
+    done = subprocess.run(
+        ["bash", "-c", called],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ},
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_python_in_the_readme_works(sandbox: Sandbox) -> None:
+    for block in _blocks(ROOT / "README.md", "python"):
+        ast.parse(block)
+        done = python("-c", block)
+        assert done.returncode == 0, done.stderr
+    assert cancels(sandbox)
+
+
+def test_the_documented_curl_answers_with_the_documented_values(sandbox: Sandbox) -> None:
+    (curl,) = (line for block in _blocks(ROOT / "README.md", "sh") for line in block.splitlines() if "curl" in line)
+    here = curl.replace("http://localhost:8080", sandbox.url)
+    done = subprocess.run(["bash", "-c", f"{here} -s"], capture_output=True, text=True, timeout=60, check=True)
+    for value in (
+        '"processing_status":"canceling"',
+        '"processing":50,"succeeded":40,"errored":5,"canceled":5,"expired":0',
+        '"created_at":"2024-08-20T18:37:24Z"',
+        '"cancel_initiated_at":"2024-08-20T19:00:00Z"',
+    ):
+        assert value in done.stdout

@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test test-frameworks test-sdks evals bench recording check format clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -22,6 +22,21 @@ demo: $(READY) ## the whole story in a sandbox, no key needed
 
 test: $(READY) ## all tests; no key, no internet
 	$(BIN)/python -m pytest
+
+test-frameworks: $(READY) ## the examples in the real agent frameworks, one environment each (long); ONLY="langchain mcp"
+	tests/frameworks/run.sh $(ONLY)
+
+test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, against the sandbox
+	tests/sandbox/run_sdks.sh
+
+evals: $(READY) ## realistic requests, with a real model; needs ANTHROPIC_API_KEY and costs money
+	@$(BIN)/python -m tests.evals.harness
+
+bench: $(READY) ## measure against the peers
+	@$(BIN)/python bench/run.py
+
+recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
+	@$(BIN)/python docs/record.py
 
 check: $(READY) ## formatting, lint, types
 	$(BIN)/ruff format --check .

@@ -129,6 +129,7 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
         ((EXAMPLE_ID, "--all", "--yes"), "not both"),
         ((EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
         (("--json", "list"), "put the command first"),
+        (("sandbox", "--speed", "0"), "above 0"),
         (("wait",), "ID"),
         (("ask", " "), "say something"),
     ],

@@ -1,5 +1,6 @@
 """What is said about a batch: a table of states."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -163,3 +164,9 @@ def test_a_failed_look_says_nothing_of_canceling() -> None:
 )
 def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert summary.duration(seconds) == words
+
+
+def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in summary.status(batch("in_progress"))

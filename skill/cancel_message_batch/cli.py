@@ -32,6 +32,7 @@ COMMANDS = {
     "chat": "talk with Claude, who has these tools",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
+    "mcp": "serve these tools over the Model Context Protocol",
     "sandbox": "run a local imitation of the API, no key needed",
 }
 
@@ -82,6 +83,12 @@ examples:
   eval "$(cancel-message-batch completion zsh)"        in ~/.zshrc
   cancel-message-batch completion fish | source        in config.fish
 """,
+    "mcp": """\
+examples:
+  claude mcp add cancel-message-batch -- cancel-message-batch mcp
+  cancel-message-batch mcp --confirm
+  cancel-message-batch mcp --http 8808
+""",
     "sandbox": """\
 examples:
   cancel-message-batch sandbox
@@ -130,6 +137,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def speed(text: str) -> float:
+    """Read a number above 0."""
+    if not re.fullmatch(r"\d{0,9}(\.\d{1,9})?", text) or not float(text or 0) > 0:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number above 0')
+    return float(text)
+
+
 def parser(command: str) -> Parser:
     """Build the parser of one command."""
     name = PROGRAM if command == "cancel" else f"{PROGRAM} {command}"
@@ -144,7 +158,7 @@ def parser(command: str) -> Parser:
     )
     made.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     _ARGUMENTS[command](made)
-    if command not in {"completion", "sandbox"}:
+    if command not in {"completion", "mcp", "sandbox"}:
         _api_arguments(made, json=command not in {"ask", "chat"})
     return made
 
@@ -164,6 +178,10 @@ _ABOUT = {
     "chat": "Talk with Claude, who has the tools to list, look at and cancel batches.",
     "doctor": "Check which credential and base URL are in force, and what they allow.",
     "completion": "Print a shell completion script; it completes the ids of running batches too.",
+    "mcp": (
+        "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials\n"
+        "come from the environment; without any the server starts, and its tools say what to set."
+    ),
     "sandbox": "Run a local imitation of the Message Batches API, with a scripted stand-in for Claude.",
 }
 
@@ -215,9 +233,14 @@ def _completion_arguments(made: Parser) -> None:
     made.add_argument("shell", choices=("bash", "zsh", "fish"))
 
 
+def _mcp_arguments(made: Parser) -> None:
+    made.add_argument("--http", type=count, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
+    made.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
+
+
 def _sandbox_arguments(made: Parser) -> None:
     made.add_argument("--port", type=count, default=8080, help="0 for any free one (default: 8080)")
-    made.add_argument("--speed", type=float, default=60.0, help="times faster than the real API (default: 60)")
+    made.add_argument("--speed", type=speed, default=60.0, help="times faster than the real API (default: 60)")
     made.add_argument(
         "--limit-every", type=count, default=0, metavar="N", help="answer every Nth request 429 (default: none)"
     )
@@ -232,6 +255,7 @@ _ARGUMENTS = {
     "chat": _chat_arguments,
     "doctor": lambda _: None,
     "completion": _completion_arguments,
+    "mcp": _mcp_arguments,
     "sandbox": _sandbox_arguments,
 }
 

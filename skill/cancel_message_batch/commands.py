@@ -5,7 +5,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import summary, terminal
 from .cli import COMMANDS, DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
@@ -26,8 +26,8 @@ def run(command: str, given: argparse.Namespace) -> int:
     """
     output = Output(quiet=getattr(given, "quiet", False))
     try:
-        if command == "sandbox":
-            return _sandbox(given, output)
+        if command in _SERVERS:
+            return _SERVERS[command](given, output)
         if command == "cancel":
             _check_cancel(given)
         if command == "ask" and not given.message.strip():
@@ -267,12 +267,31 @@ def _sandbox(given: argparse.Namespace, output: Output) -> int:
     except ModuleNotFoundError as error:
         raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
     sandbox = Sandbox(port=given.port, account=Account.believable(speed=given.speed), limit_every=given.limit_every)
+    return _serve(sandbox.serve, f"Port {given.port}", "Choose another with --port, or 0 for any.", output)
+
+
+def _mcp(given: argparse.Namespace, output: Output) -> int:
     try:
-        sandbox.serve()
+        from . import mcp_server
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
+    if given.http is None:
+        mcp_server.serve_stdio(confirm=given.confirm)
+        return DONE
+    serve = functools.partial(mcp_server.serve_http, given.http, confirm=given.confirm)
+    return _serve(serve, f"Port {given.http}", "Choose another with --http.", output)
+
+
+def _serve(serve: Callable[[], None], where: str, advice: str, output: Output) -> int:
+    try:
+        serve()
     except OSError as error:
-        output.warn(f"Port {given.port} cannot be used: {error.strerror}. Choose another with --port, or 0 for any.")
+        output.warn(f"{where} cannot be used: {error.strerror}. {advice}")
         return FAILED
     return DONE
+
+
+_SERVERS = {"mcp": _mcp, "sandbox": _sandbox}
 
 
 _COMMANDS = {

@@ -7,7 +7,7 @@ Batch), and times are compared with the API's own clock (``MessageBatch.as_of``)
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from .errors import (
@@ -226,7 +226,7 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
 
 
 def moment(time: datetime | None, batch: MessageBatch) -> str:
-    """Write a time with its distance from the moment the API spoke: ``2026-11-23 14:59 UTC (2 h 5 min ago)``."""
+    """Write a local time, with its distance from when the API spoke: ``2026-11-23 14:59 CET (2 h 5 min ago)``."""
     if time is None:
         return "an unknown time"
     seconds = (batch.as_of - time).total_seconds()
@@ -234,7 +234,7 @@ def moment(time: datetime | None, batch: MessageBatch) -> str:
         distance = "just now"
     else:
         distance = f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC ({distance})"
+    return f"{time.astimezone():%Y-%m-%d %H:%M %Z} ({distance})"
 
 
 def duration(seconds: float) -> str:

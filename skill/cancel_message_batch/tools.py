@@ -127,9 +127,10 @@ class Tool:
         """
         if batches is None:
             try:
+                self.parse(arguments)
                 with MessageBatches() as own:
                     return self.run(arguments, own, approve=approve)
-            except ConfigurationError as error:
+            except (InvalidInputError, ConfigurationError) as error:
                 return _failure(error, self.action)
         steps = self._outcome(arguments, ask=approve is not None)
         step = _advance(steps, None)
@@ -156,9 +157,10 @@ class Tool:
         """
         if batches is None:
             try:
+                self.parse(arguments)
                 async with AsyncMessageBatches() as own:
                     return await self.run_async(arguments, own, approve=approve)
-            except ConfigurationError as error:
+            except (InvalidInputError, ConfigurationError) as error:
                 return _failure(error, self.action)
         steps = self._outcome(arguments, ask=approve is not None)
         step = _advance(steps, None)

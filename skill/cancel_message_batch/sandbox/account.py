@@ -223,7 +223,8 @@ class DocumentedBatch(Batch):
 
     def completed(self, now: float) -> int:
         """Return how many requests have been processed, by its counts."""
-        return self.size - self.counts(now)["processing"]
+        counts = self.counts(now)
+        return sum(counts.values()) - counts["processing"]
 
     def counts(self, now: float) -> dict[str, int]:  # noqa: ARG002 - whenever
         """Return the documented request counts."""

@@ -125,9 +125,7 @@ class StandIn:
         """
         _check(body)
         thread = body.get("thread")
-        held = _Thread([], body.get("tools") or [])
-        if thread is not None:
-            held = self._held(thread, body)
+        held = self._held(thread, body)
         messages = [*held.messages, *body["messages"]]
         forbidden = (body.get("tool_choice") or {}).get("type") == "none"
         self._said += 1
@@ -155,9 +153,9 @@ class StandIn:
         return message
 
     def _held(self, thread: Any, body: dict[str, Any]) -> _Thread:
-        """Find the conversation that a request with a ``thread`` belongs to."""
+        """Find the conversation that a request belongs to, which without a ``thread`` is all in it."""
         kind = thread.get("type") if isinstance(thread, dict) else None
-        if kind == "create":
+        if thread is None or kind == "create":
             return _Thread([], body.get("tools") or [])
         if kind != "continue":
             raise RefusedError("thread.type: Input should be create or continue")
@@ -198,7 +196,7 @@ class StandIn:
         elif name is None and offered.shell is not None:
             name, inputs = offered.shell, tuple({"command": _command(tool, given)} for given in inputs)
         if name is None:
-            return _text(f"I have no tool for this: {tool} is not offered to me. I did nothing.")
+            return _text(f"I have no tool for this: {tool} is not offered to me, so it is not done.")
         return [
             {"type": "tool_use", "id": f"toolu_01standin{self._said:09d}{index:04d}", "name": name, "input": given}
             for index, given in enumerate(inputs)
@@ -289,6 +287,8 @@ def _check(body: Any) -> None:
     tools = body.get("tools") or []
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise RefusedError("tools: Input should be a list of tools")
+    if not isinstance(body.get("tool_choice") or {}, dict):
+        raise RefusedError("tool_choice: Input should be an object")
 
 
 def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -329,10 +329,10 @@ def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, An
 
 
 def _result_text(result: dict[str, Any]) -> str:
-    content = result.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(block["text"]) for block in content if isinstance(block, dict) and "text" in block)
+    content = result.get("content")
+    if isinstance(content, list):
+        return "\n".join(str(block["text"]) for block in content if isinstance(block, dict) and "text" in block)
+    return content if isinstance(content, str) else ""
 
 
 def _relayed(call: _Call) -> str:

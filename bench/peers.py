@@ -1,0 +1,97 @@
+"""What is measured against: the least that does the job, the official SDK, and a server with one fixed answer."""
+
+import sys
+from typing import Any
+
+ANSWER = b"""{"id":"msgbatch_013Zva2CMHLNnXjNJJKqJ2EF","type":"message_batch","processing_status":"canceling",\
+"request_counts":{"processing":100,"succeeded":0,"errored":0,"canceled":0,"expired":0},\
+"created_at":"2026-11-23T10:00:00Z","expires_at":"2026-11-24T10:00:00Z","archived_at":null,\
+"cancel_initiated_at":"2026-11-23T10:05:00Z","ended_at":null,"results_url":null}"""
+
+
+def bare(batch: str) -> None:
+    """Send the POST with httpx2 and validate the answer with pydantic."""
+    import os
+    from datetime import datetime
+
+    import httpx2
+    from pydantic import BaseModel
+
+    class RequestCounts(BaseModel):
+        processing: int
+        succeeded: int
+        errored: int
+        canceled: int
+        expired: int
+
+    class MessageBatch(BaseModel):
+        id: str
+        processing_status: str
+        request_counts: RequestCounts
+        created_at: datetime
+        expires_at: datetime
+        ended_at: datetime | None
+        cancel_initiated_at: datetime | None
+        archived_at: datetime | None
+        results_url: str | None
+
+    url = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages/batches/{batch}/cancel"
+    headers = {"x-api-key": os.environ["ANTHROPIC_API_KEY"], "anthropic-version": "2023-06-01"}
+    with httpx2.Client() as client:
+        print(MessageBatch.model_validate_json(client.post(url, headers=headers).content))
+
+
+def sdk(batches: list[str]) -> None:
+    """Cancel one after the other with the official SDK."""
+    import anthropic
+
+    client = anthropic.Anthropic(max_retries=20)
+    for batch in batches:
+        print(client.messages.batches.cancel(batch).processing_status)
+
+
+def server() -> None:
+    """Answer every request with the same batch."""
+    import asyncio
+
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(ANSWER)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(head + ANSWER)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def serve() -> None:
+        listening = await asyncio.start_server(answer, "127.0.0.1", 0)
+        print(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}", flush=True)
+        await listening.serve_forever()
+
+    asyncio.run(serve())
+
+
+def sandbox(batches: int, limit_every: int) -> None:
+    """Run a sandbox with so many running batches, that refuses every Nth request."""
+    import threading
+
+    from cancel_message_batch.sandbox import Account, Sandbox
+
+    account = Account()
+    for _ in range(batches):
+        account.add(1_000, 60)
+    with Sandbox(account=account, limit_every=limit_every) as running:
+        print(running.url, flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    what: dict[str, Any] = {
+        "bare": lambda: bare(sys.argv[2]),
+        "sdk": lambda: sdk(sys.argv[2:]),
+        "sdk-many": lambda: sdk(sys.stdin.read().split()),
+        "server": server,
+        "sandbox": lambda: sandbox(int(sys.argv[2]), int(sys.argv[3])),
+    }
+    what[sys.argv[1]]()

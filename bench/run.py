@@ -1,0 +1,170 @@
+"""Measure against the peers, in one run, on loopback: `make bench`. Prints a table and writes nothing.
+
+Every figure is the median of several runs of whole processes, taken in turn so that a busy moment hits all alike.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+PROGRAM = Path(sys.executable).parent / "cancel-message-batch"
+BATCH = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
+
+
+@dataclass
+class Run:
+    """One process: wall time in seconds, peak memory in MiB."""
+
+    seconds: float
+    memory: float
+
+
+def run(command: list[str], url: str, stdin: str = "") -> Run:
+    """Run a process to its end and measure it."""
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled, and so is everything here
+    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
+        given.write(stdin)
+        given.seek(0)
+        began = time.perf_counter()
+        process = subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=errors, env=environment)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            raise SystemExit(f"{' '.join(command)[:200]} failed: {errors.read()[-2000:]}")
+    return Run(seconds, usage.ru_maxrss / 1024)
+
+
+def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "") -> dict[str, Run]:
+    """Run each command several times, in turn, after a warm-up."""
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
+    for turn in range(times + 1):
+        for name, command in commands.items():
+            measured = run(command, url, stdin)
+            if turn:
+                runs[name].append(measured)
+    return {
+        name: Run(statistics.median(r.seconds for r in all_), statistics.median(r.memory for r in all_))
+        for name, all_ in runs.items()
+    }
+
+
+@contextlib.contextmanager
+def serving(command: list[str]) -> Iterator[str]:
+    """Start a server that prints its address, and stop it afterwards."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    try:
+        for line in process.stdout:
+            if "http://" in line:
+                yield line[line.index("http://") :].split()[0]
+                break
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def control(url: str, path: str) -> Any:
+    """Ask the sandbox what it saw."""
+    with urllib.request.urlopen(f"{url}/_sandbox/{path}") as answer:
+        return json.load(answer)
+
+
+def sandbox(batches: int, limit_every: int = 0) -> list[str]:
+    """Build the command of a sandbox with so many running batches."""
+    return [sys.executable, str(HERE / "peers.py"), "sandbox", str(batches), str(limit_every)]
+
+
+def one(times: int) -> None:
+    """Cancel one batch: a whole process, against a server with a fixed answer."""
+    commands = {
+        "bare script (httpx2, pydantic)": [sys.executable, str(HERE / "peers.py"), "bare", BATCH],
+        "anthropic SDK": [sys.executable, str(HERE / "peers.py"), "sdk", BATCH],
+        "cancel-message-batch": [str(PROGRAM), BATCH],
+    }
+    with serving([sys.executable, str(HERE / "peers.py"), "server"]) as url:
+        measured = medians(commands, url, times)
+    bare, sdk, ours = measured.values()
+    print(f"\nCancel one batch, whole process (medians of {times})")
+    for name, figures in measured.items():
+        print(f"  {name:<34} {figures.seconds:6.3f} s {figures.memory:6.1f} MiB")
+    print(f"  {ours.seconds / bare.seconds:.2f} x the bare script's time (to reach: at most 1.25)")
+    print(f"  {sdk.seconds / ours.seconds:.1f} x faster than the SDK (to reach: at least 4)")
+    print(f"  {ours.memory / sdk.memory:.0%} of the SDK's peak memory (to reach: at most 60%)")
+
+
+def many(number: int, times: int, limit_every: int) -> None:
+    """Cancel many batches, each one time, with the API refusing every Nth request for a second."""
+    seconds: dict[str, list[float]] = {"anthropic SDK, one after the other": [], "cancel-message-batch -": []}
+    for _ in range(times):
+        for name, measured in seconds.items():
+            with serving(sandbox(number, limit_every)) as url:
+                ids = [batch["id"] for batch in control(url, "batches")]
+                ours = name.startswith("cancel")
+                program = [str(PROGRAM), "-"] if ours else [sys.executable, str(HERE / "peers.py"), "sdk-many"]
+                measured.append(run(program, url, "\n".join(ids)).seconds)
+                check(ids, control(url, "requests"))
+    sdk, ours_ = (statistics.median(all_) for all_ in seconds.values())
+    refused = f"every {limit_every}th request answered 429, retry-after 1" if limit_every else "nothing refused"
+    print(f"\nCancel {number:,} batches, {refused} (medians of {times})")
+    for name, all_ in seconds.items():
+        print(f"  {name:<34} {statistics.median(all_):6.2f} s")
+    print(f"  {sdk / ours_:.1f} x faster{' (to reach: at least 8)' if limit_every else ''}; each canceled exactly once")
+
+
+def check(ids: list[str], journal: Any) -> None:
+    """Make sure that each batch was canceled exactly once."""
+    accepted = [e["path"].split("/")[-2] for e in journal if e["path"].endswith("/cancel") and e["status"] == 200]
+    if sorted(accepted) != sorted(ids):
+        raise SystemExit(f"{len(accepted)} cancels were accepted for {len(ids)} batches")
+
+
+def listing(times: int) -> None:
+    """List all batches as JSON: memory must not grow with their number."""
+    print(f"\nlist --json --limit 0, peak memory (medians of {times})")
+    before = 0.0
+    for total in (2_000, 10_000):
+        with serving(sandbox(total)) as url:
+            command = {"list": [str(PROGRAM), "list", "--json", "--limit", "0"]}
+            memory = medians(command, url, times)["list"].memory
+        print(f"  {total:>6,} batches {memory:6.1f} MiB" + (f" ({memory / before:.2f} x)" if before else ""))
+        before = memory
+
+
+def main() -> None:
+    """Measure everything, or one part."""
+    parts: dict[str, Callable[[], None]] = {
+        "one": lambda: one(7),
+        "many": lambda: many(1_000, 3, 10),
+        "many-unlimited": lambda: many(1_000, 3, 0),
+        "list": lambda: listing(3),
+    }
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
+    chosen = parser.parse_args().parts or list(parts)
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("cancel-message-batch", "anthropic", "httpx2", "pydantic")
+    )
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}")
+    for part in chosen:
+        parts[part]()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""Runs realistic requests through the product and checks the account afterwards: which batches have a cancel.
+
+Three ways in: the agent loop, the MCP server, and SKILL.md with a shell. The model is Claude when there is a key,
+else the sandbox's scripted stand-in, which proves the harness and nothing about a model.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anthropic
+
+from cancel_message_batch import MessageBatches
+from cancel_message_batch.agent import DEFAULT_MODEL, SYSTEM, Conversation
+from cancel_message_batch.sandbox import Account, Sandbox
+
+HERE = Path(__file__).parent
+SKILL = HERE.parent.parent / "SKILL.md"
+KEY = "eval-key"
+ROUNDS = 12
+
+ASK_IN_WORDS = "Ask the person in your answer when you need their yes; their answer comes as the next message."
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request, the account it meets, and what may come of it.
+
+    Args:
+        id: Its name.
+        account: Which of the accounts.
+        says: What the person says, turn by turn; ``{NAME}`` stands for a batch's id.
+        must: The batches that must be canceled.
+        may: The batches that a cancel may be sent for, without effect.
+        person: What the person answers when asked for a yes.
+        scripted: Whether the scripted stand-in understands it.
+    """
+
+    id: str
+    account: str
+    says: list[str]
+    must: list[str]
+    may: list[str] = field(default_factory=list)
+    person: str = "yes"
+    scripted: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What is asked of the model: to act, that it may act, or that it must not."""
+        return "must act" if self.must else "may act" if self.may else "must not act"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a case: the batches that were missed, and those that were canceled wrongly."""
+
+    case: Case
+    missed: list[str]
+    wrong: list[str]
+    answer: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the account is as it must be."""
+        return not self.missed and not self.wrong
+
+
+def load() -> tuple[dict[str, Any], list[Case]]:
+    """Read the accounts and the cases."""
+    read = json.loads((HERE / "cases.json").read_text())
+    return read["accounts"], [Case(**case) for case in read["cases"]]
+
+
+Way = Callable[["Setting", list[str]], str]
+
+
+@dataclass
+class Setting:
+    """What a way of using the product needs: the sandbox, the model, and the person."""
+
+    sandbox: Sandbox
+    model_client: anthropic.Anthropic
+    model: str
+    person: str
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a program that uses the sandbox."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ANTHROPIC_")}
+        return {**kept, "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": self.sandbox.url, "PATH": path}
+
+
+def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: str = DEFAULT_MODEL) -> Verdict:
+    """Run one case in a fresh account, and judge the account afterwards."""
+    account = Account()
+    ids = {
+        name: account.add(batch["requests"], batch["minutes"] * 60, batch["status"])
+        for name, batch in accounts[case.account].items()
+    }
+    with Sandbox(account=account) as sandbox:
+        client = anthropic.Anthropic() if live else anthropic.Anthropic(api_key=KEY, base_url=sandbox.url)
+        setting = Setting(sandbox, client, model, case.person)
+        says = [re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], turn) for turn in case.says]
+        answer = way(setting, says)
+        sent = {
+            exchange.path.split("/")[-2]
+            for exchange in sandbox.journal
+            if exchange.method == "POST" and exchange.path.endswith("/cancel")
+        }
+    names = {message_batch_id: name for name, message_batch_id in ids.items()}
+    touched = {names.get(message_batch_id, message_batch_id) for message_batch_id in sent}
+    allowed = {*case.must, *case.may}
+    # An id that does not exist harms nobody; the API says so.
+    wrong = sorted(name for name in touched - allowed if name in ids)
+    return Verdict(case, sorted(set(case.must) - touched), wrong, answer)
+
+
+def agent_loop(setting: Setting, says: list[str]) -> str:
+    """The product's own loop; the person is asked by its approval."""
+    with MessageBatches(api_key=KEY, base_url=setting.sandbox.url) as batches:
+        conversation = Conversation(
+            setting.model_client, batches, model=setting.model, approve=lambda _: setting.person == "yes"
+        )
+        return "\n".join(conversation.say(turn) for turn in says)
+
+
+def mcp_server(setting: Setting, says: list[str]) -> str:
+    """The MCP server over stdio, in a loop that shows the model the structured content, as Claude Code does."""
+    return asyncio.run(_mcp(setting, says))
+
+
+async def _mcp(setting: Setting, says: list[str]) -> str:
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "cancel_message_batch", "mcp"], env=setting.environment
+    )
+    async with stdio_client(command) as (read, write), ClientSession(read, write) as session:
+        hello = await session.initialize()
+        listed = (await session.list_tools()).tools
+        tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in listed]
+
+        async def execute(name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+            result: Any = await session.call_tool(name, arguments)
+            text = json.dumps(result.structured_content) if result.structured_content else result.content[0].text
+            return text, bool(result.is_error)
+
+        return await _converse(setting, f"{hello.instructions}\n{ASK_IN_WORDS}", tools, execute, says)
+
+
+def skill(setting: Setting, says: list[str]) -> str:
+    """SKILL.md as the instructions and a shell as the only tool."""
+    tools = [
+        {
+            "name": "bash",
+            "description": "Run a shell command and get its output.",
+            "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+        }
+    ]
+
+    async def execute(_: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+        return _shell(str(arguments.get("command")), setting.environment)
+
+    body = SKILL.read_text().partition("\n---\n")[2]
+    return asyncio.run(_converse(setting, f"{body}\n{ASK_IN_WORDS}", tools, execute, says))
+
+
+def _shell(command: str, environment: dict[str, str]) -> tuple[str, bool]:
+    """Run what the model typed, if it is our command: a model's shell is no toy."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return f"bash: {error}", True
+    if not words or words[0] != "cancel-message-batch":
+        return (
+            f"bash: {words[0] if words else ''}: this shell runs only cancel-message-batch, one command at a time",
+            True,
+        )
+    program = [sys.executable, "-m", "cancel_message_batch", *words[1:]]
+    done = subprocess.run(
+        program, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL, env=environment
+    )
+    return f"{done.stdout}{done.stderr}(exit code {done.returncode})", done.returncode != 0
+
+
+async def _converse(
+    setting: Setting, system: str, tools: list[dict[str, Any]], execute: Callable[..., Any], says: list[str]
+) -> str:
+    """A plain Messages API loop, turn by turn."""
+    messages: list[Any] = []
+    said = []
+    for turn in says:
+        messages.append({"role": "user", "content": turn})
+        for _ in range(ROUNDS):
+            message = setting.model_client.messages.create(
+                model=setting.model,
+                max_tokens=2048,
+                system=system,
+                tools=tools,  # type: ignore[arg-type]  # plain JSON, as the API takes it
+                messages=messages,
+            )
+            messages.append({"role": "assistant", "content": message.content})
+            said += [block.text for block in message.content if block.type == "text"]
+            results = []
+            for block in message.content:
+                if block.type == "tool_use":
+                    text, failed = await execute(block.name, block.input)
+                    result = {"type": "tool_result", "tool_use_id": block.id, "content": text, "is_error": failed}
+                    results.append(result)
+            if not results:
+                break
+            messages.append({"role": "user", "content": results})
+    return "\n".join(said)
+
+
+WAYS: dict[str, Way] = {"agent loop": agent_loop, "MCP server": mcp_server, "SKILL.md and shell": skill}
+__all__ = ["SYSTEM", "WAYS", "Case", "Verdict", "load", "run"]
+
+
+def main() -> int:
+    """Run all cases all ways with a real model, and report what was done and what was not."""
+    if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
+        print("Skipped: the model evals need ANTHROPIC_API_KEY, and cost money.")
+        return 0
+    accounts, cases = load()
+    model = os.environ.get("ANTHROPIC_MODEL", DEFAULT_MODEL)
+    failed = 0
+    for name, way in WAYS.items():
+        verdicts = [run(case, accounts, way, live=True, model=model) for case in cases]
+        print(f"\n{name}, {model}")
+        for kind in ("must act", "may act", "must not act"):
+            of_kind = [verdict for verdict in verdicts if verdict.case.kind == kind]
+            print(f"  {kind:<13} {sum(verdict.passed for verdict in of_kind)} of {len(of_kind)} right")
+        wrong = [verdict for verdict in verdicts if verdict.wrong]
+        print(f"  wrong batches {sum(len(verdict.wrong) for verdict in wrong)}")
+        for verdict in verdicts:
+            if not verdict.passed:
+                failed += 1
+                print(f"  - {verdict.case.id}: missed {verdict.missed}, wrong {verdict.wrong}")
+                print(f"    …{verdict.answer[-300:]}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

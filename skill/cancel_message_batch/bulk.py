@@ -15,7 +15,7 @@ from .errors import retry_after_seconds
 from .models import MessageBatch
 from .tools import CANCEL, RUNNING, ToolOutcome, long_over
 
-CONCURRENCY = 100  # requests under way at once
+CONCURRENCY = 32  # requests under way at once
 TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute
 
 
@@ -76,7 +76,7 @@ async def cancel_all(
     http = httpx2.AsyncClient(auth=connection.auth, limits=limits)
     slots = anyio.Semaphore(CONCURRENCY)
     async with (
-        _Paced(connection=connection, timeout=timeout, max_retries=max_retries, http_client=http) as batches,
+        _Patient(connection=connection, timeout=timeout, max_retries=max_retries, http_client=http) as batches,
         anyio.create_task_group() as tasks,
     ):
 
@@ -91,19 +91,16 @@ async def cancel_all(
             tasks.start_soon(cancel, message_batch_id)
 
 
-class _Paced(AsyncMessageBatches):
-    """A client whose requests all wait when the API asks one of them to."""
+class _Patient(AsyncMessageBatches):
+    """A client that waits for as long as the API asks it to, and tries again, until the time is up.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._closed_until = 0.0
+    A request that waits keeps its place among those under way, so the more the API refuses, the fewer are sent.
+    """
 
     async def _send(self, request: httpx2.Request) -> Any:
         while True:
-            while (wait := self._closed_until - time.monotonic()) > 0:  # noqa: ASYNC110 - a time is waited for
-                await anyio.sleep(wait)
             answer = await super()._send(request)
             pause = retry_after_seconds(answer.headers) if answer.status == 429 else None
             if pause is None or time.monotonic() + pause >= request.extensions["deadline"]:
                 return answer
-            self._closed_until = max(self._closed_until, time.monotonic() + pause)
+            await anyio.sleep(pause)

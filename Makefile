@@ -32,8 +32,9 @@ test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScri
 evals: $(READY) ## realistic requests, with a real model; needs ANTHROPIC_API_KEY and costs money
 	@$(BIN)/python -m tests.evals.harness
 
-bench: $(READY) ## measure against the peers
-	@$(BIN)/python bench/run.py
+bench: $(READY) ## measure against the peers; OPENAPI=path compares the context too
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@OPENAPI=$(OPENAPI) $(BIN)/python bench/run.py $(PARTS)
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/record.py

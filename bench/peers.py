@@ -86,12 +86,66 @@ def sandbox(batches: int, limit_every: int) -> None:
         threading.Event().wait()
 
 
+def _measured(tools: list[Any], result: str) -> str:
+    import json
+
+    shown = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    return json.dumps({"tools": len(shown), "definitions": len(json.dumps(shown)), "result": len(result)})
+
+
+def generated(openapi: str) -> None:
+    """Tell what FastMCP makes of the API's OpenAPI description, and the raw answer to a cancel."""
+    import asyncio
+    from pathlib import Path
+
+    import httpx2
+    import yaml
+    from fastmcp import Client, FastMCP
+
+    description = yaml.safe_load(Path(openapi).read_text())
+
+    async def tools() -> list[Any]:
+        server = FastMCP.from_openapi(description, client=httpx2.AsyncClient(base_url="http://localhost"))
+        async with Client(server) as client:
+            return list(await client.list_tools())
+
+    print(_measured(asyncio.run(tools()), ANSWER.decode()))
+
+
+def definitions() -> None:
+    """Tell what our MCP server offers, and what it answers to a cancel."""
+    import asyncio
+    import json
+
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
+    from cancel_message_batch.sandbox import Account, Sandbox
+
+    async def measured() -> str:
+        account = Account()
+        batch = account.add(100, 60)
+        with Sandbox(account=account) as running:
+            environment = {"ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": running.url}
+            command = ["-m", "cancel_message_batch", "mcp"]
+            parameters = StdioServerParameters(command=sys.executable, args=command, env=environment)
+            async with stdio_client(parameters) as (read, write), ClientSession(read, write) as session:
+                await session.initialize()
+                tools = (await session.list_tools()).tools
+                result = await session.call_tool("cancel_message_batch", {"message_batch_id": batch})
+                return _measured(tools, json.dumps(result.structured_content))
+
+    print(asyncio.run(measured()))
+
+
 if __name__ == "__main__":
     what: dict[str, Any] = {
         "bare": lambda: bare(sys.argv[2]),
         "sdk": lambda: sdk(sys.argv[2:]),
         "sdk-many": lambda: sdk(sys.stdin.read().split()),
         "server": server,
+        "generated": lambda: generated(sys.argv[2]),
+        "definitions": definitions,
         "sandbox": lambda: sandbox(int(sys.argv[2]), int(sys.argv[3])),
     }
     what[sys.argv[1]]()

@@ -11,10 +11,11 @@ import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from . import __version__, summary
 from .errors import clean
-from .models import MessageBatch, RequestCounts
+from .models import MessageBatch
 from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 
 NAME = "cancel-message-batch"
@@ -27,46 +28,38 @@ INSTRUCTIONS = (
 NO_BACK_CHANNEL = "This server asks a person before each cancellation (--confirm), and this client cannot ask."
 
 
-class FinalCounts(BaseModel):
-    """How the requests of an ended batch came out."""
-
-    succeeded: int = Field(description="Completed, and billed")
-    errored: int = Field(description="Failed; not billed")
-    canceled: int = Field(description="Stopped by the cancellation; not billed")
-    expired: int = Field(description="Not processed within 24 hours; not billed")
+# Left out until it is known: a client is told nothing rather than null.
+Known = SkipJsonSchema[None]
 
 
 class BatchOutput(BaseModel):
     """What is known of a batch after a call."""
 
-    summary: str = Field(description="What happened, what it means and what to do next; tell the person this")
-    message_batch_id: str = Field(description="The batch")
+    summary: str = Field(description="What happened and what to do next; tell the person")
+    message_batch_id: str = Field(description="Its id")
     processing_status: str = Field(description="in_progress, canceling (not stopped yet) or ended (stopped)")
-    requests: int = Field(description="Number of requests in the batch")
-    final_counts: FinalCounts | None = Field(
-        description="null until it has ended: before, the API's counts mean nothing"
+    requests: int = Field(description="Its size")
+    final_counts: dict[str, int] | Known = Field(
+        default=None,
+        description="Only once ended: succeeded (billed), errored, canceled, expired",
     )
-    results_url: str | None = Field(description="Where the results are, once it has ended, for 29 days after creation")
+    results_url: str | Known = Field(default=None, description="Only once ended, until 29 days after creation")
 
 
 class ListedBatch(BaseModel):
     """One line of a listing."""
 
-    message_batch_id: str = Field(description="The batch")
+    message_batch_id: str = Field(description="Its id")
     processing_status: str = Field(description="in_progress, canceling or ended")
-    requests: int = Field(description="Number of requests in the batch")
-    created: str = Field(description="When it was created, and how long ago")
+    requests: int = Field(description="Its size")
+    created: str = Field(description="When, and how long ago")
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many there are, and whether there are more")
+    summary: str = Field(description="How many, and whether there are more")
     message_batches: list[ListedBatch] = Field(description="Newest first")
-
-
-def _counts(counts: RequestCounts) -> FinalCounts:
-    return FinalCounts.model_validate(counts.model_dump(include=set(FinalCounts.model_fields)))
 
 
 def _described(batch: MessageBatch, text: str) -> BatchOutput:
@@ -75,7 +68,7 @@ def _described(batch: MessageBatch, text: str) -> BatchOutput:
         message_batch_id=clean(batch.id),
         processing_status=clean(batch.processing_status),
         requests=batch.request_counts.total,
-        final_counts=_counts(batch.request_counts) if batch.ended else None,
+        final_counts=batch.request_counts.model_dump(exclude={"processing"}) if batch.ended else None,
         results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
     )
 
@@ -120,7 +113,9 @@ def _compact(schema: Any) -> Any:
         return {
             key: _compact(value)
             for key, value in schema.items()
-            if not (key == "title" and isinstance(value, str)) and not (key == "description" and "properties" in schema)
+            if not (key == "title" and isinstance(value, str))
+            and not (key == "description" and "properties" in schema)
+            and key != "default"
         }
     return [_compact(part) for part in schema] if isinstance(schema, list) else schema
 
@@ -211,7 +206,7 @@ def _modern_versions() -> tuple[str, ...]:
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:
     return types.CallToolResult(
         content=[types.TextContent(text=text)],
-        structured_content=structured.model_dump(mode="json") if structured else None,
+        structured_content=structured.model_dump(mode="json", exclude_none=True) if structured else None,
         is_error=is_error,
     )
 

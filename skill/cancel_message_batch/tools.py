@@ -331,13 +331,12 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Stop a running Anthropic Message Batch: requests the cancellation of the whole batch, which cannot be taken "
-        "back. Not immediate: the batch turns to canceling, and requests already being processed may still complete "
-        "and are billed, so it can end with none canceled. Results completed before are kept. Use it when someone "
-        "wants a batch stopped, canceled or aborted. If they did not give the id, find it with list_message_batches "
-        "and let them confirm it; to see whether a batch has stopped, use get_message_batch. A single request inside "
-        "a batch cannot be canceled, and nothing can be paused or resumed: say so instead of canceling the batch. It "
-        "deletes nothing. A batch that has ended stays as it is, and a repeated call changes nothing."
+        "Stop a running Anthropic Message Batch: asks the API to cancel the whole batch, which cannot be undone. Not "
+        "immediate: it turns to canceling, and requests already being processed may still complete and be billed, so "
+        "it can end with none canceled; finished results are kept. Use it when someone wants a batch stopped or "
+        "aborted. Without an id, find it with list_message_batches and get their yes; to see whether it has stopped, "
+        "use get_message_batch. A single request of a batch cannot be canceled, nor a batch paused or deleted here: "
+        "say so instead. Repeating is safe, and a batch that has ended stays as it is."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -347,11 +346,10 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "Find Anthropic Message Batches when no id is at hand: lists those of the API key's workspace, newest first, a "
-        "line each with id, processing status, number of requests and age. Use it for questions like what is running, "
-        "or to find the batch someone describes (newest, largest, from this morning) before canceling it. To look at "
-        "one batch whose id is known, use get_message_batch. It does not list single requests, results, or batches of "
-        "other workspaces and providers. Batches older than 29 days are listed, but without results."
+        "Find Anthropic Message Batches whose id is not known: lists those of the API key's workspace, newest first, "
+        "with id, processing status, size and age. Use it for what is running, or to find the batch someone describes "
+        "before canceling it. For one batch whose id is known use get_message_batch. It shows no single requests and "
+        "no results, and only this one workspace."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -362,10 +360,9 @@ GET = Tool(
     title="Get the status of an Anthropic Message Batch",
     description=(
         "Look at one Anthropic Message Batch: whether it is running, canceling or has ended (only then it has "
-        "stopped), when it was created and ends at the latest, and after the end its final counts and where its "
-        "results are. Use it to answer whether a cancellation is done; while canceling the API reports no progress, so "
-        "ask again after some minutes rather than at once. To find an id use list_message_batches; to stop a batch "
-        "use cancel_message_batch. It changes nothing, and returns no results themselves."
+        "stopped), and after the end its final counts and where its results are. Use it to answer whether a "
+        "cancellation is done; the API tells no progress meanwhile, so look again after minutes, not seconds. To find "
+        "an id use list_message_batches, to stop a batch cancel_message_batch. It does not fetch the results."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -165,6 +165,15 @@ def test_a_lost_answer_is_asked_for_again_and_a_repeated_cancel_changes_nothing(
     assert cancels(sandbox) == [EXAMPLE_ID, EXAMPLE_ID]
 
 
+def test_a_refusal_after_a_lost_answer_leaves_the_outcome_unknown(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=1, drop=True, after=True))
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert caught.value.status == 429
+    assert caught.value.may_have_arrived is True
+
+
 def test_a_wait_longer_than_the_deadline_is_not_waited_for(sandbox: Sandbox, call: Call) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "3600"}))
     with pytest.raises(APIStatusError):

@@ -198,7 +198,8 @@ def test_listing_filters_by_status_and_is_bounded(sandbox: Sandbox) -> None:
     assert len(outcome.batches) == 5
     assert "there are more" in outcome.text
     assert len(outcome.text.splitlines()) == 6
-    assert {batch.processing_status for batch in outcome.batches} == {"in_progress"}
+    for status in ("in_progress", "canceling", "ended"):
+        assert {batch.processing_status for batch in LIST.run({"status": status}).batches} == {status}
     assert len(LIST.run({}).batches) == 10
     newest = [batch.created_at for batch in LIST.run({"limit": 50}).batches]
     assert newest == sorted(newest, reverse=True)

@@ -15,12 +15,9 @@ ID_PREFIX = "msgbatch_"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
-MESSAGE_BATCH_ID = (
-    f"Whole id of one batch, such as {EXAMPLE_ID}, from the person or a listing. "
-    "Not a custom_id, a message id (msg_…) or another provider's id (batch_…)."
-)
-LIST_STATUS = "Only batches with this processing status; any for all."
-LIST_LIMIT = "How many batches to return at most, 1 to 50."
+MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
+LIST_STATUS = "Processing status to look for"
+LIST_LIMIT = "Most batches to return, 1 to 50"
 
 Status = Literal["any", "in_progress", "canceling", "ended"]
 

@@ -336,7 +336,8 @@ CANCEL = Tool(
         "it can end with none canceled; finished results are kept. Use it when someone wants a batch stopped or "
         "aborted. Without an id, find it with list_message_batches and get their yes; to see whether it has stopped, "
         "use get_message_batch. A single request of a batch cannot be canceled, nor a batch paused or deleted here: "
-        "say so instead. Repeating is safe, and a batch that has ended stays as it is."
+        "say so instead. Take the id from the person, the create call or a listing; a custom_id, a msg_ id or another "
+        "provider's batch_ id is refused. Repeating is safe, and a batch that has ended stays as it is."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -348,8 +349,9 @@ LIST = Tool(
     description=(
         "Find Anthropic Message Batches whose id is not known: lists those of the API key's workspace, newest first, "
         "with id, processing status, size and age. Use it for what is running, or to find the batch someone describes "
-        "before canceling it. For one batch whose id is known use get_message_batch. It shows no single requests and "
-        "no results, and only this one workspace."
+        "before canceling it: status in_progress leaves only those that can still be canceled, and a larger limit "
+        "shows more when the answer says there are. For one batch whose id is known use get_message_batch. It shows "
+        "no single requests, no results, and no other workspace."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -361,8 +363,9 @@ GET = Tool(
     description=(
         "Look at one Anthropic Message Batch: whether it is running, canceling or has ended (only then it has "
         "stopped), and after the end its final counts and where its results are. Use it to answer whether a "
-        "cancellation is done; the API tells no progress meanwhile, so look again after minutes, not seconds. To find "
-        "an id use list_message_batches, to stop a batch cancel_message_batch. It does not fetch the results."
+        "cancellation is done; the API tells no progress meanwhile, so look again after minutes, not seconds. Take "
+        "the id from the person or a listing, as for canceling. To find an id use list_message_batches, to stop a "
+        "batch cancel_message_batch. It does not fetch the results."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -9,6 +9,7 @@ from typing import Any
 
 import anthropic
 import pytest
+from pydantic import TypeAdapter
 
 import cancel_message_batch
 from cancel_message_batch import MessageBatches, aio, tools
@@ -107,7 +108,7 @@ def test_the_plain_functions_carry_the_same_words_as_the_definitions(module: Any
         assert tool.description in function.__doc__
         for name, part in tool.input_schema["properties"].items():
             assert f"{name}: {part['description']}" in function.__doc__
-            assert function.__annotations__[name].__metadata__[0].description == part["description"]
+            assert TypeAdapter(function.__annotations__[name]).json_schema()["description"] == part["description"]
 
 
 def test_the_sdks_own_decorator_reads_the_same_schema_from_a_plain_function() -> None:

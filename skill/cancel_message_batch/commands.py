@@ -234,18 +234,27 @@ def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Names
 
 
 def _ask(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    model = _model(given)
     from .chat import ask
 
-    return ask(batches, given.message, model=_model(given), profile=given.profile, output=output)
+    return ask(batches, given.message, model=model, profile=given.profile, output=output)
 
 
 def _chat(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    model = _model(given)
     from .chat import chat
 
-    return chat(batches, model=_model(given), profile=given.profile, output=output)
+    return chat(batches, model=model, profile=given.profile, output=output)
 
 
 def _model(given: argparse.Namespace) -> str:
+    """Choose the model; an SDK too old for the conversation is told before it is imported for it."""
+    import anthropic
+
+    from .credentials import SDK_TOO_OLD
+
+    if int(anthropic.__version__.partition(".")[0]) < 2:
+        raise ConfigurationError(SDK_TOO_OLD.format("ask and chat"))
     from .agent import DEFAULT_MODEL
 
     return given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL

@@ -24,6 +24,9 @@ NO_CREDENTIAL = (
 )
 
 
+SDK_TOO_OLD = "{} need the package anthropic 2.12 or newer: pip install --upgrade anthropic"
+
+
 @dataclass(frozen=True)
 class Connection:
     """How to reach the API, as somebody's account.
@@ -161,6 +164,8 @@ def _custom_headers(lines: str) -> dict[str, str]:
 def _sdk_client(base_url: str | None, profile: str | None) -> Any:
     import anthropic  # noqa: PLC0415 - two seconds, spent only when no key and no token is set
 
+    if not hasattr(anthropic.Anthropic, "custom_auth"):
+        raise ConfigurationError(SDK_TOO_OLD.format("Profiles") if profile else NO_CREDENTIAL)
     try:
         client = anthropic.Anthropic(base_url=base_url, profile=profile)
     except Exception as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import GetJsonSchemaHandler, ValidationError
 
 from . import summary
 from .client import AsyncBatches, AsyncMessageBatches, Batches, MessageBatches
@@ -373,9 +373,19 @@ GET = Tool(
 )
 TOOLS = (CANCEL, LIST, GET)
 
-MessageBatchId = Annotated[str, Field(description=MESSAGE_BATCH_ID)]
-ListStatus = Annotated[Status, Field(description=LIST_STATUS)]
-ListLimit = Annotated[int, Field(description=LIST_LIMIT)]
+
+class Words(str):
+    """The description of a parameter, beside its type: a text for whoever reads texts there, a schema for pydantic."""
+
+    __slots__ = ()
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "description": str(self)}
+
+
+MessageBatchId = Annotated[str, Words(MESSAGE_BATCH_ID)]
+ListStatus = Annotated[Status, Words(LIST_STATUS)]
+ListLimit = Annotated[int, Words(LIST_LIMIT)]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

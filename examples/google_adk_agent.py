@@ -1,0 +1,33 @@
+"""The tools in an agent of Google's ADK: python google_adk_agent.py "Cancel message batch msgbatch_…"
+
+pip install google-adk anthropic. Credentials and base URL come from the environment. A cancel waits for a yes on the
+terminal; listing and looking do not.
+"""
+
+import sys
+
+from google.adk.agents import LlmAgent
+from google.adk.models.anthropic_llm import AnthropicLlm
+from google.adk.runners import InMemoryRunner
+from google.adk.tools import FunctionTool
+from google.genai.types import Content, FunctionResponse, Part
+
+from cancel_message_batch import cancel_message_batch, get_message_batch, list_message_batches
+
+tools = [FunctionTool(cancel_message_batch, require_confirmation=True), list_message_batches, get_message_batch]
+runner = InMemoryRunner(LlmAgent(name="batches", model=AnthropicLlm(model="claude-sonnet-5-5"), tools=tools))
+runner.auto_create_session = True
+
+
+def answer(part: Part) -> str:
+    message = Content(role="user", parts=[part])
+    events = list(runner.run(user_id="me", session_id="1", new_message=message))
+    for call in (call for event in events for call in event.get_function_calls()):
+        if call.name == "adk_request_confirmation":
+            yes = {"confirmed": input(f"Cancel {call.args['originalFunctionCall']['args']}? [y/N] ") == "y"}
+            return answer(Part(function_response=FunctionResponse(id=call.id, name=call.name, response=yes)))
+    return "".join(part.text or "" for part in events[-1].content.parts)
+
+
+if __name__ == "__main__":
+    print(answer(Part(text=sys.argv[1])))

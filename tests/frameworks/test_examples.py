@@ -1,0 +1,134 @@
+"""Each framework's example, run as a user would run it: the real framework and its own provider for Claude.
+
+The sandbox's scripted stand-in is the model. What the framework sent it tells what a model is given and told. A
+framework that is not installed is skipped; `make test-frameworks` gives each an environment of its own.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any
+
+import pytest
+
+from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.tools import CANCEL
+from tests.conftest import ROOT, cancels
+
+
+@dataclass(frozen=True)
+class Framework:
+    """An example, the module that it needs, and whether the framework's own approval switch is on for cancel."""
+
+    name: str
+    module: str
+    asks: bool
+
+
+FRAMEWORKS = [
+    Framework("agent_framework", "agent_framework", asks=True),
+    Framework("agno", "agno", asks=True),
+    Framework("claude_agent_sdk", "claude_agent_sdk", asks=True),
+    Framework("google_adk", "google.adk", asks=True),
+    Framework("haystack", "haystack", asks=True),
+    Framework("langchain", "langchain", asks=True),
+    Framework("llama_index", "llama_index.core", asks=False),
+    Framework("openai_agents", "agents", asks=True),
+    Framework("pydantic_ai", "pydantic_ai", asks=True),
+    Framework("strands", "strands", asks=True),
+]
+NAME = attrgetter("name")
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """How an example's run went: what it printed, and what the framework sent to the model."""
+
+    printed: str
+    requests: list[dict[str, Any]]
+
+    @property
+    def told(self) -> str:
+        """What the model was told by the tools."""
+        last = self.requests[-1]["messages"]
+        blocks = [block for message in last if isinstance(message["content"], list) for block in message["content"]]
+        return "\n".join(str(block["content"]) for block in blocks if block["type"] == "tool_result")
+
+
+@pytest.fixture(params=FRAMEWORKS, ids=NAME)
+def framework(request: pytest.FixtureRequest) -> Framework:
+    wanted: Framework = request.param
+    try:
+        found = importlib.util.find_spec(wanted.module)
+    except ModuleNotFoundError:
+        found = None
+    if found is None:
+        pytest.skip(f"{wanted.module} is not installed; `make test-frameworks` installs it")
+    return wanted
+
+
+def converse(framework: Framework, sandbox: Sandbox, request: str, typed: str = "") -> Conversation:
+    """Run an example to its end with one request, and a person who types this."""
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / f"{framework.name}_agent.py", request],
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env={**os.environ},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    bodies = [exchange.body for exchange in sandbox.journal if exchange.path.endswith("/v1/messages")]
+    return Conversation(done.stdout, [body for body in bodies if body.get("tools")])  # others title the session
+
+
+@pytest.fixture
+def running(sandbox: Sandbox) -> str:
+    return sandbox.account.add(requests=5000, age=600, status="in_progress")
+
+
+def test_a_named_batch_is_canceled_once_and_the_model_hears_that_it_is_not_immediate(
+    framework: Framework, sandbox: Sandbox, running: str
+) -> None:
+    conversation = converse(framework, sandbox, f"Cancel the message batch {running}.", "y\n")
+    assert cancels(sandbox) == [running]
+    assert "accepted but not immediate" in conversation.told
+    assert "accepted but not immediate" in conversation.printed
+
+
+def test_an_unknown_id_is_told_to_the_model_and_the_run_goes_on(framework: Framework, sandbox: Sandbox) -> None:
+    conversation = converse(framework, sandbox, "Cancel the message batch msgbatch_unknown.", "y\n")
+    assert "There is no message batch msgbatch_unknown" in conversation.told
+    assert "There is no message batch msgbatch_unknown" in conversation.printed
+
+
+def test_the_model_is_given_our_words_and_the_id_as_required(framework: Framework, sandbox: Sandbox) -> None:
+    conversation = converse(framework, sandbox, "what is running?")
+    given = next(tool for tool in conversation.requests[0]["tools"] if tool["name"].endswith(CANCEL.name))
+    assert CANCEL.description in " ".join(given["description"].split())
+    schema = given["input_schema"]
+    assert schema["required"] == ["message_batch_id"]
+    words = CANCEL.input_schema["properties"]["message_batch_id"]["description"]
+    assert words in schema["properties"]["message_batch_id"]["description"]
+
+
+def test_listing_and_looking_run_without_asking(framework: Framework, sandbox: Sandbox, running: str) -> None:
+    assert running in converse(framework, sandbox, "what is running?").told
+    assert "is in_progress" in converse(framework, sandbox, f"is {running} still running?").told
+
+
+@pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.asks], ids=NAME, indirect=True)
+def test_without_the_persons_yes_nothing_is_sent(framework: Framework, sandbox: Sandbox, running: str) -> None:
+    converse(framework, sandbox, f"Cancel the message batch {running}.", "n\n\n")
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*_agent.py")), ids=lambda path: path.stem)
+def test_an_example_is_short_enough_to_paste(example: Any) -> None:
+    code = example.read_text().split('"""', 2)[2]
+    lines = [line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert len(lines) <= 20

@@ -138,6 +138,35 @@ def definitions() -> None:
     print(asyncio.run(measured()))
 
 
+def empty() -> None:
+    """Serve the emptiest server of the MCP SDK."""
+    from mcp.server.mcpserver import MCPServer
+
+    MCPServer("empty").run()
+
+
+def tools_of(command: list[str]) -> None:
+    """Start an MCP server, wait for its tools, and let it go: a client that costs nothing itself."""
+    import json
+    import subprocess
+
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"}}
+    messages: list[dict[str, Any]] = [
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/list"},
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write("".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages))
+        process.stdin.flush()
+        for line in process.stdout:
+            if json.loads(line).get("id") == 2:
+                break
+        process.kill()
+
+
 if __name__ == "__main__":
     what: dict[str, Any] = {
         "bare": lambda: bare(sys.argv[2]),
@@ -146,6 +175,8 @@ if __name__ == "__main__":
         "server": server,
         "generated": lambda: generated(sys.argv[2]),
         "definitions": definitions,
+        "empty": empty,
+        "tools-of": lambda: tools_of(sys.argv[2:]),
         "sandbox": lambda: sandbox(int(sys.argv[2]), int(sys.argv[3])),
     }
     what[sys.argv[1]]()

@@ -147,6 +147,21 @@ def listing(times: int) -> None:
         before = memory
 
 
+def mcp(times: int) -> None:
+    """Start an MCP server and get its tools, from the client's side."""
+    client = [sys.executable, str(HERE / "peers.py"), "tools-of"]
+    commands = {
+        "emptiest server of the MCP SDK": [*client, sys.executable, str(HERE / "peers.py"), "empty"],
+        "cancel-message-batch mcp": [*client, str(PROGRAM), "mcp"],
+    }
+    measured = medians(commands, "http://127.0.0.1:1", times)
+    empty, ours = measured.values()
+    print(f"\nMCP: from the start to the answer to tools/list (medians of {times})")
+    for name, figures in measured.items():
+        print(f"  {name:<34} {figures.seconds:6.3f} s")
+    print(f"  {ours.seconds / empty.seconds:.2f} x the emptiest server's time (to reach: at most 1.5)")
+
+
 def context(openapi: str | None) -> None:
     """Compare what a model's context holds: the definitions and the result of one cancel."""
     print("\nContext: tools/list and the result of one cancel, characters of JSON")
@@ -169,6 +184,7 @@ def main() -> None:
         "many": lambda: many(1_000, 3, 10),
         "many-unlimited": lambda: many(1_000, 3, 0),
         "list": lambda: listing(3),
+        "mcp": lambda: mcp(9),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)

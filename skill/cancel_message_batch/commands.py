@@ -287,7 +287,11 @@ def _mcp(given: argparse.Namespace, output: Output) -> int:
     if given.http is None:
         mcp_server.serve_stdio(confirm=given.confirm)
         return DONE
-    serve = functools.partial(mcp_server.serve_http, given.http, confirm=given.confirm)
+
+    def started(address: str) -> None:
+        output.say(f"Serving the tools at {address}. Ctrl-C stops it.")
+
+    serve = functools.partial(mcp_server.serve_http, given.http, started, confirm=given.confirm)
     return _serve(serve, f"Port {given.http}", "Choose another with --http.", output)
 
 

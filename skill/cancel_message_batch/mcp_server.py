@@ -4,12 +4,14 @@ On the SDK's low-level server, so that wrong arguments are answered in our words
 the same truth as the text: some clients show a model only one of the two.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import anyio
 import mcp_types as types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -25,8 +27,6 @@ INSTRUCTIONS = (
     "before canceling a batch whose id they did not give themselves. list_message_batches finds the id; "
     "get_message_batch tells whether a batch has stopped. Not for other providers, or single requests of a batch."
 )
-NO_BACK_CHANNEL = "This server asks a person before each cancellation (--confirm), and this client cannot ask."
-
 
 # Left out until it is known: a client is told nothing rather than null.
 Known = SkipJsonSchema[None]
@@ -151,7 +151,7 @@ def server(*, confirm: bool = False) -> Server[Any]:
             outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except _AskFirst as question:
             return types.InputRequiredResult(
-                input_requests={_CONFIRM: types.ElicitRequest(params=_form(question.batch))}
+                input_requests={question.batch.id: types.ElicitRequest(params=_form(question.batch))}
             )
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
@@ -167,9 +167,6 @@ def server(*, confirm: bool = False) -> Server[Any]:
     )
 
 
-_CONFIRM = "confirm"
-
-
 def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
     """Ask for a yes or a no: a form without fields."""
     return types.ElicitRequestFormParams(
@@ -183,13 +180,17 @@ def _approval(context: Any, call: types.CallToolRequestParams) -> AsyncApprove:
 
     async def approve(batch: MessageBatch) -> bool | None:
         capabilities = context.session.client_capabilities
-        if capabilities is None or capabilities.elicitation is None:
+        asks = capabilities and capabilities.elicitation
+        if not asks or (asks.url and not asks.form):  # said without a mode, it means forms
             return None
         if not modern:
             form = _form(batch)
-            answer = await context.session.elicit_form(form.message, form.requested_schema, context.request_id)
+            try:
+                answer = await context.session.elicit_form(form.message, form.requested_schema, context.request_id)
+            except MCPError:  # it can ask, but did not
+                return None
             return bool(answer.action == "accept")
-        given = (call.input_responses or {}).get(_CONFIRM)
+        given = (call.input_responses or {}).get(batch.id)
         if given is None:
             raise _AskFirst(batch)
         return isinstance(given, types.ElicitResult) and given.action == "accept"
@@ -222,8 +223,13 @@ def serve_stdio(*, confirm: bool = False) -> None:
     anyio.run(run)
 
 
-def serve_http(port: int, *, confirm: bool = False) -> None:
+def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = False) -> None:
     """Serve streamable HTTP at ``/mcp`` on loopback; a foreign Host or Origin is refused.
+
+    Args:
+        port: The port; 0 for any free one.
+        started: Told the address, once connections are taken.
+        confirm: Ask the person, through the client, before a batch is canceled.
 
     Raises:
         OSError: The port is in use.
@@ -233,5 +239,6 @@ def serve_http(port: int, *, confirm: bool = False) -> None:
     import uvicorn  # noqa: PLC0415
 
     listening = socket.create_server(("127.0.0.1", port))
+    started(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
     app = server(confirm=confirm).streamable_http_app(host="127.0.0.1")
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])

@@ -1,0 +1,368 @@
+"""The MCP server, driven by the SDK's own client: both eras of the protocol, standard input and output, and HTTP."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio
+import httpx2
+import mcp_types as types
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox.wire import Fault
+from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS
+from tests.conftest import Run, cancels
+
+ERAS = ["legacy", "2026-07-28"]  # with initialize, up to 2025-11-25; and without
+COMMAND = [sys.executable, "-m", "cancel_message_batch", "mcp"]
+
+
+@contextlib.asynccontextmanager
+async def connected(era: str = "legacy", *flags: str, **options: Any) -> AsyncIterator[Client]:
+    """Start the server as a client does, which passes it the environment."""
+    parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *flags], env=dict(os.environ))
+    async with Client(stdio_client(parameters), mode=era, read_timeout_seconds=30, **options) as client:
+        yield client
+
+
+def call(name: str, arguments: Any, era: str = "legacy", *flags: str, **options: Any) -> types.CallToolResult:
+    async def conversation() -> types.CallToolResult:
+        async with connected(era, *flags, **options) as client:
+            return await client.call_tool(name, arguments)
+
+    return asyncio.run(conversation())
+
+
+def text(result: types.CallToolResult) -> str:
+    (content,) = result.content
+    assert isinstance(content, types.TextContent)
+    return content.text
+
+
+@pytest.fixture
+def running(sandbox: Sandbox) -> str:
+    return sandbox.account.add(requests=5000, age=630, status="in_progress")
+
+
+@pytest.fixture
+def http() -> Iterator[str]:
+    """The address of a server on loopback."""
+    process = subprocess.Popen([*COMMAND, "--http", "0"], stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    (address,) = re.findall(r"http://\S+/mcp", process.stderr.readline())
+    yield address
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("transport", ["stdio", "http"])
+def test_a_batch_is_found_canceled_and_looked_at(
+    sandbox: Sandbox, running: str, era: str, transport: str, request: pytest.FixtureRequest
+) -> None:
+    async def conversation(client: Client) -> list[types.CallToolResult]:
+        assert len((await client.list_tools()).tools) == len(TOOLS)
+        return [
+            await client.call_tool(LIST.name, {"status": "in_progress"}),
+            await client.call_tool(CANCEL.name, {"message_batch_id": running}),
+            await client.call_tool(GET.name, {"message_batch_id": running}),
+        ]
+
+    async def over_stdio() -> list[types.CallToolResult]:
+        async with connected(era) as client:
+            return await conversation(client)
+
+    async def over_http(address: str) -> list[types.CallToolResult]:
+        async with Client(address, mode=era) as client:
+            return await conversation(client)
+
+    run = over_stdio() if transport == "stdio" else over_http(request.getfixturevalue("http"))
+    listed, canceled, looked = asyncio.run(run)
+    assert running in text(listed)
+    assert "accepted but not immediate" in text(canceled)
+    assert "is canceling" in text(looked)
+    assert cancels(sandbox) == [running]
+
+
+def test_the_structured_content_carries_the_same_truth_as_the_text(sandbox: Sandbox, running: str) -> None:
+    canceled = call(CANCEL.name, {"message_batch_id": running})
+    told = canceled.structured_content
+    assert told
+    assert told["summary"] == text(canceled)
+    assert (told["message_batch_id"], told["processing_status"], told["requests"]) == (running, "canceling", 5000)
+    assert "final_counts" not in told  # nothing is known of them yet
+    ended = sandbox.account.add(requests=40, age=90_000, status="ended")
+    told = call(GET.name, {"message_batch_id": ended}).structured_content
+    assert told
+    assert sum(told["final_counts"].values()) == 40
+    assert told["results_url"].endswith(f"{ended}/results")
+    listed = call(LIST.name, {})
+    assert listed.structured_content
+    for batch in listed.structured_content["message_batches"]:
+        assert batch["message_batch_id"] in text(listed)
+
+
+def test_definitions_say_all_that_a_client_can_show() -> None:
+    async def conversation() -> tuple[str, list[types.Tool]]:
+        async with connected() as client:
+            return client.instructions or "", (await client.list_tools()).tools
+
+    instructions, tools = asyncio.run(conversation())
+    assert [tool.name for tool in tools] == [tool.name for tool in TOOLS]
+    for ours, shown in zip(TOOLS, tools, strict=True):
+        assert (shown.title, shown.description) == (ours.title, ours.description)
+        assert shown.input_schema == ours.input_schema
+        assert shown.output_schema
+        assert all(part["description"] for part in shown.output_schema["properties"].values())
+        hints = shown.annotations
+        assert hints
+        changes = ours is CANCEL
+        assert (hints.read_only_hint, hints.destructive_hint) == (not changes, changes)
+        assert (hints.idempotent_hint, hints.open_world_hint) == (True, True)
+        assert ours.name in instructions  # all that a client shows that defers the definitions
+    assert "not immediate" in instructions
+
+
+def test_without_a_key_it_starts_and_its_tools_say_what_to_set() -> None:
+    result = call(CANCEL.name, {"message_batch_id": "msgbatch_1"})
+    assert result.is_error
+    assert "ANTHROPIC_API_KEY" in text(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (None, "message_batch_id"),
+        ({}, "message_batch_id"),
+        ({"message_batch_id": None}, "message_batch_id"),
+        ({"message_batch_id": 13}, "message_batch_id"),
+        ({"message_batch_id": ["msgbatch_1", "msgbatch_2"]}, "message_batch_id"),
+        ({"message_batch_id": "msgbatch_1", "force": True}, "force"),
+        ({"message_batch_id": "msgbatch_" + "1" * 10_000}, "msgbatch_"),
+        ({"message_batch_id": "batch_abc"}, "msgbatch_"),
+        ({"message_batch_id": "msgbatch_1/../../models"}, "msgbatch_"),
+        ({"message_batch_id": "\x1b[2Jmsgbatch_1"}, "msgbatch_"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments_are_told_in_our_words_and_nothing_is_sent(sandbox: Sandbox, arguments: Any, said: str) -> None:
+    result = call(CANCEL.name, arguments)
+    assert result.is_error
+    assert said in text(result)
+    assert len(text(result)) < 500
+    assert "pydantic" not in text(result)
+    assert "\x1b" not in text(result)
+    assert sandbox.journal == []
+
+
+def test_white_space_around_an_id_does_no_harm(sandbox: Sandbox, running: str) -> None:
+    assert not call(CANCEL.name, {"message_batch_id": f"\n {running} "}).is_error
+    assert cancels(sandbox) == [running]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_an_unknown_tool_is_told_with_those_there_are(sandbox: Sandbox, era: str) -> None:
+    result = call("delete_message_batch", {}, era)
+    assert result.is_error
+    assert "There is no tool delete_message_batch" in text(result)
+    assert CANCEL.name in text(result)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_failure_of_the_api_is_a_result_that_the_model_can_act_on(sandbox: Sandbox, era: str) -> None:
+    result = call(CANCEL.name, {"message_batch_id": "msgbatch_unknown"}, era)
+    assert result.is_error
+    assert "There is no message batch msgbatch_unknown" in text(result)
+
+
+def test_two_calls_at_once_are_both_answered(sandbox: Sandbox) -> None:
+    batches = [sandbox.account.add(requests=500, age=60, status="in_progress") for _ in range(2)]
+
+    async def conversation() -> list[types.CallToolResult]:
+        async with connected() as client:
+            calls = [client.call_tool(CANCEL.name, {"message_batch_id": batch}) for batch in batches]
+            return await asyncio.gather(*calls)
+
+    sandbox.fail(Fault("/cancel", delay=1))
+    for batch, result in zip(batches, asyncio.run(conversation()), strict=True):
+        assert result.structured_content
+        assert result.structured_content["message_batch_id"] == batch
+    assert sorted(cancels(sandbox)) == sorted(batches)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_progress_is_told_to_a_client_that_asks_for_it(sandbox: Sandbox, running: str, era: str) -> None:
+    heard: list[tuple[float, str | None]] = []
+
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append((progress, message))
+
+    async def conversation() -> None:
+        async with connected(era) as client:
+            await client.call_tool(CANCEL.name, {"message_batch_id": running}, progress_callback=hear)
+
+    asyncio.run(conversation())
+    assert [done for done, _ in heard] == [0, 1]
+    assert all(message for _, message in heard)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_call_that_is_given_up_leaves_the_server_at_work(sandbox: Sandbox, running: str, era: str) -> None:
+    async def conversation() -> types.CallToolResult:
+        async with connected(era) as client:
+            with anyio.move_on_after(1.5) as scope:
+                await client.call_tool(CANCEL.name, {"message_batch_id": running})
+            assert scope.cancelled_caught
+            return await client.call_tool(LIST.name, {})
+
+    sandbox.fail(Fault("/cancel", hang=True))
+    assert running in text(asyncio.run(conversation()))
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_call_ends_the_server(sandbox: Sandbox, running: str) -> None:
+    sandbox.fail(Fault("/cancel", delay=60))
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        for message in spoken((CANCEL.name, {"message_batch_id": running})):
+            process.stdin.write(message)
+        process.stdin.flush()
+        wait_until(lambda: cancels(sandbox) == [running])
+        said = process.communicate(timeout=20)[1]
+    assert process.returncode == 0
+    assert b"Traceback" not in said
+
+
+def test_standard_output_holds_nothing_but_the_protocol(sandbox: Sandbox, running: str) -> None:
+    calls = [(CANCEL.name, {"message_batch_id": running}), (CANCEL.name, {}), ("nothing", {})]
+    messages = [*spoken(*calls), b"this is no JSON\n"]
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"".join(messages))
+        process.stdin.flush()
+        answers: list[dict[str, Any]] = []
+        while sum("result" in answer for answer in answers) < 1 + len(calls):
+            answers.append(json.loads(process.stdout.readline()))
+        answers += [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
+    assert all(answer["jsonrpc"] == "2.0" for answer in answers)
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("answer", ["accept", "decline", "cancel"])
+def test_with_confirm_the_person_is_asked_with_what_they_need_to_decide(
+    sandbox: Sandbox, running: str, era: str, answer: Any
+) -> None:
+    asked: list[str] = []
+
+    async def person(_: Any, question: Any) -> types.ElicitResult:
+        asked.append(question.message)
+        return types.ElicitResult(action=answer, content={} if answer == "accept" else None)
+
+    result = call(CANCEL.name, {"message_batch_id": running}, era, "--confirm", elicitation_callback=person)
+    (question,) = asked
+    for part in (running, "5,000", "10 min ago", "in_progress"):
+        assert part in question
+    if answer == "accept":
+        assert cancels(sandbox) == [running]
+    else:
+        assert cancels(sandbox) == []
+        assert "Not canceled" in text(result)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_with_confirm_and_a_client_that_cannot_ask_nothing_is_canceled(
+    sandbox: Sandbox, running: str, era: str
+) -> None:
+    result = call(CANCEL.name, {"message_batch_id": running}, era, "--confirm")
+    assert cancels(sandbox) == []
+    assert "Not canceled" in text(result)
+
+
+def test_with_confirm_a_client_that_fails_to_ask_cancels_nothing(sandbox: Sandbox, running: str) -> None:
+    async def person(_: Any, __: Any) -> types.ErrorData:
+        return types.ErrorData(code=-32603, message="no window to ask in")
+
+    result = call(CANCEL.name, {"message_batch_id": running}, "legacy", "--confirm", elicitation_callback=person)
+    assert cancels(sandbox) == []
+    assert "Not canceled" in text(result)
+
+
+def test_with_confirm_a_yes_for_one_batch_is_none_for_another(sandbox: Sandbox, running: str) -> None:
+    other = sandbox.account.add(requests=7, age=60, status="in_progress")
+
+    async def conversation() -> Any:
+        async def nobody(_: Any, __: Any) -> types.ElicitResult:
+            raise AssertionError
+
+        async with connected("2026-07-28", "--confirm", elicitation_callback=nobody) as client:
+            yes: Any = {running: types.ElicitResult(action="accept", content={})}
+            return await client.session.call_tool(
+                CANCEL.name, {"message_batch_id": other}, input_responses=yes, allow_input_required=True
+            )
+
+    assert isinstance(asyncio.run(conversation()), types.InputRequiredResult)
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}], ids=["foreign Host", "foreign Origin"]
+)
+def test_over_http_a_foreign_page_is_refused(
+    sandbox: Sandbox, running: str, http: str, headers: dict[str, str]
+) -> None:
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": CANCEL.name, "arguments": {"message_batch_id": running}},
+    }
+    accept = {"accept": "application/json, text/event-stream"}
+    answer = httpx2.post(http, json=body, headers={**accept, **headers})
+    assert answer.status_code in {403, 421}
+    assert cancels(sandbox) == []
+
+
+def test_over_http_a_port_in_use_is_told(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("mcp", "--http", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "--http" in done.stderr
+
+
+def spoken(*calls: tuple[str, dict[str, Any]]) -> list[bytes]:
+    """Write a client's messages of the earlier era, as lines."""
+    hello = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    messages: list[dict[str, Any]] = [
+        {"id": 0, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        *(
+            {"id": number, "method": "tools/call", "params": {"name": name, "arguments": arguments}}
+            for number, (name, arguments) in enumerate(calls, 1)
+        ),
+    ]
+    return [json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n" for message in messages]
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -13,9 +13,9 @@ from pydantic_ai.capabilities import HandleDeferredToolCalls
 from cancel_message_batch.aio import cancel_message_batch, get_message_batch, list_message_batches
 
 
-def ask(_: Any, requests: Any) -> Any:
-    yes = {call.tool_call_id: input(f"Cancel {call.args}? [y/N] ") == "y" for call in requests.approvals}
-    return requests.build_results(approvals=yes)
+def ask(_: Any, wanted: Any) -> Any:
+    yes = {call.tool_call_id: input(f"Cancel {call.args}? [y/N] ") == "y" for call in wanted.approvals}
+    return wanted.build_results(approvals=yes)
 
 
 def build_agent(model: Any = "anthropic:claude-sonnet-5-5") -> Any:

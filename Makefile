@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks test-sdks evals bench recording check format clean
+.PHONY: help demo test test-frameworks test-sdks test-clients evals bench bundle lock recording check format clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -29,6 +29,9 @@ test-frameworks: $(READY) ## the examples in the real agent frameworks, one envi
 test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, against the sandbox
 	tests/sandbox/run_sdks.sh
 
+test-clients: $(READY) ## MCP Inspector, Claude Code, the Desktop bundle and the skill, installed and driven (needs npm)
+	tests/clients/run.sh
+
 evals: $(READY) ## realistic requests, with a real model; needs ANTHROPIC_API_KEY and costs money
 	@$(BIN)/python -m tests.evals.harness
 
@@ -36,13 +39,20 @@ bench: $(READY) ## measure against the peers; OPENAPI=path compares the context 
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@OPENAPI=$(OPENAPI) $(BIN)/python bench/run.py $(PARTS)
 
+bundle: $(READY) ## build dist/: the Agent Skill as a zip, and the Claude Desktop bundle (needs npm)
+	@release/bundle.sh
+
+lock: $(READY) ## write requirements.lock anew
+	@release/lock.sh
+
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/record.py
 
-check: $(READY) ## formatting, lint, types
+check: $(READY) ## formatting, lint, types, and the validators of what a user installs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	release/check.sh
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

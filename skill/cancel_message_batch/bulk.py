@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-import httpx2
+from httpx2 import AsyncClient, Limits, Request
 
 from .client import AsyncMessageBatches, MessageBatches
 from .credentials import Connection
@@ -72,8 +72,8 @@ async def cancel_all(
     max_retries: int,
 ) -> None:
     """Cancel every batch of ``progress.waiting``, and tell each outcome as it comes."""
-    limits = httpx2.Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
-    http = httpx2.AsyncClient(auth=connection.auth, limits=limits)
+    limits = Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
+    http = AsyncClient(auth=connection.auth, limits=limits)
     slots = anyio.Semaphore(CONCURRENCY)
     async with (
         _Patient(connection=connection, timeout=timeout, max_retries=max_retries, http_client=http) as batches,
@@ -97,7 +97,7 @@ class _Patient(AsyncMessageBatches):
     A request that waits keeps its place among those under way, so the more the API refuses, the fewer are sent.
     """
 
-    async def _send(self, request: httpx2.Request) -> Any:
+    async def _send(self, request: Request) -> Any:
         while True:
             answer = await super()._send(request)
             pause = retry_after_seconds(answer.headers) if answer.status == 429 else None

@@ -15,7 +15,21 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-import httpx2
+from httpx2 import (
+    URL,
+    AsyncClient,
+    Client,
+    ConnectError,
+    ConnectTimeout,
+    DecodingError,
+    InvalidURL,
+    ProxyError,
+    ReadTimeout,
+    Request,
+    RequestError,
+    Response,
+    TimeoutException,
+)
 from pydantic import ValidationError
 
 from . import __version__
@@ -85,13 +99,13 @@ class _Answer:
     body: bytes
 
 
-Steps = Generator["httpx2.Request | float", "_Answer | Exception | None", Model]
+Steps = Generator["Request | float", "_Answer | Exception | None", Model]
 
 
 class _Body:
     """Collects an answer's body, and gives up on one that takes too long or never ends."""
 
-    def __init__(self, request: httpx2.Request) -> None:
+    def __init__(self, request: Request) -> None:
         self._request = request
         self._deadline: float = request.extensions["deadline"]
         self._chunks = bytearray()
@@ -99,11 +113,11 @@ class _Body:
     def add(self, chunk: bytes) -> None:
         self._chunks += chunk
         if len(self._chunks) > _LONGEST_ANSWER:
-            raise httpx2.DecodingError("the answer does not end", request=self._request)
+            raise DecodingError("the answer does not end", request=self._request)
         if time.monotonic() > self._deadline:
-            raise httpx2.ReadTimeout("the answer takes too long", request=self._request)
+            raise ReadTimeout("the answer takes too long", request=self._request)
 
-    def answer(self, response: httpx2.Response) -> _Answer:
+    def answer(self, response: Response) -> _Answer:
         return _Answer(response.status_code, response.reason_phrase, response.headers, bytes(self._chunks))
 
 
@@ -115,7 +129,7 @@ class _Client:
         self._timeout = timeout
         self._max_retries = max_retries
         self._headers = {"accept": "application/json", "user-agent": _USER_AGENT, **connection.headers}
-        root = httpx2.URL(connection.base_url)
+        root = URL(connection.base_url)
         self._origin = root.origin
         self._place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
 
@@ -148,7 +162,7 @@ class _Client:
 
     def _steps(self, model: type[Model], method: str, path: str, query: dict[str, str] | None = None) -> Steps[Model]:
         """Send one request until it is answered, as often and as long as the SDK's policy and ours allow."""
-        url = httpx2.URL(f"{self.connection.base_url}/messages/batches{path}", params=query)
+        url = URL(f"{self.connection.base_url}/messages/batches{path}", params=query)
         deadline = time.monotonic() + self._timeout
         may_have_arrived = False
         retries = redirects = 0
@@ -157,7 +171,7 @@ class _Client:
             read = min(READ_TIMEOUT, left)
             timeout = {"connect": min(CONNECT_TIMEOUT, left), "read": read, "write": read, "pool": read}
             extensions = {"timeout": timeout, "deadline": deadline}
-            answer = yield httpx2.Request(method, url, headers=self._headers, extensions=extensions)
+            answer = yield Request(method, url, headers=self._headers, extensions=extensions)
             error: MessageBatchError
             wait: float | None = None
             if isinstance(answer, _Answer):
@@ -207,12 +221,12 @@ class _Client:
         parsed.said_at(as_of)
         return parsed
 
-    def _redirected(self, url: httpx2.URL, location: str, status: int, method: str) -> httpx2.URL:
+    def _redirected(self, url: URL, location: str, status: int, method: str) -> URL:
         """Follow a redirect only where neither the credential nor the method changes hands."""
         try:
             target = url.join(location)
-        except httpx2.InvalidURL:
-            target = httpx2.URL()
+        except InvalidURL:
+            target = URL()
         if target.origin == self._origin and (method == "GET" or status in {307, 308}):
             return target
         place = clean(f"{target.scheme}://{target.host}", limit=80) if target.host else "somewhere else"
@@ -222,15 +236,15 @@ class _Client:
 
     def _connection_error(self, cause: Exception | None) -> MessageBatchError:
         where = self._place
-        if isinstance(cause, httpx2.ConnectTimeout):
+        if isinstance(cause, ConnectTimeout):
             return APITimeoutError(f"{where} cannot be reached (no connection within {CONNECT_TIMEOUT:g} s)")
-        if isinstance(cause, httpx2.TimeoutException):
+        if isinstance(cause, TimeoutException):
             return APITimeoutError(f"{where} did not answer in time", may_have_arrived=True)
-        if isinstance(cause, httpx2.ConnectError | httpx2.ProxyError):
+        if isinstance(cause, ConnectError | ProxyError):
             return APIConnectionError(f"{where} cannot be reached ({clean(str(cause), limit=80)})")
-        if isinstance(cause, httpx2.DecodingError):
+        if isinstance(cause, DecodingError):
             return APIResponseError(f"{where} answered with something unreadable", may_have_arrived=True)
-        if isinstance(cause, httpx2.RequestError):
+        if isinstance(cause, RequestError):
             what = clean(str(cause), limit=80) or type(cause).__name__
             return APIConnectionError(f"the connection to {where} broke ({what})", may_have_arrived=True)
         if cause is not None and from_sdk(cause):
@@ -370,7 +384,7 @@ class MessageBatches(_Client):
         timeout: float = TIMEOUT,
         max_retries: int = MAX_RETRIES,
         connection: Connection | None = None,
-        http_client: httpx2.Client | None = None,
+        http_client: Client | None = None,
     ) -> None:
         connection = connection or connect(
             api_key=api_key,
@@ -380,7 +394,7 @@ class MessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._http = http_client or httpx2.Client(auth=connection.auth)
+        self._client = http_client or Client(auth=connection.auth)
 
     def cancel(self, message_batch_id: str) -> MessageBatch:
         """Start canceling a batch (API reference: Cancel a Message Batch).
@@ -432,7 +446,7 @@ class MessageBatches(_Client):
                 result: Model = stop.value
                 return result
             answer = None
-            if isinstance(step, httpx2.Request):
+            if isinstance(step, Request):
                 try:
                     answer = self._send(step)
                 except Exception as error:  # noqa: BLE001 - the steps know which of them are ours to explain
@@ -440,9 +454,9 @@ class MessageBatches(_Client):
             else:
                 time.sleep(step)
 
-    def _send(self, request: httpx2.Request) -> _Answer:
+    def _send(self, request: Request) -> _Answer:
         body = _Body(request)
-        response = self._http.send(request, stream=True, follow_redirects=False)
+        response = self._client.send(request, stream=True, follow_redirects=False)
         try:
             for chunk in response.iter_bytes():
                 body.add(chunk)
@@ -452,7 +466,7 @@ class MessageBatches(_Client):
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -480,7 +494,7 @@ class AsyncMessageBatches(_Client):
         timeout: float = TIMEOUT,
         max_retries: int = MAX_RETRIES,
         connection: Connection | None = None,
-        http_client: httpx2.AsyncClient | None = None,
+        http_client: AsyncClient | None = None,
     ) -> None:
         connection = connection or connect(
             api_key=api_key,
@@ -490,7 +504,7 @@ class AsyncMessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._http = http_client or httpx2.AsyncClient(auth=connection.auth)
+        self._client = http_client or AsyncClient(auth=connection.auth)
 
     async def cancel(self, message_batch_id: str) -> MessageBatch:  # noqa: D102 - documented in the sync twin
         return await self._run(self._cancel_steps(message_batch_id))
@@ -517,7 +531,7 @@ class AsyncMessageBatches(_Client):
                 result: Model = stop.value
                 return result
             answer = None
-            if isinstance(step, httpx2.Request):
+            if isinstance(step, Request):
                 try:
                     answer = await self._send(step)
                 except Exception as error:  # noqa: BLE001 - the steps know which of them are ours to explain
@@ -525,9 +539,9 @@ class AsyncMessageBatches(_Client):
             else:
                 await anyio.sleep(step)
 
-    async def _send(self, request: httpx2.Request) -> _Answer:
+    async def _send(self, request: Request) -> _Answer:
         body = _Body(request)
-        response = await self._http.send(request, stream=True, follow_redirects=False)
+        response = await self._client.send(request, stream=True, follow_redirects=False)
         try:
             async for chunk in response.aiter_bytes():
                 body.add(chunk)
@@ -537,7 +551,7 @@ class AsyncMessageBatches(_Client):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        await self._client.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,6 +5,7 @@ the same truth as the text: some clients show a model only one of the two.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -234,11 +235,11 @@ def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = Fal
     Raises:
         OSError: The port is in use.
     """
-    import socket  # noqa: PLC0415
+    from socket import create_server  # noqa: PLC0415
 
     import uvicorn  # noqa: PLC0415
 
-    listening = socket.create_server(("127.0.0.1", port))
+    listening = create_server(("127.0.0.1", port))
     started(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
-    app = server(confirm=confirm).streamable_http_app(host="127.0.0.1")
-    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+    app = partial(server(confirm=confirm).streamable_http_app, host="127.0.0.1")
+    uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning")).run(sockets=[listening])

@@ -217,8 +217,9 @@ def test_it_searches_for_a_deferred_tool_first(listed: bool, server: Sandbox, ca
     deferred = [{"name": "mcp__b__cancel_message_batch", "defer_loading": True}] if listed else []
     talk = Talk(server, call, [{"name": "ToolSearch"}, {"name": "Bash"}, *deferred])
     assert talk.calls(f"cancel {A}") == [("ToolSearch", {"query": "cancel message batch"})]
-    found = [{"type": "tool_reference", "tool_name": "mcp__b__cancel_message_batch"}]
-    assert talk.calls(talk.results(found)) == [("mcp__b__cancel_message_batch", {"message_batch_id": A})]
+    found = talk.results([{"type": "tool_reference", "tool_name": "mcp__b__cancel_message_batch"}])
+    found.append({"type": "text", "text": "Tool loaded."})  # as Claude Code has it
+    assert talk.calls(found) == [("mcp__b__cancel_message_batch", {"message_batch_id": A})]
     assert talk.text(talk.results("canceling")) == "canceling"
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-import socket
 import threading
 from dataclasses import replace
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -79,8 +79,8 @@ class Sandbox:
         if self._server is not None:
             raise RuntimeError("the sandbox is started already")
         host, port = self._address
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        family = AF_INET6 if ":" in host else AF_INET
+        listener = create_server((host, port), family=family, backlog=_BACKLOG)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listener.getsockname()[1]}"
         self._server = _Server(
@@ -163,7 +163,7 @@ class _Server(uvicorn.Server):
         while not self.should_exit:  # noqa: ASYNC110 - it is told by another thread
             await asyncio.sleep(0.01)
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
         for server in self.servers:
             server.close()
         for listener in sockets or []:
@@ -180,7 +180,7 @@ class _Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         # asyncio does so for sockets that it opened itself; without it, each answer takes 40 ms longer.
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         app: Any = self.app
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:

@@ -20,7 +20,8 @@ _THREADS_KEPT = 1000
 _PIECE = 24  # characters in one event of a stream
 
 _ID = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
-_ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)", re.DOTALL)
+# What Claude Code adds to a person's message.
+_ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
 _PASTED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)|^[ \t]*>[^\n]*", re.DOTALL | re.MULTILINE)
 _QUESTION = re.compile(r"(?:\W|\b(?:and|so|ok|okay|now|well|then)\b)*(?:is|are|has|have|did|was|were)\b")
 _VERB = re.compile(r"\b(?:cancel|stop|abort|kill|halt|terminate)\b")
@@ -339,7 +340,12 @@ def _relayed(call: _Call) -> str:
     """Tell a tool's result as it is."""
     if not call.result:
         return f"The tool {call.name} gave no answer, so I do not know what it did."
-    return f"That did not work: {call.result}" if call.failed else call.result
+    if call.failed:
+        return f"That did not work: {call.result}"
+    try:
+        return str(json.loads(call.result)["summary"])  # structured content, where a client gives that instead
+    except (ValueError, KeyError, TypeError):
+        return call.result
 
 
 def _wish(said: str, earlier: list[dict[str, Any]]) -> _Want:

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# What a user installs, by the public validators of skills, tool definitions, plugins and registry entries. The ones in
+# Python are installed here; Claude Code's own needs npm and is left out, aloud, where there is none.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-.venv/bin/python}
+home=.venv-validators
+if [ release/validators.txt -nt "$home/.ready" ]; then
+  "$python" -m venv "$home"
+  "$home/bin/python" -m pip install --quiet --disable-pip-version-check --requirement release/validators.txt
+  touch "$home/.ready"
+fi
+
+stage=$(mktemp -d)
+trap 'rm -rf "$stage"' EXIT
+skill=$stage/cancel-message-batch
+release/export.sh "$skill"
+mkdir "$stage/registry"
+cp server.json "$stage/registry"
+
+passes() { # WHAT COMMAND...: quiet while it passes
+  local what=$1 said
+  shift
+  if said=$("$@" 2>&1); then
+    echo "$what: passed"
+  else
+    echo "$said"
+    echo "$what: failed" >&2
+    exit 1
+  fi
+}
+
+passes "skills-ref" "$home/bin/agentskills" validate "$skill"
+passes "skilllint" "$home/bin/skilllint" check "$skill"
+passes "skillsaw --strict" "$home/bin/skillsaw" --strict "$skill"
+passes "skillsaw --strict, server.json" "$home/bin/skillsaw" --strict "$stage/registry"
+passes "skill-scanner" "$home/bin/skill-scanner" scan "$skill" --use-behavioral --use-trigger --fail-on-severity low
+passes "tdqs lint" "$home/bin/tdqs" lint --command "$python -m cancel_message_batch mcp" --fail-on warning
+if command -v npm >/dev/null; then
+  claude=$(release/node_tool.sh @anthropic-ai/claude-code claude)
+  export HOME=$stage CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 # nothing of the person's own
+  passes "claude plugin validate --strict" "$claude" plugin validate "$skill" --strict --profile directory
+  passes "claude plugin validate --strict, marketplace" "$claude" plugin validate "$skill/.claude-plugin/marketplace.json" --strict
+else
+  echo "claude plugin validate: left out, as npm is not here"
+fi

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Prints the path of a command of node_tools.txt, installed here if it is not: node_tool.sh PACKAGE COMMAND
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+home=$PWD/.venv-node
+wanted=$(grep -F "$1@" release/node_tools.txt)
+if [ "$(cat "$home/$2.installed" 2>/dev/null)" != "$wanted" ]; then
+  command -v npm >/dev/null || { echo "$1 needs Node.js and npm, and they are not here." >&2; exit 69; }
+  mkdir -p "$home"
+  npm install --silent --no-fund --no-audit --prefix "$home" "$wanted" >&2
+  echo "$wanted" >"$home/$2.installed"
+fi
+echo "$home/node_modules/.bin/$2"

@@ -1,0 +1,172 @@
+"""Real clients drive what is built for them: MCP Inspector, Claude Code, uv and pip.
+
+`make test-clients` installs them and builds the bundles; without that these tests are skipped. The model behind Claude
+Code is the sandbox's scripted stand-in.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import __version__
+from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox.account import DOCUMENTED_ID
+from cancel_message_batch.tools import TOOLS
+from tests.conftest import ROOT, cancels
+
+CLIENTS = os.environ.get("CLIENTS", "")
+ASKED = f"Cancel the message batch with ID {DOCUMENTED_ID}."
+
+pytestmark = pytest.mark.skipif(not CLIENTS, reason="`make test-clients` installs the clients, and needs npm")
+
+Client = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
+    """Run a client in a home and a directory of its own."""
+    commands = [f"{CLIENTS}/node_modules/.bin", f"{CLIENTS}/python/bin", str(Path(sys.executable).parent)]
+    monkeypatch.setenv("PATH", os.pathsep.join([*commands, os.environ["PATH"]]))
+    monkeypatch.setenv("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
+    monkeypatch.setenv("MCP_CONNECTION_NONBLOCKING", "0")  # the first request waits for the servers
+
+    def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path
+        )
+
+    return run
+
+
+@pytest.fixture
+def skill(tmp_path: Path) -> Path:
+    """What the Agent Skill's zip holds."""
+    with zipfile.ZipFile(ROOT / f"dist/cancel-message-batch-{__version__}-skill.zip") as packed:
+        packed.extractall(tmp_path)
+    return tmp_path / "cancel-message-batch"
+
+
+@pytest.fixture
+def desktop(tmp_path: Path, client: Client) -> tuple[Path, dict[str, Any]]:
+    """What the Claude Desktop bundle holds, and its manifest."""
+    unpacked = tmp_path / "extension"
+    done = client("mcpb", "unpack", ROOT / f"dist/cancel-message-batch-{__version__}.mcpb", unpacked)
+    assert done.returncode == 0, done.stderr
+    return unpacked, json.loads((unpacked / "manifest.json").read_text())
+
+
+def claude(client: Client, request: str, *options: str) -> tuple[list[dict[str, Any]], str]:
+    """Ask Claude Code once; what it did, event by event, and its answer."""
+    done = client("claude", "-p", request, *options, "--output-format", "stream-json", "--verbose")
+    assert done.returncode == 0, done.stdout + done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    return events, events[-1]["result"]
+
+
+def servers(**definitions: Any) -> tuple[str, ...]:
+    return "--strict-mcp-config", "--mcp-config", json.dumps({"mcpServers": definitions})
+
+
+def test_mcp_inspector_lists_the_tools_and_cancels(client: Client, sandbox: Sandbox) -> None:
+    def inspect(method: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        environment = [f"{name}={os.environ[name]}" for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")]
+        given = [part for pair in environment for part in ("-e", pair)]
+        return client("mcp-inspector", "--cli", *given, "cancel-message-batch", "mcp", "--method", method, *options)
+
+    listed = json.loads(inspect("tools/list").stdout)["tools"]
+    assert {tool["name"] for tool in listed} == {tool.name for tool in TOOLS}
+    call = ("--tool-name", "cancel_message_batch", "--tool-arg")
+    answer = json.loads(inspect("tools/call", *call, f"message_batch_id={DOCUMENTED_ID}").stdout)
+    assert "not immediate" in answer["content"][0]["text"]
+    assert answer["structuredContent"]["processing_status"] == "canceling"
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+    refused = inspect("tools/call", *call, "message_batch_id=batch_abc")
+    assert "msgbatch_" in refused.stdout + refused.stderr
+    assert len(cancels(sandbox)) == 1
+
+
+def test_claude_code_cancels_with_the_mcp_server(client: Client, sandbox: Sandbox) -> None:
+    server = {"command": "cancel-message-batch", "args": ["mcp"]}
+    allowed = ("--allowedTools", "mcp__message-batches")
+    _, answer = claude(client, ASKED, *servers(**{"message-batches": server}), *allowed)
+    assert "not immediate" in answer
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_claude_code_lists_the_skill_and_runs_its_command(client: Client, sandbox: Sandbox, skill: Path) -> None:
+    allowed = ("--allowedTools", "Skill,Bash(cancel-message-batch *)")
+    events, answer = claude(client, ASKED, "--plugin-dir", str(skill), *servers(), *allowed)
+    name = "cancel-message-batch:cancel-message-batch"
+    assert name in events[0]["skills"]
+    told = next(json.dumps(exchange.body) for exchange in sandbox.journal if exchange.path.endswith("/messages"))
+    assert f"- {name}: Stops Anthropic Message Batches" in told
+    used = [block["input"] for event in events if event["type"] == "assistant" for block in event["message"]["content"]
+            if block["type"] == "tool_use" and block["name"] == "Bash"]  # fmt: skip
+    assert [given["command"] for given in used] == [f"cancel-message-batch {DOCUMENTED_ID}"]
+    assert "not immediate" in answer
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_claude_code_loads_the_skill_by_its_name(client: Client, sandbox: Sandbox, skill: Path) -> None:
+    claude(client, "/cancel-message-batch:cancel-message-batch", "--plugin-dir", str(skill), *servers())
+    told = [json.dumps(exchange.body) for exchange in sandbox.journal if exchange.path.endswith("/messages")]
+    assert any("Accepted is not stopped." in body for body in told)
+
+
+def test_the_plugin_installs_from_its_own_marketplace_and_its_server_cancels(
+    client: Client, sandbox: Sandbox, skill: Path
+) -> None:
+    for command in (
+        ("marketplace", "add", str(skill)),
+        ("install", "cancel-message-batch@cancel-message-batch", "--config", "api_key=sk-of-the-plugin"),
+    ):
+        done = client("claude", "plugin", *command)
+        assert done.returncode == 0, done.stdout + done.stderr
+    client("uvx", "--from", f"{skill}[mcp]", "cancel-message-batch", "--version")  # a first start takes its time
+    server = "mcp__plugin_cancel-message-batch_message-batches"
+    events, answer = claude(client, ASKED, "--allowedTools", server)
+    assert [found["status"] for found in events[0]["mcp_servers"]] == ["connected"], events[0]["mcp_servers"]
+    assert "not immediate" in answer
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+    keys = {exchange.headers["x-api-key"] for exchange in sandbox.journal if exchange.path.endswith("/cancel")}
+    assert {key[-4:] for key in keys} == {"ugin"}  # all that the sandbox keeps of it
+
+
+def test_the_desktop_bundle_starts_as_its_manifest_says_and_cancels(
+    client: Client, sandbox: Sandbox, desktop: tuple[Path, dict[str, Any]]
+) -> None:
+    where, manifest = desktop
+    assert manifest["user_config"]["api_key"]["sensitive"] is True
+    start = manifest["server"]["mcp_config"]
+    arguments = [part.replace("${__dirname}", str(where)) for part in start["args"]]
+    environment = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_"))}
+    environment |= {name: value.replace("${user_config.api_key}", "sk-typed") for name, value in start["env"].items()}
+    environment["ANTHROPIC_BASE_URL"] = sandbox.url
+    given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+    done = client(
+        "mcp-inspector", "--cli", *given, start["command"], *arguments,
+        "--method", "tools/call", "--tool-name", "cancel_message_batch",
+        "--tool-arg", f"message_batch_id={DOCUMENTED_ID}",
+    )  # fmt: skip
+    assert "not immediate" in done.stdout, done.stderr
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_the_skill_installs_as_it_says_and_its_command_cancels(
+    client: Client, sandbox: Sandbox, skill: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "environment"
+    venv.create(home, with_pip=True)
+    lock = skill / "requirements.lock"
+    done = client(home / "bin/python", "-m", "pip", "install", "-q", "--constraint", lock, skill)
+    assert done.returncode == 0, done.stderr
+    assert "not immediate" in client(home / "bin/cancel-message-batch", DOCUMENTED_ID).stdout
+    assert cancels(sandbox) == [DOCUMENTED_ID]

@@ -85,7 +85,7 @@ examples:
 """,
     "mcp": """\
 examples:
-  claude mcp add cancel-message-batch -- cancel-message-batch mcp
+  claude mcp add message-batches -- cancel-message-batch mcp
   cancel-message-batch mcp --confirm
   cancel-message-batch mcp --http 8808
 """,

@@ -337,8 +337,8 @@ CANCEL = Tool(
         "aborted. Without an id, find it with list_message_batches and get their yes; to see whether it has stopped, "
         "use get_message_batch. A single request of a batch cannot be canceled, nor a batch paused or deleted here: "
         "say so instead. Take the id from the person, the create call or a listing; a custom_id, a msg_ id or another "
-        "provider's batch_ id is refused. Repeating is safe; a batch that has ended stays as it is, and one outside the "
-        "API key's workspace is not found."
+        "provider's batch_ id is refused. Repeating is safe; an ended batch stays as it is; one outside the API key's "
+        "workspace is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,

@@ -36,7 +36,7 @@ Known = SkipJsonSchema[None]
 class BatchOutput(BaseModel):
     """What is known of a batch after a call."""
 
-    summary: str = Field(description="What happened and what to do next; tell the person")
+    summary: str = Field(description="What happened and what to do next")
     message_batch_id: str = Field(description="Its id")
     processing_status: str = Field(description="in_progress, canceling (not stopped yet) or ended (stopped)")
     requests: int = Field(description="Its size")
@@ -108,17 +108,22 @@ def _definition(tool: Tool) -> types.Tool:
     )
 
 
-def _compact(schema: Any) -> Any:
-    """Leave out of a schema what only repeats the names of its fields."""
-    if isinstance(schema, dict):
-        return {
-            key: _compact(value)
-            for key, value in schema.items()
-            if not (key == "title" and isinstance(value, str))
-            and not (key == "description" and "properties" in schema)
-            and key != "default"
-        }
-    return [_compact(part) for part in schema] if isinstance(schema, list) else schema
+def _compact(schema: Any, defs: Any = None) -> Any:
+    """Leave out of a schema what only repeats the names of its fields, and put its parts where they are meant."""
+    if isinstance(schema, list):
+        return [_compact(part, defs) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    defs = schema.get("$defs", defs)
+    if "$ref" in schema:
+        return _compact(defs[schema["$ref"].rpartition("/")[2]], defs)
+    return {
+        key: _compact(value, defs)
+        for key, value in schema.items()
+        if key not in {"$defs", "default", "additionalProperties"}
+        and not (key == "title" and isinstance(value, str))
+        and not (key == "description" and "properties" in schema)
+    }
 
 
 class _AskFirst(Exception):  # noqa: N818 - not an error: a client of the newer protocol is to ask and call again

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -34,16 +35,18 @@ Talk = Callable[..., tuple[Conversation, Person]]
 
 
 @pytest.fixture
-def talk(sandbox: Sandbox, batches: MessageBatches) -> Talk:
+def talk(sandbox: Sandbox, batches: MessageBatches) -> Iterator[Talk]:
     """Begin a conversation with a person who says yes, says no, or is not there."""
+    with ExitStack() as clients:
 
-    def begin(answer: bool | None = None, base_url: str = "") -> tuple[Conversation, Person]:
-        person = Person(answer)
-        client = anthropic.Anthropic(api_key=KEY, base_url=base_url or sandbox.url, max_retries=0)
-        approve = None if answer is None else person.approve
-        return Conversation(client, batches, approve=approve, report=person.events.append), person
+        def begin(answer: bool | None = None, base_url: str = "") -> tuple[Conversation, Person]:
+            person = Person(answer)
+            client = anthropic.Anthropic(api_key=KEY, base_url=base_url or sandbox.url, max_retries=0)
+            clients.enter_context(client)
+            approve = None if answer is None else person.approve
+            return Conversation(client, batches, approve=approve, report=person.events.append), person
 
-    return begin
+        yield begin
 
 
 def running(sandbox: Sandbox) -> list[str]:

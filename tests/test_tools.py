@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -119,27 +120,30 @@ def test_the_sdks_own_decorator_reads_the_same_schema_from_a_plain_function() ->
             assert definition["input_schema"]["properties"][name]["description"] == part["description"]
 
 
-def _sdk(sandbox: Sandbox) -> Any:
-    return anthropic.Anthropic(api_key=KEY, base_url=sandbox.url, max_retries=0).messages.batches
+@pytest.fixture(params=["ours", "the official SDK's"])
+def either(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Any]:
+    if request.param == "ours":
+        with MessageBatches(api_key=KEY, base_url=sandbox.url, max_retries=0) as ours:
+            yield ours
+    else:
+        with anthropic.Anthropic(api_key=KEY, base_url=sandbox.url, max_retries=0) as sdk:
+            yield sdk.messages.batches
 
 
-@pytest.mark.parametrize("whose", ["ours", "the official SDK's"])
-def test_a_handler_takes_our_batches_or_the_official_sdks(sandbox: Sandbox, whose: str) -> None:
-    ours = MessageBatches(api_key=KEY, base_url=sandbox.url, max_retries=0)
-    batches = ours if whose == "ours" else _sdk(sandbox)
-    listed = LIST.run({"status": "in_progress"}, batches)
+def test_a_handler_takes_our_batches_or_the_official_sdks(sandbox: Sandbox, either: Any) -> None:
+    listed = LIST.run({"status": "in_progress"}, either)
     target = listed.batches[0].id
-    assert "is accepted but not immediate" in CANCEL.run({"message_batch_id": target}, batches).text
-    assert "is canceling" in GET.run({"message_batch_id": target}, batches).text
-    unknown = CANCEL.run({"message_batch_id": "msgbatch_unknown"}, batches)
+    assert "is accepted but not immediate" in CANCEL.run({"message_batch_id": target}, either).text
+    assert "is canceling" in GET.run({"message_batch_id": target}, either).text
+    unknown = CANCEL.run({"message_batch_id": "msgbatch_unknown"}, either)
     assert unknown.is_error
     assert "There is no message batch msgbatch_unknown in this workspace" in unknown.text
     sandbox.fail(Fault(match="cancel", status=200, body="<html>", content_type="text/html"))
-    page = CANCEL.run({"message_batch_id": target}, batches)
+    page = CANCEL.run({"message_batch_id": target}, either)
     assert page.is_error
     assert "unknown" in page.text
     sandbox.fail(Fault(match="cancel", drop=True, after=True))
-    assert "it may have been" in CANCEL.run({"message_batch_id": target}, batches).text
+    assert "it may have been" in CANCEL.run({"message_batch_id": target}, either).text
 
 
 def test_an_async_handler_takes_the_official_async_sdks_batches(sandbox: Sandbox) -> None:

@@ -106,8 +106,10 @@ def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: st
         name: account.add(batch["requests"], batch["minutes"] * 60, batch["status"])
         for name, batch in accounts[case.account].items()
     }
-    with Sandbox(account=account) as sandbox:
-        client = anthropic.Anthropic() if live else anthropic.Anthropic(api_key=KEY, base_url=sandbox.url)
+    with (
+        Sandbox(account=account) as sandbox,
+        anthropic.Anthropic() if live else anthropic.Anthropic(api_key=KEY, base_url=sandbox.url) as client,
+    ):
         setting = Setting(sandbox, client, model, case.person)
         says = [re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], turn) for turn in case.says]
         answer = way(setting, says)

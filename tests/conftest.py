@@ -1,6 +1,7 @@
 """A sandbox for each test, and an environment that leads to it and nowhere else."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ from cancel_message_batch.sandbox import Account, Sandbox
 
 ROOT = Path(__file__).parent.parent
 KEY = "test-key"
+
+# Where the tests are run in the background it is ignored, and so it would be in every process they interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

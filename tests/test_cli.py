@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cancel_message_batch.bulk import CONCURRENCY
 from cancel_message_batch.cli import COMMANDS
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
@@ -280,7 +281,7 @@ def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) 
     command = [sys.executable, "-m", "cancel_message_batch", *ids]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
-        while len(cancels(sandbox)) < 50 and time.monotonic() < deadline:
+        while len(cancels(sandbox)) < CONCURRENCY and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)

@@ -139,7 +139,7 @@ def listing(times: int) -> None:
     """List all batches as JSON: memory must not grow with their number."""
     print(f"\nlist --json --limit 0, peak memory (medians of {times})")
     before = 0.0
-    for total in (2_000, 10_000):
+    for total in (10_000, 30_000):
         with serving(sandbox(total)) as url:
             command = {"list": [str(PROGRAM), "list", "--json", "--limit", "0"]}
             memory = medians(command, url, times)["list"].memory

@@ -334,11 +334,11 @@ CANCEL = Tool(
         "Stop a running Anthropic Message Batch: asks the API to cancel the whole batch, which cannot be undone. Not "
         "immediate: it turns to canceling, and requests already being processed may still complete and be billed, so "
         "it can end with none canceled; finished results are kept. Use it when someone wants a batch stopped or "
-        "aborted. Without an id, find it with list_message_batches and get their yes; to see whether it has stopped, "
+        "aborted. If they did not name the id themselves (one in a pasted log or text is not named), find the batch "
+        "with list_message_batches, show its size and age, and get their yes first; to see whether it has stopped, "
         "use get_message_batch. A single request of a batch cannot be canceled, nor a batch paused or deleted here: "
-        "say so instead. Take the id from the person, the create call or a listing; a custom_id, a msg_ id or another "
-        "provider's batch_ id is refused. Repeating is safe; an ended batch stays as it is; one outside the API key's "
-        "workspace is not found."
+        "say so instead. A custom_id, a msg_ id or another provider's batch_ id is refused. Repeating is safe; an "
+        "ended batch stays as it is; one outside the API key's workspace is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -364,9 +364,9 @@ GET = Tool(
     description=(
         "Look at one Anthropic Message Batch: whether it is running, canceling or has ended (only then it has "
         "stopped), and after the end its final counts and where its results are. Use it to answer whether a "
-        "cancellation is done; the API tells no progress meanwhile, so look again after minutes, not seconds. Take "
-        "the id from the person or a listing, as for canceling. To find an id use list_message_batches, to stop a "
-        "batch cancel_message_batch. It does not fetch the results."
+        "cancellation is done; the API tells no progress meanwhile, so look again after minutes, not seconds. It "
+        "changes nothing, so any id will do, from the person, a log or a listing. To find an id use "
+        "list_message_batches, to stop a batch cancel_message_batch. It does not fetch the results."
     ),
     action="get",
     input_model=MessageBatchIdInput,

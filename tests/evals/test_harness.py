@@ -33,7 +33,7 @@ def test_a_model_that_cancels_everything_fails_every_case_where_that_is_wrong() 
                     batches.cancel(batch.id)
         return "Done!"
 
-    everything = {"all of them", "the only one", "none running"}
+    everything = {"all of them", "the only one", "no more than it", "none running", "nothing costs money"}
     for case in CASES:
         assert run(case, ACCOUNTS, reckless, live=False).passed == (case.id in everything), case.id
 

@@ -25,9 +25,10 @@ NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Stop, list and check Anthropic Message Batches (large jobs of Claude requests, ids msgbatch_…). "
     "cancel_message_batch stops a running batch; it is not immediate and cannot be taken back. Cancel at once only "
-    "what the person names by id in their own words. A batch that you found, or picked from pasted text by what they "
-    "say of it: look it up, show id, age and size, and cancel after their yes to that. list_message_batches finds the "
-    "id; get_message_batch tells whether a batch has stopped. Not for other providers, or single requests of a batch."
+    "what the person names by id in their own words. A batch that you found or chose by a description, or whose id "
+    "stands only in pasted text: look it up, show id, age and size, and cancel after their yes to that. "
+    "list_message_batches finds the id; get_message_batch tells whether a batch has stopped. Not for other providers, "
+    "or single requests of a batch."
 )
 
 # Left out until it is known: a client is told nothing rather than null.

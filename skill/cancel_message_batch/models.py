@@ -16,8 +16,8 @@ EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
 MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
-LIST_STATUS = "Only these: in_progress (running), canceling (asked to stop, not stopped yet), ended (stopped); or any"
-LIST_LIMIT = "Most batches to return: 1 to 50, refused beyond"
+LIST_STATUS = "Only in_progress (running), canceling (stopping) or ended (stopped)"
+LIST_LIMIT = "Most batches to return, 1 to 50"
 
 Status = Literal["any", "in_progress", "canceling", "ended"]
 

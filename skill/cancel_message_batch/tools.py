@@ -337,9 +337,9 @@ CANCEL = Tool(
         "stopped or aborted. Unless they gave the id themselves (not just in pasted text), look the batch up first, "
         "with list_message_batches or by an id with get_message_batch, show its size and age, and get a yes. Use "
         "get_message_batch to see whether it has stopped. A single request of a batch cannot be canceled, nor a batch "
-        "paused or deleted here: say so instead. The id starts with msgbatch_; a custom_id, a msg_ id or another "
-        "provider's batch_ id is refused. A batch that is canceling or has ended stays as it is; one outside the API "
-        "key's workspace is not found."
+        "paused or deleted here: say so instead. The id starts with msgbatch_; a custom_id or another provider's "
+        "batch_ id is refused. A canceling or ended batch stays as it is; one outside the API key's workspace is not "
+        "found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -351,10 +351,10 @@ LIST = Tool(
     description=(
         "Find Anthropic Message Batches whose id is not known: lists those of the API key's workspace, newest first, "
         "with id, processing status, size and age. Use it to see what is running, or to find the batch someone "
-        "describes before canceling it: status in_progress leaves only those that can still be canceled, however old. "
-        "It shows the newest 50 matches at most, without paging, and says when there are more: then raise limit, "
-        "narrow status or ask for the id. For one batch whose id is known use get_message_batch. It shows no single "
-        "requests, no results, and no other workspace."
+        "describes: status in_progress leaves those that can still be canceled, however old. It shows the newest 50 "
+        "matches at most, without paging, and says when there are more: then raise limit or narrow status. For one "
+        "batch whose id is known use get_message_batch. It shows no single requests, no results, and no other "
+        "workspace."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -364,13 +364,12 @@ GET = Tool(
     name="get_message_batch",
     title="Get the status of an Anthropic Message Batch",
     description=(
-        "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped; its final "
-        "counts and where its results are appear then. Use it to answer whether a cancellation is done: the API tells "
-        "no progress before the end, so look again after minutes, or when asked. No yes is needed to look: the "
-        "msgbatch_ id may come from the person, a log or a listing. Another kind of id is refused, and a batch "
-        "outside the API key's workspace is not found. To find an id use list_message_batches, to stop a batch "
-        "cancel_message_batch. Creating or deleting batches and downloading results from results_url are left to the "
-        "SDK."
+        "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped; final "
+        "counts and results_url appear then. Use it to answer whether a cancellation is done: the API tells no "
+        "progress before, so look again after minutes, or when asked. No yes is needed to look: the msgbatch_ id may "
+        "come from the person, a log or a listing. Other ids are refused; a batch outside the API key's workspace is "
+        "not found. To find an id use list_message_batches, to stop a batch cancel_message_batch. Creating or "
+        "deleting batches and downloading results are left to the SDK."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -210,13 +211,39 @@ def test_listing_filters_by_status_and_is_bounded(sandbox: Sandbox) -> None:
     assert newest == sorted(newest, reverse=True)
 
 
+@pytest.mark.parametrize("status", ["any", "in_progress", "ended"])
+def test_a_listing_goes_on_where_the_one_before_it_stopped(sandbox: Sandbox, status: str) -> None:
+    for _ in range(30):
+        sandbox.account.add(requests=100, age=60, status="in_progress")
+    whole = [batch.id for batch in LIST.run({"status": status, "limit": 50}).batches]
+    pages, after_id = [], ""
+    while True:
+        outcome = LIST.run({"status": status, "limit": 3, "after_id": after_id})
+        pages += [batch.id for batch in outcome.batches]
+        told = re.search(r"there are more, for older ones pass after_id (msgbatch_\w+):", outcome.text)
+        if told is None:
+            break
+        after_id = told[1]
+    assert pages == whole
+    assert len(whole) > 3
+
+
+def test_a_listing_after_the_last_batch_says_that_none_is_older(sandbox: Sandbox) -> None:
+    last = LIST.run({"limit": 50}).batches[-1].id
+    assert LIST.run({"after_id": last}).text == f"There is no message batch older than {last}."
+    assert LIST.run({"after_id": "msgbatch_01unknown"}).is_error
+
+
 def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "other-key")
     assert LIST.run({}).text == "There is no message batch in this workspace."
     assert LIST.run({"status": "in_progress"}).text == "There is no in_progress message batch in this workspace."
 
 
-@pytest.mark.parametrize("arguments", [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": None}, {"x": 1}])
+@pytest.mark.parametrize(
+    "arguments",
+    [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": None}, {"after_id": "batch_1"}, {"x": 1}],
+)
 def test_a_listing_with_wrong_arguments_is_refused_in_plain_words(sandbox: Sandbox, arguments: Any) -> None:
     outcome = both(LIST, arguments)
     assert outcome.is_error

@@ -1,6 +1,6 @@
 """The three tools as async functions, for frameworks that await theirs."""
 
-from .tools import CANCEL, GET, LIST, ListLimit, ListStatus, MessageBatchId, documented
+from .tools import CANCEL, GET, LIST, ListAfter, ListLimit, ListStatus, MessageBatchId, documented
 
 
 @documented(CANCEL)
@@ -9,8 +9,8 @@ async def cancel_message_batch(message_batch_id: MessageBatchId) -> str:
 
 
 @documented(LIST)
-async def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10) -> str:
-    return (await LIST.run_async({"status": status, "limit": limit})).text
+async def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10, after_id: ListAfter = "") -> str:
+    return (await LIST.run_async({"status": status, "limit": limit, "after_id": after_id})).text
 
 
 @documented(GET)

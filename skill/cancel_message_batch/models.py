@@ -18,6 +18,7 @@ ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may ho
 MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
 LIST_STATUS = "Only in_progress (running), canceling (stopping) or ended (stopped)"
 LIST_LIMIT = "Most batches to return, 1 to 50"
+LIST_AFTER = "Id of the last batch shown, for older ones"
 
 Status = Literal["any", "in_progress", "canceling", "ended"]
 
@@ -146,6 +147,11 @@ def _checked_id(value: Any) -> Any:
     return value
 
 
+def _checked_cursor(value: Any) -> Any:
+    value = _pasted_id(value)
+    return _checked_id(value) if value else value
+
+
 class ToolInput(BaseModel):
     """The arguments of a tool: these and no others."""
 
@@ -164,6 +170,8 @@ class ListMessageBatchesInput(ToolInput):
     status: Status = Field(default="any", description=LIST_STATUS)
     # Strict tool use takes no minimum or maximum: the bounds are told in words and checked here.
     limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
+    # Empty rather than null, which some frameworks' schemas cannot say.
+    after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
 
 
 __all__ = ["MessageBatch", "MessageBatchList", "RequestCounts"]

@@ -119,25 +119,31 @@ def status(batch: MessageBatch) -> str:
     return f"{start}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
 
 
-def listed(batches: Sequence[MessageBatch], wanted: str, *, more: bool, searched: int | None = None) -> str:
+def listed(
+    batches: Sequence[MessageBatch], wanted: str, *, more: bool, searched: int | None = None, after_id: str = ""
+) -> str:
     """Say which batches there are, newest first, a line each.
 
     Args:
         batches: What was found.
         wanted: The status that was asked for, or any.
         more: Whether there are more than these.
-        searched: How many of the newest batches were looked at, when not all were.
+        searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
+        after_id: The batch that the listing began after, where it was a later part of a longer one.
     """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     if not batches:
-        return f"There is no {kind} {f'among the newest {searched:,}' if searched else 'in this workspace'}."
+        where = f"older than {after_id}" if after_id else "in this workspace"
+        if searched:
+            where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
+        return f"There is no {kind} {where}."
     lines = "\n".join(
         f"{_id(batch)} {_status(batch)}, {batch.request_counts.total:,} requests, "
         f"created {moment(batch.created_at, batch)}"
         for batch in batches
     )
-    plural = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
-    return f"{plural}{'; there are more, raise limit to see them' if more else ''}:\n{lines}"
+    more_after = f"; there are more, for older ones pass after_id {_id(batches[-1])}" if more else ""
+    return f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first{more_after}:\n{lines}"
 
 
 def question(batch: MessageBatch) -> str:

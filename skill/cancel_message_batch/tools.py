@@ -25,6 +25,7 @@ from .errors import (
     from_sdk,
 )
 from .models import (
+    LIST_AFTER,
     LIST_LIMIT,
     LIST_STATUS,
     MESSAGE_BATCH_ID,
@@ -298,6 +299,8 @@ def _list(given: ListMessageBatchesInput) -> Steps:
     found: list[MessageBatch] = []
     searched = 0
     options: dict[str, Any] = {"limit": given.limit if given.status == "any" else 1000}
+    if given.after_id:
+        options["after_id"] = given.after_id
     for _ in range(_PAGES):
         try:
             page = yield _Call("list", options=options)
@@ -312,7 +315,9 @@ def _list(given: ListMessageBatchesInput) -> Steps:
             break
         options["after_id"] = page.last_id
     shown = tuple(found[: given.limit])
-    text = summary.listed(shown, given.status, more=more, searched=searched if more and not shown else None)
+    text = summary.listed(
+        shown, given.status, more=more, searched=searched if more and not shown else None, after_id=given.after_id
+    )
     return ToolOutcome(text, batches=shown)
 
 
@@ -333,13 +338,13 @@ CANCEL = Tool(
     description=(
         "Stop a running Anthropic Message Batch: asks the API to cancel the whole batch, which cannot be undone. Not "
         "immediate: the batch turns to canceling, and requests already being processed may still complete and be "
-        "billed, so it can end with none canceled; finished results are kept. Use it when someone wants a batch "
-        "stopped or aborted. Unless they gave the id themselves (not just in pasted text), look the batch up first, "
-        "with list_message_batches or by an id with get_message_batch, show its size and age, and get a yes. Use "
-        "get_message_batch to see whether it has stopped. A single request of a batch cannot be canceled, nor a batch "
-        "paused or deleted here: say so instead. The id starts with msgbatch_; a custom_id or another provider's "
-        "batch_ id is refused. A canceling or ended batch stays as it is; one outside the API key's workspace is not "
-        "found."
+        "billed; finished results are kept. A canceling or ended batch stays as it is. Use it when someone wants a "
+        "batch stopped or aborted. If they did not give the id themselves (pasted text does not count), look the "
+        "batch up first, with list_message_batches or get_message_batch. Show its size and age and get a yes. "
+        "Afterwards get_message_batch tells whether it has stopped. A single request of a batch cannot be canceled, "
+        "nor a batch paused or deleted here: say so instead. Copy the id exactly, never complete or guess one: a "
+        "custom_id, a msg_ id or another provider's batch_ id is refused, and a batch outside the API key's workspace "
+        "is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -350,11 +355,10 @@ LIST = Tool(
     title="List Anthropic Message Batches",
     description=(
         "Find Anthropic Message Batches whose id is not known: lists those of the API key's workspace, newest first, "
-        "with id, processing status, size and age. Use it to see what is running, or to find the batch someone "
-        "describes: status in_progress leaves those that can still be canceled, however old. It shows the newest 50 "
-        "matches at most, without paging, and says when there are more: then raise limit or narrow status. For one "
-        "batch whose id is known use get_message_batch. It shows no single requests, no results, and no other "
-        "workspace."
+        "with id, status, size and age. Use it to see what is running or to find the batch someone describes: status "
+        "in_progress leaves those that can still be canceled, of any age. If the answer says that there are more, "
+        "pass its after_id for older ones. For one batch whose id is known use get_message_batch. It shows no single "
+        "requests and no results."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -362,14 +366,14 @@ LIST = Tool(
 )
 GET = Tool(
     name="get_message_batch",
-    title="Get the status of an Anthropic Message Batch",
+    title="Check an Anthropic Message Batch",
     description=(
         "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped; final "
-        "counts and results_url appear then. Use it to answer whether a cancellation is done: the API tells no "
-        "progress before, so look again after minutes, or when asked. No yes is needed to look: the msgbatch_ id may "
-        "come from the person, a log or a listing. Other ids are refused; a batch outside the API key's workspace is "
-        "not found. To find an id use list_message_batches, to stop a batch cancel_message_batch. Creating or "
-        "deleting batches and downloading results are left to the SDK."
+        "counts and results_url appear only then. Use it to answer whether a cancellation is done: the API tells no "
+        "progress before, so look again after minutes, or when asked. To find an id use list_message_batches, to stop "
+        "a batch cancel_message_batch. It needs no confirmation: the id may come from the person, a log or a listing. "
+        "It takes the same ids as canceling; one outside the API key's workspace is not found. To create or delete "
+        "batches or read results, use the SDK."
     ),
     action="get",
     input_model=MessageBatchIdInput,
@@ -390,6 +394,7 @@ class Words(str):
 MessageBatchId = Annotated[str, Words(MESSAGE_BATCH_ID)]
 ListStatus = Annotated[Status, Words(LIST_STATUS)]
 ListLimit = Annotated[int, Words(LIST_LIMIT)]
+ListAfter = Annotated[str, Words(LIST_AFTER)]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -416,8 +421,8 @@ def cancel_message_batch(message_batch_id: MessageBatchId) -> str:
 
 
 @documented(LIST)
-def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10) -> str:
-    return LIST.run({"status": status, "limit": limit}).text
+def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10, after_id: ListAfter = "") -> str:
+    return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
 
 
 @documented(GET)

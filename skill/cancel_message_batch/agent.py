@@ -36,8 +36,8 @@ where results are. Give ids in full. If a call failed or was declined, say so pl
 - Answer in a few sentences of plain text."""
 
 INTERRUPTED = (
-    "The person interrupted this call before its outcome was known; a cancellation may have been sent. "
-    "Get the batch's status to find out."
+    "The person interrupted this call before its outcome was known. If it was a cancellation, it may have been sent: "
+    "get the batch's status to find out."
 )
 
 

@@ -11,55 +11,63 @@ from .client import MessageBatches
 from .credentials import sdk_base_url
 from .errors import ConfigurationError, MessageBatchError, clean
 from .models import MessageBatch
-from .terminal import Output, confirm, interactive, paint
+from .terminal import Output, Prose, confirm, fitted, interactive, paint
+from .tools import CANCEL, ToolOutcome
 
 WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
 
 
 class Screen:
-    """Shows a conversation: the answer as it streams, each tool call as one dim line."""
+    """Shows a conversation, and asks the person: the answer as it streams, each tool call as one dim line."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        self._mid_line = False
+        self._answer = Prose(sys.stdout)
+        self._canceling = ""
 
     def report(self, event: Event) -> None:
         """Show what happens."""
         match event:
             case Text(text):
-                sys.stdout.write(text)
-                sys.stdout.flush()
-                self._mid_line = not text.endswith("\n")
+                self._answer.write(text)
             case ToolUse(name, arguments):
-                self.end_line()
+                self._answer.end()
                 given = ", ".join(str(value) for value in arguments.values())
                 self._dim(f"→ {name}({given})")
+                self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):
+                self._canceling = ""
                 self._dim(f"← {_short(outcome)}")
 
-    def end_line(self) -> None:
-        """Begin a new line, if one has been begun."""
-        if self._mid_line:
-            sys.stdout.write("\n")
-            sys.stdout.flush()
-            self._mid_line = False
+    def approve(self, batch: MessageBatch) -> bool:
+        """Ask whether a batch may be canceled. Nothing has been sent for it until the answer."""
+        self._canceling = ""
+        answer = confirm(summary.question(batch))
+        self._canceling = batch.id if answer else ""
+        return answer
+
+    def stopped(self) -> None:
+        """Tell what an interruption left."""
+        self._answer.end()
+        self._output.warn(f"\n{summary.stopped(clean(self._canceling))}")
+        self._canceling = ""
+
+    def end(self) -> None:
+        """End the line, if one has been begun."""
+        self._answer.end()
 
     def _dim(self, text: str) -> None:
         if not self._output.quiet:
-            sys.stderr.write(paint(clean(text, limit=300), "2", sys.stderr) + "\n")
-            sys.stderr.flush()
+            lines = fitted(clean(text, limit=300), sys.stderr).splitlines()
+            self._output.show(paint(line, "2", sys.stderr) for line in lines)
 
 
-def _short(outcome: Any) -> str:
+def _short(outcome: ToolOutcome) -> str:
     if outcome.error is not None:
         return str(outcome.error)
     if outcome.batch is not None and not outcome.text.startswith("Not canceled"):
         return f"{outcome.batch.id}: {outcome.batch.processing_status}"
-    return str(outcome.text.splitlines()[0].rstrip(":"))
-
-
-def _approve(batch: MessageBatch) -> bool:
-    return confirm(summary.question(batch))
+    return outcome.text.splitlines()[0].rstrip(":")
 
 
 def _conversation(batches: MessageBatches, model: str, screen: Screen, profile: str | None) -> Conversation:
@@ -67,7 +75,7 @@ def _conversation(batches: MessageBatches, model: str, screen: Screen, profile: 
         client = anthropic.Anthropic(base_url=sdk_base_url(batches.connection.base_url), profile=profile)
     except (anthropic.AnthropicError, ValueError) as error:
         raise ConfigurationError(f"The SDK could not load a credential: {clean(str(error))}") from error
-    approve = _approve if interactive() else None
+    approve = screen.approve if interactive() else None
     return Conversation(client, batches, model=model, approve=approve, report=screen.report)
 
 
@@ -76,12 +84,14 @@ def ask(batches: MessageBatches, message: str, *, model: str, profile: str | Non
     screen = Screen(output)
     try:
         _conversation(batches, model, screen, profile).say(message)
+    except KeyboardInterrupt:
+        screen.stopped()
+        raise KeyboardInterrupt("told") from None
     except MessageBatchError as error:
-        screen.end_line()
+        screen.end()
         output.warn(summary.failed(error, "ask"))
         return 1
-    finally:
-        screen.end_line()
+    screen.end()
     return 0
 
 
@@ -99,15 +109,12 @@ def chat(batches: MessageBatches, *, model: str, profile: str | None, output: Ou
             break
         try:
             conversation.say(message)
+            screen.end()
         except KeyboardInterrupt:
-            screen.end_line()
-            output.warn(
-                "\nStopped. A request to the API that was under way may have arrived; ask for the batch's status."
-            )
+            screen.stopped()
         except MessageBatchError as error:
-            screen.end_line()
+            screen.end()
             output.warn(summary.failed(error, "ask"))
-        screen.end_line()
     return 0
 
 

@@ -64,37 +64,15 @@ def _check_cancel(given: argparse.Namespace) -> None:
 
 
 def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
-    ids = _read_ids(given.ids)
-    known: list[MessageBatch] = []
+    try:
+        ids, known = _choose(batches, given, output)
+        if given.dry_run and ids:
+            return _show(batches, ids, known, given, output)
+    except KeyboardInterrupt:
+        output.warn("\nInterrupted. Nothing was canceled.")
+        raise KeyboardInterrupt("told") from None
     if not ids:
-        from .bulk import matching
-
-        known = matching(
-            batches,
-            older_than=given.older_than,
-            newer_than=given.newer_than,
-            at_least=given.at_least or 0,
-        )
-        ids = [batch.id for batch in known]
-        if not ids:
-            narrowed = given.older_than or given.newer_than or given.at_least
-            output.say(
-                f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel."
-            )
-            return DONE
-    if given.dry_run:
-        return _show(batches, ids, known, given, output)
-    if given.all and not given.yes:
-        output.warn("\n".join(terminal.table(known)))
-        many = f"these {len(ids)} message batches" if len(ids) > 1 else "this message batch"
-        if not terminal.confirm(f"Cancel {many}?"):
-            output.warn("Nothing was canceled.")
-            return DONE
-    elif not given.all and known:
-        ids = terminal.pick(known)
-        if not ids:
-            output.warn("Nothing was canceled.")
-            return DONE
+        return DONE
     outcomes = (
         _cancel_one(batches, ids[0], given, output) if len(ids) == 1 else _cancel_many(batches, ids, given, output)
     )
@@ -104,14 +82,56 @@ def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) 
         waited = _wait_for(batches, running, given, output)
         return waited if waited != DONE else code
     if running and not given.json and terminal.interactive():
-        output.say(f"To wait until it has stopped: {PROGRAM} wait {' '.join(running[:_HINT])}")
+        output.say(f"To wait until stopped:\n  {PROGRAM} {_waiting(running)}")
     return code
+
+
+def _choose(
+    batches: MessageBatches, given: argparse.Namespace, output: Output
+) -> tuple[Sequence[str], Sequence[MessageBatch]]:
+    """Find out which batches are meant, asking where that is not said; returns their ids and what is known of them."""
+    if ids := _read_ids(given.ids):
+        return ids, ()
+    from .bulk import matching
+
+    known = matching(
+        batches,
+        older_than=given.older_than,
+        newer_than=given.newer_than,
+        at_least=given.at_least or 0,
+    )
+    ids = [batch.id for batch in known]
+    if not known:
+        narrowed = given.older_than or given.newer_than or given.at_least
+        output.say(f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel.")
+    elif given.dry_run:
+        pass
+    elif not given.all:
+        ids = [terminal.pick(known)]
+    elif not given.yes:
+        output.show(terminal.table(known, sys.stderr))
+        many = f"these {len(ids)} message batches" if len(ids) > 1 else "this message batch"
+        if not terminal.confirm(f"Cancel {many}?"):
+            output.warn("Nothing was canceled.")
+            ids = []
+    return ids, known
+
+
+def _waiting(ids: Sequence[str]) -> str:
+    """The command that waits for these batches."""
+    if len(ids) <= _HINT:
+        return f"wait {' '.join(ids)}"
+    return f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
 
 
 def _cancel_one(
     batches: MessageBatches, message_batch_id: str, given: argparse.Namespace, output: Output
 ) -> list[ToolOutcome]:
-    outcome = CANCEL.run({"message_batch_id": message_batch_id}, batches)
+    try:
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, batches)
+    except KeyboardInterrupt:
+        output.warn(summary.interrupted(0, [message_batch_id], []))
+        raise KeyboardInterrupt("told") from None
     _tell(outcome, given, output)
     return [outcome]
 
@@ -128,7 +148,7 @@ def _cancel_many(
         if outcome.is_error or outcome.batch is None or outcome.batch.ended or given.json:
             _tell(outcome, given, output)
         elif not output.quiet:
-            output.print(summary.brief(outcome.batch))
+            output.tell(summary.brief(outcome.batch))
 
     progress = Progress(list(ids))
     timeout = given.timeout.total_seconds() if given.timeout and not given.wait else EACH
@@ -190,9 +210,9 @@ def _print_batches(batches: Iterable[MessageBatch], given: argparse.Namespace, o
     if given.json:
         lines: Iterable[str] = (_json(batch) for batch in counted())
     elif output.quiet:
-        lines = (batch.id for batch in counted())
+        lines = (summary.shown_id(batch) for batch in counted())
     else:
-        lines = terminal.table(counted())
+        lines = terminal.table(counted(), sys.stdout)
     for line in lines:
         output.print(line)
         if output.closed:

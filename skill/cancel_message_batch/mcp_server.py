@@ -18,7 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from . import __version__, summary
 from .errors import clean
-from .models import MessageBatch
+from .models import ID_PREFIX, MessageBatch
 from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 
 NAME = "cancel-message-batch"
@@ -68,8 +68,8 @@ class ListOutput(BaseModel):
 def _described(batch: MessageBatch, text: str) -> BatchOutput:
     return BatchOutput(
         summary=text,
-        message_batch_id=clean(batch.id),
-        processing_status=clean(batch.processing_status),
+        message_batch_id=summary.shown_id(batch),
+        processing_status=summary.shown_status(batch),
         requests=batch.request_counts.total,
         final_counts=batch.request_counts.model_dump(exclude={"processing"}) if batch.ended else None,
         results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
@@ -80,11 +80,11 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is not LIST:
         return _described(outcome.batch, outcome.text) if outcome.batch else None
     return ListOutput(
-        summary=outcome.text.partition("\n")[0],
+        summary=" ".join(line for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)),
         message_batches=[
             ListedBatch(
-                message_batch_id=clean(batch.id),
-                processing_status=clean(batch.processing_status),
+                message_batch_id=summary.shown_id(batch),
+                processing_status=summary.shown_status(batch),
                 requests=batch.request_counts.total,
                 created=summary.moment(batch.created_at, batch),
             )

@@ -31,8 +31,11 @@ NOT_IMMEDIATE = (
     "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
     "results_url once ended."
 )
-# A cancel answered by what an earlier cancel had begun; longer ago than a batch can live, the clocks disagree.
-_JUST_NOW = timedelta(minutes=1)
+# A batch that is canceling since longer than this was so before the call; a repeat after a lost answer may say so too.
+_JUST_NOW = timedelta(seconds=5)
+# One that has ended, and whose cancellation is younger than a call with its retries may take, ended by the call.
+_ONE_CALL = timedelta(minutes=1)
+# Longer ago than a batch can live, the clocks disagree.
 _LIFETIME = timedelta(hours=25)
 
 
@@ -44,7 +47,7 @@ def cancel_result(batch: MessageBatch) -> CancelResult:
     since = batch.cancel_initiated_at
     age = batch.as_of - since if since else None
     if batch.ended:
-        return "ended" if age is not None and age < _JUST_NOW else "already_ended"
+        return "ended" if age is not None and age < _ONE_CALL else "already_ended"
     return "already_canceling" if age is not None and _JUST_NOW <= age < _LIFETIME else "canceling"
 
 
@@ -52,25 +55,24 @@ def canceled(batch: MessageBatch) -> str:
     """Say what a cancel request did to a batch."""
     match cancel_result(batch):
         case "already_ended":
-            start = f"Nothing was canceled now: message batch {_id(batch)} had already ended{_at_end(batch)}."
+            start = f"Nothing was canceled now: message batch {shown_id(batch)} had already ended{_at_end(batch)}."
             return f"{start} {_final(batch)}"
         case "ended":
-            return f"Message batch {_id(batch)} was canceled and has ended. {_final(batch)}"
+            return f"Message batch {shown_id(batch)} was canceled and has ended. {_final(batch)}"
         case "already_canceling":
-            start = (
-                f"Message batch {_id(batch)} was already canceling, since {moment(batch.cancel_initiated_at, batch)}; "
-                "it has not stopped yet."
-            )
+            since = moment(batch.cancel_initiated_at, batch)
+            start = f"Message batch {shown_id(batch)} was already canceling, since {since}; it has not stopped yet."
         case _:
             start = (
-                f"Cancellation of message batch {_id(batch)} is accepted but not immediate: it is now {_status(batch)}."
+                f"Cancellation of message batch {shown_id(batch)} is accepted but not immediate: "
+                f"it is now {shown_status(batch)}."
             )
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
 
 
 def brief(batch: MessageBatch) -> str:
     """Say in a line what a cancel request did to a batch, where there are many."""
-    return f"{_id(batch)} {cancel_result(batch).replace('_', ' ')}"
+    return f"{shown_id(batch)} {cancel_result(batch).replace('_', ' ')}"
 
 
 def tally(batches: Sequence[MessageBatch | None]) -> str:
@@ -91,6 +93,13 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str])
     return "\n".join(lines)
 
 
+def stopped(message_batch_id: str) -> str:
+    """Say what stopping a conversation's turn left; the id is that of a cancel without an answer, or empty."""
+    if not message_batch_id:
+        return "Stopped. Nothing was left half done."
+    return f"Stopped. {message_batch_id} may be canceling: its cancel was sent, without an answer. Get its status."
+
+
 def not_ended(why: str, batch_ids: Sequence[str]) -> str:
     """Say that waiting was given up, and what that means for the batches: nothing."""
     return f"{why}; not ended yet: {' '.join(batch_ids)}. This changes nothing for the batches: wait again at any time."
@@ -102,20 +111,22 @@ def status(batch: MessageBatch) -> str:
     if batch.ended:
         canceled_at = batch.cancel_initiated_at
         why = f" after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ""
-        return f"Message batch {_id(batch)} has ended{_at_end(batch)}{why}; nothing of it is running. {_final(batch)}"
+        return (
+            f"Message batch {shown_id(batch)} has ended{_at_end(batch)}{why}; nothing of it is running. {_final(batch)}"
+        )
     if batch.processing_status == "canceling":
         since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {_id(batch)} ({size}) is canceling{since}: not stopped yet. "
+            f"Message batch {shown_id(batch)} ({size}) is canceling{since}: not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
         start = (
-            f"Message batch {_id(batch)} ({size}) is in_progress: it is running and no cancellation was requested. "
-            f"Created {moment(batch.created_at, batch)}."
+            f"Message batch {shown_id(batch)} ({size}) is in_progress: it is running and no cancellation was "
+            f"requested. Created {moment(batch.created_at, batch)}."
         )
     else:
-        start = f"Message batch {_id(batch)} ({size}) has the status {_status(batch)}: not ended."
+        start = f"Message batch {shown_id(batch)} ({size}) has the status {shown_status(batch)}: not ended."
     return f"{start}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
 
 
@@ -138,18 +149,19 @@ def listed(
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
         return f"There is no {kind} {where}."
     lines = "\n".join(
-        f"{_id(batch)} {_status(batch)}, {batch.request_counts.total:,} requests, "
+        f"{shown_id(batch)} {shown_status(batch)}, {batch.request_counts.total:,} requests, "
         f"created {moment(batch.created_at, batch)}"
         for batch in batches
     )
-    more_after = f"; there are more, for older ones pass after_id {_id(batches[-1])}" if more else ""
-    return f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first{more_after}:\n{lines}"
+    # Last, as the first id of a listing is taken for the newest batch's.
+    more_after = f"\nThere are more; for older ones pass after_id {shown_id(batches[-1])}." if more else ""
+    return f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first:\n{lines}{more_after}"
 
 
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     return (
-        f"Cancel message batch {_id(batch)}? It is {_status(batch)}, has "
+        f"Cancel message batch {shown_id(batch)}? It is {shown_status(batch)}, has "
         f"{batch.request_counts.total:,} requests and was created {moment(batch.created_at, batch)}."
     )
 
@@ -159,8 +171,8 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
     if asked:
         return f"Not canceled: the person said no to canceling {message_batch_id}. Nothing was sent to the API."
     return (
-        f"Not canceled: the person did not name {message_batch_id} in their own words, and there is no terminal to "
-        "ask them for a yes. Nothing was sent. Tell them the id, so that they can ask for it by name."
+        f"Not canceled: canceling {message_batch_id} needs the person's yes, and they cannot be asked here. Nothing "
+        f"was sent. Tell them the id: they can cancel it themselves with `cancel-message-batch {message_batch_id}`."
     )
 
 
@@ -268,11 +280,13 @@ def counts(batch: MessageBatch) -> str:
     return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
 
 
-def _id(batch: MessageBatch) -> str:
+def shown_id(batch: MessageBatch) -> str:
+    """The id, fit to be shown."""
     return clean(batch.id, limit=ID_LIMIT)
 
 
-def _status(batch: MessageBatch) -> str:
+def shown_status(batch: MessageBatch) -> str:
+    """The processing status, fit to be shown."""
     return clean(batch.processing_status, limit=40)
 
 

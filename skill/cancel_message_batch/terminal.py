@@ -2,15 +2,17 @@
 
 import contextlib
 import os
+import re
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from .models import MessageBatch
-from .summary import duration
+from .summary import duration, shown_id, shown_status
 
 if TYPE_CHECKING:
     from .waiting import Wait
@@ -51,8 +53,12 @@ class Output:
 
     def warn(self, text: str) -> None:
         """Tell a person something that they must know, also when they want it quiet."""
+        self.show([fitted(text, sys.stderr)])
+
+    def show(self, lines: Iterable[str]) -> None:
+        """Show a person lines that have their form already."""
         try:
-            sys.stderr.write(fitted(text, sys.stderr) + "\n")
+            sys.stderr.write("\n".join(lines) + "\n")
             sys.stderr.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
@@ -62,17 +68,78 @@ class Output:
         self.print(fitted(text, sys.stdout))
 
 
+# What a terminal would obey instead of showing it, tabs and line ends apart.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Prose:
+    """Writes prose as it streams in. A word is written once it is whole: in a terminal, no line ends within one.
+
+    What is no terminal gets everything as it comes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._column = 0
+        self._gap = ""
+        self._word = ""
+
+    def write(self, text: str) -> None:
+        """Write a piece, but for its last word, which may go on."""
+        text = _CONTROL.sub("", text)
+        if self._stream.isatty():
+            for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+                self._take(part)
+        elif text:
+            self._stream.write(text)
+            self._column = 0 if text.endswith("\n") else 1
+        self._stream.flush()
+
+    def _take(self, part: str) -> None:
+        if part.strip():
+            self._word += part
+            return
+        self._put_word()
+        if part == "\n":
+            self._stream.write("\n")
+            self._column, self._gap = 0, ""
+        else:
+            self._gap += part
+
+    def end(self) -> None:
+        """Write what is left, and end the line if one has been begun."""
+        self._put_word()
+        if self._column:
+            self._stream.write("\n")
+        self._column, self._gap = 0, ""
+        self._stream.flush()
+
+    def _put_word(self) -> None:
+        if not self._word:
+            return
+        if self._column and self._column + len(self._gap) + len(self._word) > width():
+            self._stream.write("\n")
+            self._column, self._gap = 0, ""
+        self._stream.write(self._gap + self._word)
+        self._column += len(self._gap) + len(self._word)
+        self._gap = self._word = ""
+
+
 def width() -> int:
     """How many columns there are."""
     return shutil.get_terminal_size((80, 24)).columns
 
 
 def fitted(text: str, stream: TextIO) -> str:
-    """Wrap prose to the terminal; ids and addresses stay whole. What is no terminal gets its lines unbroken."""
+    """Wrap prose to the terminal; ids and addresses stay whole, and so do indented lines, which are to be copied.
+
+    What is no terminal gets its lines unbroken.
+    """
     if not stream.isatty():
         return text
     return "\n".join(
-        textwrap.fill(line, width(), break_long_words=False, break_on_hyphens=False) for line in text.splitlines()
+        line if line.startswith("  ") else textwrap.fill(line, width(), break_long_words=False, break_on_hyphens=False)
+        for line in text.splitlines()
     )
 
 
@@ -92,27 +159,47 @@ def paint(text: str, code: str, stream: TextIO) -> str:
 
 def age(batch: MessageBatch) -> str:
     """How long ago a batch was created."""
-    return duration(max((batch.as_of - batch.created_at).total_seconds(), 0))
+    return _since(batch.created_at, batch)
 
 
-def row(batch: MessageBatch, *, code: bool = True) -> str:
-    """One batch in a line or, where the terminal is narrow, in two."""
-    status = f"{batch.processing_status:<11}"
-    if code:
-        status = paint(status, _COLORS.get(batch.processing_status, "0"), sys.stdout)
-    created = f"{batch.created_at.astimezone():%m-%d %H:%M}"
-    size = f"{batch.request_counts.total:,}"
-    if width() < WIDTH_OF_A_TABLE:
-        return f"{batch.id}\n  {status.rstrip()}, {size} requests,\n  {created} ({age(batch)} ago)"
-    return f"{batch.id:<33} {status} {size:>8} {created:<11} {age(batch):>11}"
+def _since(time: datetime, batch: MessageBatch) -> str:
+    return duration(max((batch.as_of - time).total_seconds(), 0))
 
 
-def table(batches: Iterable[MessageBatch]) -> Iterable[str]:
+def _date(time: datetime) -> str:
+    return f"{time.astimezone():%m-%d %H:%M}"
+
+
+_HEADS = {
+    "list": f"{'ID':<33} {'STATUS':<11} {'REQUESTS':>8} {'CREATED':<11} {'AGE':>11}",
+    "wait": f"{'ID':<33} {'STATUS':<11} {'FOR':>11} {'REQUESTS':>8} {'ENDS BY':<11}",
+}
+
+
+def _wide() -> bool:
+    return width() >= WIDTH_OF_A_TABLE
+
+
+def _status(batch: MessageBatch, stream: TextIO) -> str:
+    """The status, painted, and filled up to its column where there are columns."""
+    shown = f"{shown_status(batch):<11}" if _wide() else shown_status(batch)
+    return paint(shown, _COLORS.get(batch.processing_status, "0"), stream)
+
+
+def row(batch: MessageBatch, stream: TextIO) -> str:
+    """One batch in a line or, where the terminal is narrow, in three."""
+    status, size, created = _status(batch, stream), f"{batch.request_counts.total:,}", _date(batch.created_at)
+    if _wide():
+        return f"{shown_id(batch):<33} {status} {size:>8} {created:<11} {age(batch):>11}"
+    return f"{shown_id(batch)}\n  {status}, {size} requests,\n  {created} ({age(batch)} ago)"
+
+
+def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
     for number, batch in enumerate(batches):
-        if number == 0 and width() >= WIDTH_OF_A_TABLE:
-            yield paint(f"{'ID':<33} {'STATUS':<11} {'REQUESTS':>8} {'CREATED':<11} {'AGE':>11}", "1", sys.stdout)
-        yield row(batch)
+        if number == 0 and _wide():
+            yield paint(_HEADS["list"], "1", stream)
+        yield row(batch, stream)
 
 
 def interactive() -> bool:
@@ -166,44 +253,50 @@ def _live(wait: "Wait") -> "Iterator[Callable[[], None]]":
 
     def picture() -> Group:
         elapsed = int(time.monotonic() - began)
-        lines = [_live_line(name, wait.latest.get(name)) for name in wait.open]
+        lines = [paint(_HEADS["wait"], "1", sys.stderr)] if _wide() else []
+        lines += [_live_row(name, wait.latest.get(name)) for name in wait.open]
         lines.append(f"waiting {elapsed // 60}:{elapsed % 60:02d}; the API tells no progress before the end")
         if wait.trouble:
             lines.append(f"trying again: {wait.trouble}")
-        return Group(*(Text(line, overflow="fold") for line in lines))
+        return Group(*(Text.from_ansi(line, overflow="fold") for line in lines))
 
     console = Console(stderr=True, highlight=False)
     with Live(picture(), console=console, refresh_per_second=4, transient=True, get_renderable=picture) as live:
         yield live.refresh
 
 
-def _live_line(name: str, batch: MessageBatch | None) -> str:
+def _live_row(name: str, batch: MessageBatch | None) -> str:
+    """One batch that is waited for; of its counts, what is known before the end."""
     if batch is None:
         return f"{name} …"
-    latest = f"ends by {batch.expires_at.astimezone():%m-%d %H:%M}" if batch.expires_at > batch.as_of else ""
-    counts = f"{batch.request_counts.total:,} requests"
-    return ", ".join(part for part in (f"{name} {batch.processing_status}", counts, latest) if part)
+    status, elapsed = _status(batch, sys.stderr), _since(batch.cancel_initiated_at or batch.created_at, batch)
+    counts = batch.request_counts
+    size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
+    latest = _date(batch.expires_at) if batch.expires_at > batch.as_of else ""
+    if _wide():
+        return f"{shown_id(batch):<33} {status} {elapsed:>11} {size:>8} {latest:<11}".rstrip()
+    return f"{shown_id(batch)}\n  {status} for {elapsed},\n  {size} requests{f', ends by {latest}' if latest else ''}"
 
 
-def pick(batches: Sequence[MessageBatch]) -> list[str]:
-    """Let a person choose among batches with the arrow keys or by number; [] when they choose none."""
+def pick(batches: Sequence[MessageBatch]) -> str:
+    """Let a person choose a batch with the arrow keys or by number; returns its id. An interruption passes on."""
     import questionary  # noqa: PLC0415 - only a person who picks pays for it
 
     numbered = len(batches) <= 9
-    narrow = width() < WIDTH_OF_A_TABLE
-    detail = "\n      {} {:,}, {}" if narrow else " {} {:>7,} {:>11}"
+    detail = " {} {:>7,} {:>11}" if _wide() else "\n      {} {:,}, {}"
     choices = [
         questionary.Choice(
-            batch.id + detail.format(batch.processing_status, batch.request_counts.total, age(batch)),
+            shown_id(batch) + detail.format(shown_status(batch), batch.request_counts.total, age(batch)),
             value=batch.id,
             shortcut_key=str(number) if numbered else None,
         )
         for number, batch in enumerate(batches, 1)
     ]
-    chosen = questionary.select(
-        "Cancel which message batch?" + ("" if narrow else " (id, status, requests, age)"),
+    chosen: str = questionary.select(
+        "Cancel which message batch?" + (" (id, status, requests, age)" if _wide() else ""),
         choices=choices,
         use_shortcuts=numbered,
-        instruction="\n  arrow keys or number, Enter; Ctrl-C: none",
+        instruction="\n  arrow keys or number, Enter; Ctrl-C: none" if _wide() else "\n  Enter; Ctrl-C: none",
+        erase_when_done=True,  # what is canceled is told next, with its id whole
     ).unsafe_ask()
-    return [chosen] if chosen else []
+    return chosen

@@ -20,6 +20,8 @@ _THREADS_KEPT = 1000
 _PIECE = 24  # characters in one event of a stream
 
 _ID = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
+# An id that stands at the start of a line of a listing, or as a field of one.
+_LISTED = re.compile(r'(?:^|"message_batch_id": ?")(msgbatch_[A-Za-z0-9_-]+)', re.MULTILINE)
 # What Claude Code adds to a person's message.
 _ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
 _PASTED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)|^[ \t]*>[^\n]*", re.DOTALL | re.MULTILINE)
@@ -180,8 +182,8 @@ class StandIn:
         done = [call for call in turn.calls if not offered.is_search(call.name)]
         if not done:
             return self._calls(want.tool, want.inputs, offered, searched=len(turn.calls) > 0)
-        listed = done[0].result or ""
-        if want.then_cancel_first and len(done) == 1 and not done[0].failed and (ids := _ID.findall(listed)):
+        ids = _LISTED.findall(done[0].result or "")
+        if want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
             searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
             return self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
         answered = done[-1:] if want.then_cancel_first else done

@@ -1,0 +1,263 @@
+"""What a person sees and types at a terminal: a real pseudo-terminal, read as a screen, in colour."""
+
+import io
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pyte
+import pytest
+
+from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.terminal import Prose
+
+from .conftest import cancels
+
+UP, DOWN, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", "\r", "\x03", "\x04"
+
+
+class Terminal:
+    """A command at a terminal of its own."""
+
+    def __init__(self, columns: int, *arguments: str) -> None:
+        self._screen: Any = pyte.HistoryScreen(columns, 60)
+        self._stream: Any = pyte.Stream(self._screen)
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (60, columns))
+        environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "cancel_message_batch", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
+        )
+        os.close(theirs)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in self._screen.display if line.strip()]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def _read(self, seconds: float) -> bool:
+        if not select.select([self._ours], [], [], seconds)[0]:
+            return True
+        try:
+            self._stream.feed(os.read(self._ours, 65536).decode(errors="replace"))
+        except OSError:  # how a pseudo-terminal tells that its other end is closed
+            return False
+        return True
+
+    def until(self, shown: str) -> None:
+        """Wait until something is on the screen."""
+        deadline = time.monotonic() + 30
+        while shown not in self.text:
+            assert self._read(0.1) or shown in self.text, self.text
+            assert time.monotonic() < deadline, self.text
+
+    def type(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Wait for the command's end; returns its exit code."""
+        while self._read(30):
+            pass
+        return self.process.wait(30)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture(params=[80, 40])
+def columns(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+@pytest.fixture
+def terminals(sandbox: Sandbox) -> Iterator[list[Terminal]]:
+    opened: list[Terminal] = []
+    yield opened
+    for terminal in opened:
+        terminal.close()
+
+
+@pytest.fixture
+def running(sandbox: Sandbox) -> list[str]:
+    return [sandbox.account.add(requests=5_000, age=20.0 + age, status="in_progress") for age in range(2)]
+
+
+def opened(terminals: list[Terminal], columns: int, *arguments: str) -> Terminal:
+    terminals.append(Terminal(columns, *arguments))
+    return terminals[-1]
+
+
+def begins_a_line(screen: Terminal, *ids: str) -> bool:
+    return all(any(line.startswith(name) for line in screen.lines) for name in ids)
+
+
+def test_all_shows_what_it_will_stop_a_batch_a_row_and_asks_once(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int
+) -> None:
+    screen = opened(terminals, columns, "--all", "--newer-than", "2m")
+    screen.until("Cancel these 2 message batches? [y/N]")
+    assert begins_a_line(screen, *running)
+    if columns == 80:
+        assert len(screen.lines) == 4, screen.text  # a head, two rows, the question
+    assert cancels(sandbox) == []
+    screen.type("y\r")
+    assert screen.end() == 0
+    assert sorted(cancels(sandbox)) == sorted(running)
+
+
+@pytest.mark.parametrize("answer", ["n\r", "\r", CTRL_D])
+def test_all_without_a_yes_cancels_nothing(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], answer: str
+) -> None:
+    screen = opened(terminals, 80, "--all", "--newer-than", "2m")
+    screen.until("[y/N]")
+    screen.type(answer)
+    assert screen.end() == 0
+    assert "Nothing was canceled." in screen.text
+    assert running
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("keys", [DOWN + ENTER, "2" + ENTER, DOWN + DOWN + UP + ENTER])
+def test_a_batch_is_picked_with_the_arrow_keys_or_by_number(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int, keys: str
+) -> None:
+    screen = opened(terminals, columns)
+    screen.until(running[1])
+    screen.type(keys)
+    assert screen.end() == 0
+    assert cancels(sandbox) == [running[1]]
+    assert "accepted" in screen.text
+    assert any(running[1] in line for line in screen.lines)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--all",), ("--yes",)])
+def test_an_interruption_while_it_asks_cancels_nothing_and_says_so(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], arguments: tuple[str, ...]
+) -> None:
+    screen = opened(terminals, 80, *arguments)
+    screen.until(running[0])
+    screen.until("none" if arguments != ("--all",) else "[y/N]")
+    screen.interrupt() if arguments == ("--all",) else screen.type(CTRL_C)
+    assert screen.end() == 130
+    assert "Interrupted. Nothing was canceled." in screen.text
+    assert cancels(sandbox) == []
+
+
+def test_an_interruption_of_a_cancel_under_way_tells_that_it_may_have_arrived(
+    sandbox: Sandbox, terminals: list[Terminal]
+) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    screen = opened(terminals, 80, EXAMPLE_ID)
+    deadline = time.monotonic() + 30
+    while not cancels(sandbox):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "may be canceling" in screen.text
+    assert EXAMPLE_ID in screen.text
+
+
+def test_waiting_shows_a_row_for_each_batch_with_what_is_known(terminals: list[Terminal], running: list[str]) -> None:
+    screen = opened(terminals, 80, "wait", EXAMPLE_ID, *running)
+    screen.until("the API tells no progress before the end")
+    screen.until("5,000")
+    rows = [line.split() for line in screen.lines if line.startswith("msgbatch_")]
+    assert [row[:2] for row in rows] == [[name, "in_progress"] for name in (EXAMPLE_ID, *running)]
+    assert screen.lines[0].split() == ["ID", "STATUS", "FOR", "REQUESTS", "ENDS", "BY"]
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "Interrupted; not ended yet:" in screen.text
+
+
+def test_a_hint_to_wait_is_a_command_in_one_piece(terminals: list[Terminal], running: list[str]) -> None:
+    screen = opened(terminals, 80, running[0])
+    assert screen.end() == 0
+    assert f"  cancel-message-batch wait {running[0]}" in screen.lines
+
+
+def test_a_chat_asks_before_it_cancels_what_was_not_named_and_keeps_ids_whole(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int
+) -> None:
+    screen = opened(terminals, columns, "chat")
+    screen.until(">")
+    screen.type("cancel my newest batch\r")
+    screen.until("[y/N]")
+    assert cancels(sandbox) == []
+    screen.type("y\r")
+    screen.until("ended.\n>")
+    assert cancels(sandbox) == [running[0]]
+    answer = screen.text.rpartition("[y/N]")[2]
+    assert any(running[0] in line for line in answer.splitlines())
+    screen.type(CTRL_D)
+    assert screen.end() == 0
+
+
+def test_ctrl_c_stops_a_turn_of_a_chat_and_says_whether_anything_was_sent(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str]
+) -> None:
+    screen = opened(terminals, 80, "chat")
+    screen.until(">")
+    screen.type("cancel my newest batch\r")
+    screen.until("[y/N]")
+    screen.interrupt()
+    screen.until("Stopped. Nothing was left half done.")
+    assert cancels(sandbox) == []
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    screen.type(f"cancel {running[1]}\r")
+    deadline = time.monotonic() + 30
+    while not cancels(sandbox):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    screen.until("→ cancel_message_batch")
+    screen.interrupt()
+    screen.until(f"Stopped. {running[1]} may be canceling")
+    screen.type(CTRL_D)
+    assert screen.end() == 0
+
+
+class _Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_prose_breaks_between_words_however_it_streams_in(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    text = f"Now it is {EXAMPLE_ID} and {EXAMPLE_ID}.\n\n- done\n"
+    written = _Tty()
+    prose = Prose(written)
+    for at in range(0, len(text), size):
+        prose.write(text[at : at + size])
+    prose.end()
+    assert written.getvalue() == f"Now it is\n{EXAMPLE_ID} and\n{EXAMPLE_ID}.\n\n- done\n"
+
+
+def test_prose_holds_nothing_that_a_terminal_would_obey() -> None:
+    for stream in (io.StringIO(), _Tty()):
+        prose = Prose(stream)
+        prose.write("a\x1b]0;title\x07\u202eb\r\x9bc")
+        prose.end()
+        assert stream.getvalue().isprintable() or stream.getvalue() == "a]0;titlebc\n"
+        assert "\x1b" not in stream.getvalue()

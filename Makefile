@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks test-sdks test-clients evals bench bundle lock recording check format clean
+.PHONY: help demo test test-frameworks test-sdks test-clients live evals bench bundle lock recording check format clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -31,6 +31,9 @@ test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScri
 
 test-clients: $(READY) ## MCP Inspector, Claude Code, the Desktop bundle and the skill, installed and driven (needs npm)
 	tests/clients/run.sh
+
+live: $(READY) ## a smoke test of the real API; needs ANTHROPIC_API_KEY and costs less than a cent
+	LIVE=1 $(BIN)/python -m pytest tests/test_live.py
 
 evals: $(READY) ## realistic requests, with a real model; needs ANTHROPIC_API_KEY and costs money
 	@$(BIN)/python -m tests.evals.harness

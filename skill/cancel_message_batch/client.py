@@ -5,12 +5,13 @@ and pauses; two small drivers run them. Both clients stand in for the official S
 ``client.messages.batches`` where only these three operations are used.
 """
 
+import contextlib
 import platform
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -214,11 +215,8 @@ class _Client:
                 f"{clean(kind, limit=40) or 'something'} that is not the API's answer",
                 may_have_arrived=True,
             ) from error
-        try:
-            as_of = parsedate_to_datetime(answer.headers["date"]).astimezone(UTC)
-        except (KeyError, ValueError):
-            as_of = datetime.now(UTC)
-        parsed.said_at(as_of)
+        with contextlib.suppress(KeyError, ValueError, OverflowError):
+            parsed.said_at(parsedate_to_datetime(answer.headers["date"]).astimezone(UTC))
         return parsed
 
     def _redirected(self, url: URL, location: str, status: int, method: str) -> URL:

@@ -145,10 +145,10 @@ def _cancel_many(
     from .bulk import Progress, cancel_all
 
     def done(outcome: ToolOutcome) -> None:
-        if outcome.is_error or outcome.batch is None or outcome.batch.ended or given.json:
+        if outcome.batch is None or outcome.result is None or outcome.batch.ended or given.json:
             _tell(outcome, given, output)
         elif not output.quiet:
-            output.tell(summary.brief(outcome.batch))
+            output.tell(summary.brief(outcome.batch, outcome.result))
 
     progress = Progress(list(ids))
     timeout = given.timeout.total_seconds() if given.timeout and not given.wait else EACH
@@ -162,7 +162,7 @@ def _cancel_many(
         raise KeyboardInterrupt("told") from None
     outcomes = [progress.outcomes[name] for name in ids]
     if not given.json:
-        output.say(summary.tally([outcome.batch for outcome in outcomes]))
+        output.say(summary.tally([outcome.result for outcome in outcomes]))
     return outcomes
 
 
@@ -378,9 +378,7 @@ def _code(outcome: ToolOutcome) -> int:
 
 
 def _cancel_code(outcome: ToolOutcome) -> int:
-    if outcome.batch and not outcome.is_error and summary.cancel_result(outcome.batch) == "already_ended":
-        return ENDED
-    return _code(outcome)
+    return ENDED if outcome.result == "already_ended" else _code(outcome)
 
 
 def _exit_code(codes: Sequence[int]) -> int:

@@ -6,7 +6,7 @@ of the tool inputs accept nothing but what they declare, and every JSON schema d
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
@@ -70,15 +70,21 @@ class MessageBatch(BaseModel):
     type: str = "message_batch"
 
     _as_of: datetime = PrivateAttr(default_factory=lambda: datetime.now(UTC))
+    _clocks_differ: timedelta = PrivateAttr(default=timedelta(minutes=1))
 
     @property
     def as_of(self) -> datetime:
         """When the API said this, by the API's clock where it told the time, else by this machine's."""
         return self._as_of
 
+    @property
+    def clocks_differ(self) -> timedelta:
+        """By how much ``as_of`` may be off from the clock of the batch's own times."""
+        return self._clocks_differ
+
     def said_at(self, time: datetime) -> None:
-        """Note when the API said this."""
-        self._as_of = time
+        """Note when the API said this, by its own clock, which it tells in whole seconds."""
+        self._as_of, self._clocks_differ = time, timedelta(seconds=5)
 
     @property
     def ended(self) -> bool:
@@ -97,7 +103,7 @@ class MessageBatchList(BaseModel):
     last_id: str | None = None
 
     def said_at(self, time: datetime) -> None:
-        """Note when the API said this."""
+        """Note when the API said this, by its own clock."""
         for batch in self.data:
             batch.said_at(time)
 

@@ -31,29 +31,29 @@ NOT_IMMEDIATE = (
     "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
     "results_url once ended."
 )
-# A batch that is canceling since longer than this was so before the call; a repeat after a lost answer may say so too.
-_JUST_NOW = timedelta(seconds=5)
-# One that has ended, and whose cancellation is younger than a call with its retries may take, ended by the call.
-_ONE_CALL = timedelta(minutes=1)
 # Longer ago than a batch can live, the clocks disagree.
 _LIFETIME = timedelta(hours=25)
 
 
-def cancel_result(batch: MessageBatch) -> CancelResult:
+def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
     """Tell what a cancel request did, from the batch that answered it.
 
     The API answers a repeated cancel like the first one, so an earlier cancellation shows only in its time.
+
+    Args:
+        batch: The batch, as it was after the request.
+        took: Seconds from the request, the first of them where it was repeated, to the answer.
     """
-    since = batch.cancel_initiated_at
-    age = batch.as_of - since if since else None
+    age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
+    now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
     if batch.ended:
-        return "ended" if age is not None and age < _ONE_CALL else "already_ended"
-    return "already_canceling" if age is not None and _JUST_NOW <= age < _LIFETIME else "canceling"
+        return "ended" if now else "already_ended"
+    return "canceling" if now or age is None or age > _LIFETIME else "already_canceling"
 
 
-def canceled(batch: MessageBatch) -> str:
+def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
     """Say what a cancel request did to a batch."""
-    match cancel_result(batch):
+    match result or cancel_result(batch):
         case "already_ended":
             start = f"Nothing was canceled now: message batch {shown_id(batch)} had already ended{_at_end(batch)}."
             return f"{start} {_final(batch)}"
@@ -70,17 +70,17 @@ def canceled(batch: MessageBatch) -> str:
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
 
 
-def brief(batch: MessageBatch) -> str:
+def brief(batch: MessageBatch, result: CancelResult) -> str:
     """Say in a line what a cancel request did to a batch, where there are many."""
-    return f"{shown_id(batch)} {cancel_result(batch).replace('_', ' ')}"
+    return f"{shown_id(batch)} {result.replace('_', ' ')}"
 
 
-def tally(batches: Sequence[MessageBatch | None]) -> str:
+def tally(results: Sequence[CancelResult | None]) -> str:
     """Sum up what became of many batches; None stands for one that failed."""
-    results = Counter("failed" if batch is None else cancel_result(batch) for batch in batches)
-    parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in results.items())
-    running = results["canceling"] + results["already_canceling"]
-    return f"{len(batches):,} message batches: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
+    numbers = Counter(result or "failed" for result in results)
+    parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in numbers.items())
+    running = numbers["canceling"] + numbers["already_canceling"]
+    return f"{len(results):,} message batches: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str]) -> str:
@@ -138,7 +138,7 @@ def listed(
     Args:
         batches: What was found.
         wanted: The status that was asked for, or any.
-        more: Whether there are more than these.
+        more: Whether there may be more than these.
         searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
         after_id: The batch that the listing began after, where it was a later part of a longer one.
     """
@@ -154,7 +154,7 @@ def listed(
         for batch in batches
     )
     # Last, as the first id of a listing is taken for the newest batch's.
-    more_after = f"\nThere are more; for older ones pass after_id {shown_id(batches[-1])}." if more else ""
+    more_after = f"\nThere may be more; for older ones pass after_id {shown_id(batches[-1])}." if more else ""
     return f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first:\n{lines}{more_after}"
 
 

@@ -6,6 +6,7 @@ the end take their docstrings and parameter descriptions from the same place.
 
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -45,6 +46,7 @@ class ToolOutcome:
         text: For the model or the person: what happened, what holds now, what to do.
         is_error: Whether what was asked for could not be done. A batch that had already ended is no error.
         batch: The batch, as the API described it last.
+        result: What a cancel did to it.
         batches: What a listing found, newest first.
         error: What went wrong.
     """
@@ -52,6 +54,7 @@ class ToolOutcome:
     text: str
     is_error: bool = False
     batch: MessageBatch | None = None
+    result: summary.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
     error: MessageBatchError | None = None
 
@@ -210,7 +213,7 @@ def _refusal(given: MessageBatchIdInput) -> Generator[_Call | _Question, Any, To
     if look.batch is None:
         return replace(look, text=f"Not canceled. {look.text}")
     if look.batch.ended:
-        return ToolOutcome(summary.canceled(look.batch), batch=look.batch)
+        return _canceled(look.batch, "already_ended")
     if look.batch.processing_status == "canceling":
         return None
     answer = yield _Question(look.batch)
@@ -270,6 +273,7 @@ def _batch(answer: Any) -> MessageBatch:
 
 def _cancel(given: MessageBatchIdInput) -> Steps:
     message_batch_id = given.message_batch_id
+    began = time.monotonic()
     try:
         batch = _batch((yield _Call("cancel", (message_batch_id,))))
     except MessageBatchError as error:
@@ -278,9 +282,13 @@ def _cancel(given: MessageBatchIdInput) -> Steps:
             with contextlib.suppress(MessageBatchError):
                 batch = _batch((yield _Call("retrieve", (message_batch_id,))))
                 if batch.ended:
-                    return ToolOutcome(summary.canceled(batch), batch=batch)
+                    return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
         return _failure(error, "cancel", message_batch_id)
-    return ToolOutcome(summary.canceled(batch), batch=batch)
+    return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
+
+
+def _canceled(batch: MessageBatch, result: summary.CancelResult) -> ToolOutcome:
+    return ToolOutcome(summary.canceled(batch, result), batch=batch, result=result)
 
 
 def _get(given: MessageBatchIdInput) -> Steps:
@@ -310,10 +318,11 @@ def _list(given: ListMessageBatchesInput) -> Steps:
         searched += len(batches)
         found += [batch for batch in batches if given.status in {"any", batch.processing_status}]
         more = bool(page.has_more) and page.last_id not in {None, options.get("after_id")}
-        if len(found) >= given.limit or not more or (given.status in RUNNING and long_over(batches)):
-            more = len(found) > given.limit or (more and given.status == "any")
+        more = more and not (given.status in RUNNING and long_over(batches))
+        if len(found) >= given.limit or not more:
             break
         options["after_id"] = page.last_id
+    more = more or len(found) > given.limit
     shown = tuple(found[: given.limit])
     text = summary.listed(
         shown, given.status, more=more, searched=searched if more and not shown else None, after_id=given.after_id

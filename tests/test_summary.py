@@ -95,8 +95,24 @@ def test_a_batch_that_had_ended_keeps_its_results_and_nothing_was_canceled() -> 
     ended = batch("ended", counts=DONE, ended_at=NOW - timedelta(minutes=3), results_url=RESULTS)
     assert summary.canceled(ended) == (
         f"Nothing was canceled now: message batch {EXAMPLE_ID} had already ended at 2026-11-23 16:57 UTC (3 min ago). "
-        f"Final counts: 9,000 succeeded (billed), 500 errored, 400 canceled, 100 expired. Results: {RESULTS}"
+        f"Final counts: 9,000 succeeded (billed), 500 errored, 400 canceled (not billed), 100 expired. "
+        f"Results (needs the API key): {RESULTS}"
     )
+
+
+def test_a_cancellation_that_canceled_no_request_is_said_to_have_canceled_none() -> None:
+    since = NOW - timedelta(minutes=9)
+    ended = batch("ended", counts={"processing": 0, "succeeded": 10_000}, cancel_initiated_at=since, ended_at=NOW)
+    for text in (summary.canceled(ended), summary.status(ended)):
+        assert "after a cancellation at 2026-11-23 16:51 UTC" in text
+        assert "Final counts: 10,000 succeeded (billed); no request was canceled." in text
+
+
+def test_a_batch_is_shown_with_its_size_and_age_whatever_its_state() -> None:
+    for status in ("in_progress", "canceling", "ended"):
+        text = summary.status(batch(status))
+        assert "(10,000 requests)" in text
+        assert "Created 2026-11-23 14:55 UTC (2 h 5 min ago)." in text
 
 
 def test_a_batch_that_ended_by_this_very_cancellation_is_not_said_to_have_ended_before() -> None:

@@ -26,70 +26,65 @@ INSTRUCTIONS = (
     "Stop, list and check Anthropic Message Batches (large jobs of Claude requests, ids msgbatch_…). "
     "cancel_message_batch stops a running batch; it is not immediate and cannot be taken back. Cancel at once only "
     "what the person names by id in their own words. A batch that you found or chose by a description, or whose id "
-    "stands only in pasted text: look it up, show id, age and size, and cancel after their yes to that. "
-    "list_message_batches finds the id; get_message_batch tells whether a batch has stopped. Not for other providers, "
-    "or single requests of a batch."
+    "stands only in pasted text: look it up, show id, size and age, and cancel after their yes to that, even if told "
+    "not to ask. list_message_batches finds the id; get_message_batch tells whether a batch has stopped. Not for other "
+    "providers, or single requests of a batch."
 )
 
 # Left out until it is known: a client is told nothing rather than null.
 Known = SkipJsonSchema[None]
 
 
-class BatchOutput(BaseModel):
+class Batch(BaseModel):
+    """What is known of a batch."""
+
+    message_batch_id: str = Field(description="Its id")
+    processing_status: str = Field(description="in_progress, canceling or ended (stopped)")
+    requests: int = Field(description="Its size")
+    created: str = Field(description="With its age")
+
+
+class BatchOutput(Batch):
     """What is known of a batch after a call."""
 
-    summary: str = Field(description="What happened and what to do next")
-    message_batch_id: str = Field(description="Its id")
-    processing_status: str = Field(description="in_progress, canceling (not stopped yet) or ended (stopped)")
-    requests: int = Field(description="Its size")
+    summary: str = Field(description="What happened, what next")
     final_counts: dict[str, int] | Known = Field(
         default=None,
-        description="Only once ended: succeeded (billed), errored, canceled, expired",
+        description="Once ended; only succeeded are billed",
     )
-    results_url: str | Known = Field(default=None, description="Only once ended, until 29 days after creation")
-
-
-class ListedBatch(BaseModel):
-    """One line of a listing."""
-
-    message_batch_id: str = Field(description="Its id")
-    processing_status: str = Field(description="in_progress, canceling or ended")
-    requests: int = Field(description="Its size")
-    created: str = Field(description="When, and how long ago")
+    results_url: str | Known = Field(default=None, description="Once ended, for 29 days after creation")
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many, and whether there are more")
-    message_batches: list[ListedBatch] = Field(description="Newest first")
+    summary: str = Field(description="How many, and how to go on")
+    message_batches: list[Batch] = Field(description="Newest first")
 
 
-def _described(batch: MessageBatch, text: str) -> BatchOutput:
-    return BatchOutput(
-        summary=text,
-        message_batch_id=summary.shown_id(batch),
-        processing_status=summary.shown_status(batch),
-        requests=batch.request_counts.total,
-        final_counts=batch.request_counts.model_dump(exclude={"processing"}) if batch.ended else None,
-        results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
-    )
+def _described(batch: MessageBatch) -> dict[str, Any]:
+    return {
+        "message_batch_id": summary.shown_id(batch),
+        "processing_status": summary.shown_status(batch),
+        "requests": batch.request_counts.total,
+        "created": summary.moment(batch.created_at, batch),
+    }
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
-    if tool is not LIST:
-        return _described(outcome.batch, outcome.text) if outcome.batch else None
-    return ListOutput(
-        summary=" ".join(line for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)),
-        message_batches=[
-            ListedBatch(
-                message_batch_id=summary.shown_id(batch),
-                processing_status=summary.shown_status(batch),
-                requests=batch.request_counts.total,
-                created=summary.moment(batch.created_at, batch),
-            )
-            for batch in outcome.batches
-        ],
+    if tool is LIST:
+        return ListOutput(
+            summary=" ".join(line for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)),
+            message_batches=[Batch(**_described(batch)) for batch in outcome.batches],
+        )
+    batch = outcome.batch
+    if batch is None:
+        return None
+    return BatchOutput(
+        **_described(batch),
+        summary=outcome.text,
+        final_counts=batch.request_counts.model_dump(exclude={"processing"}) if batch.ended else None,
+        results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
     )
 
 

@@ -24,7 +24,7 @@ from .models import EXAMPLE_ID, ID_LIMIT, ID_PREFIX, MessageBatch
 CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended"]
 Action = Literal["cancel", "get", "list", "ask"]
 
-LIST_THEM = "List the message batches to find the right id."
+LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
 ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
 NOT_IMMEDIATE = (
     "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
@@ -64,7 +64,7 @@ def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
             start = f"Message batch {shown_id(batch)} was already canceling, since {since}; it has not stopped yet."
         case _:
             start = (
-                f"Cancellation of message batch {shown_id(batch)} is accepted but not immediate: "
+                f"Cancellation of message batch {shown_id(batch)} ({_size(batch)}) is accepted but not immediate: "
                 f"it is now {shown_status(batch)}."
             )
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
@@ -107,12 +107,11 @@ def not_ended(why: str, batch_ids: Sequence[str]) -> str:
 
 def status(batch: MessageBatch) -> str:
     """Say where a batch stands."""
-    size = f"{batch.request_counts.total:,} request{'s' if batch.request_counts.total != 1 else ''}"
+    size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
-        canceled_at = batch.cancel_initiated_at
-        why = f" after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ""
         return (
-            f"Message batch {shown_id(batch)} has ended{_at_end(batch)}{why}; nothing of it is running. {_final(batch)}"
+            f"Message batch {shown_id(batch)} ({size}) has ended{_at_end(batch)}; nothing of it is running. "
+            f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
         since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
@@ -122,12 +121,11 @@ def status(batch: MessageBatch) -> str:
         )
     elif batch.processing_status == "in_progress":
         start = (
-            f"Message batch {shown_id(batch)} ({size}) is in_progress: it is running and no cancellation was "
-            f"requested. Created {moment(batch.created_at, batch)}."
+            f"Message batch {shown_id(batch)} ({size}) is in_progress: it is running and no cancellation was requested."
         )
     else:
         start = f"Message batch {shown_id(batch)} ({size}) has the status {shown_status(batch)}: not ended."
-    return f"{start}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
+    return f"{start} {created}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
 
 
 def listed(
@@ -147,7 +145,8 @@ def listed(
         where = f"older than {after_id}" if after_id else "in this workspace"
         if searched:
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
-        return f"There is no {kind} {where}."
+        others = "" if wanted == "any" or searched or after_id else " Others may be listed without a status."
+        return f"There is no {kind} {where}.{others}"
     lines = "\n".join(
         f"{shown_id(batch)} {shown_status(batch)}, {batch.request_counts.total:,} requests, "
         f"created {moment(batch.created_at, batch)}"
@@ -207,7 +206,7 @@ def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> s
 
 def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tuple[str, str]:
     """Put an error answer in plain words: what happened, and what to do."""
-    reference = f" (request {error.request_id})" if error.request_id else ""
+    reference = f", request {error.request_id}" if error.request_id else ""
     wait = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
     match error.status:
         case 401:
@@ -290,13 +289,19 @@ def shown_status(batch: MessageBatch) -> str:
     return clean(batch.processing_status, limit=40)
 
 
+def _size(batch: MessageBatch) -> str:
+    return f"{batch.request_counts.total:,} request{'s' if batch.request_counts.total != 1 else ''}"
+
+
 def _so_far(batch: MessageBatch) -> str:
     # All but one zero is how the API counts before the end, and says nothing.
     return f" Reported so far: {counts(batch)}." if batch.request_counts.finished else ""
 
 
 def _at_end(batch: MessageBatch) -> str:
-    return f" at {moment(batch.ended_at, batch)}" if batch.ended_at else ""
+    ended = f" at {moment(batch.ended_at, batch)}" if batch.ended_at else ""
+    canceled_at = batch.cancel_initiated_at
+    return f"{ended} after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ended
 
 
 def _latest(batch: MessageBatch) -> str:
@@ -305,11 +310,13 @@ def _latest(batch: MessageBatch) -> str:
 
 
 def _final(batch: MessageBatch) -> str:
-    tally = f"Final counts: {counts(batch) or 'no requests'}."
-    if batch.request_counts.succeeded:
-        tally = tally.replace(" succeeded", " succeeded (billed)")
+    told = (counts(batch) or "no requests").replace(" succeeded", " succeeded (billed)")
+    told = told.replace(" canceled", " canceled (not billed)")
+    if batch.cancel_initiated_at and not batch.request_counts.canceled:
+        told += "; no request was canceled"
+    tally = f"Final counts: {told}."
     if batch.results_url:
-        return f"{tally} Results: {clean(batch.results_url, limit=300)}"
+        return f"{tally} Results (needs the API key): {clean(batch.results_url, limit=300)}"
     if batch.archived_at:
         return f"{tally} Its results are gone: they are kept for 29 days after creation."
     return f"{tally} It names no results_url: results are kept for 29 days after creation."

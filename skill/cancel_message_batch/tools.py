@@ -345,15 +345,14 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Stop a running Anthropic Message Batch: asks the API to cancel the whole batch, which cannot be undone. Not "
-        "immediate: the batch turns to canceling, and requests already being processed may still complete and be "
-        "billed; finished results are kept. A canceling or ended batch stays as it is. Use it when someone wants a "
-        "batch stopped or aborted. If they did not give the id themselves (pasted text does not count), look the "
-        "batch up first, with list_message_batches or get_message_batch. Show its size and age and get a yes. "
-        "Afterwards get_message_batch tells whether it has stopped. A single request of a batch cannot be canceled, "
-        "nor a batch paused or deleted here: say so instead. Copy the id exactly, never complete or guess one: a "
-        "custom_id, a msg_ id or another provider's batch_ id is refused, and a batch outside the API key's workspace "
-        "is not found."
+        "Stop a running Anthropic Message Batch, as a whole and for good. Not immediate: it turns to canceling; "
+        "requests already being processed may still complete and be billed, the others end canceled and unbilled, "
+        "finished results are kept. A canceling or ended batch stays as it is. Use it when someone wants a batch "
+        "stopped, once for each. If they typed its id, cancel at once. If they described it, or its id stands in "
+        "pasted text, look it up with list_message_batches or get_message_batch, show id, size and age, and get a "
+        "yes, even if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel one "
+        "request of a batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a "
+        "custom_id, msg_ or batch_ id is refused, another workspace's is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -363,11 +362,11 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "Find Anthropic Message Batches whose id is not known: lists those of the API key's workspace, newest first, "
-        "with id, status, size and age. Use it to see what is running or to find the batch someone describes: status "
-        "in_progress leaves those that can still be canceled, of any age. If the answer says that there are more, "
-        "pass its after_id for older ones. For one batch whose id is known use get_message_batch. It shows no single "
-        "requests and no results."
+        "Find Anthropic Message Batches whose id is not known: those of the API key's workspace, newest first. Use it "
+        "to see what is running, or to find the batch someone describes. Status in_progress gives those that "
+        "cancel_message_batch can stop; canceling ones may still be billed. The filter covers every age, before limit "
+        "applies; keep it with after_id, which the answer names if there may be more. For a known id use "
+        "get_message_batch. Single requests and results are not listed."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -377,12 +376,12 @@ GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
     description=(
-        "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped; final "
-        "counts and results_url appear only then. Use it to answer whether a cancellation is done: the API tells no "
-        "progress before, so look again after minutes, or when asked. To find an id use list_message_batches, to stop "
-        "a batch cancel_message_batch. It needs no confirmation: the id may come from the person, a log or a listing. "
-        "It takes the same ids as canceling; one outside the API key's workspace is not found. To create or delete "
-        "batches or read results, use the SDK."
+        "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped. Use it to "
+        "answer whether a cancellation is done, or for a batch's size and age before canceling it. No progress is "
+        "told before the end: check again after minutes, and do not promise to notify. To find an id use "
+        "list_message_batches, to stop a batch cancel_message_batch, to create or delete batches or read results the "
+        "SDK. The msgbatch_ id may come from the person, a log or a listing; other kinds are refused, another "
+        "workspace's is not found."
     ),
     action="get",
     input_model=MessageBatchIdInput,

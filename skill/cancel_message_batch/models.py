@@ -16,9 +16,9 @@ EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
 MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
-LIST_STATUS = "Keep those in_progress (running), canceling (stopping) or ended (stopped)"
+LIST_STATUS = "Only batches of this status (in_progress: running)"
 LIST_LIMIT = "Most batches to return, 1 to 50"
-LIST_AFTER = "From the last answer, for older ones"
+LIST_AFTER = "The after_id of the previous answer"
 
 Status = Literal["any", "in_progress", "canceling", "ended"]
 

@@ -345,14 +345,14 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Stop a running Anthropic Message Batch, as a whole and for good. Not immediate: it turns to canceling; "
-        "requests already being processed may still complete and be billed, the others end canceled and unbilled, "
-        "finished results are kept. A canceling or ended batch stays as it is. Use it when someone wants a batch "
-        "stopped, once for each. If they typed its id, cancel at once. If they described it, or its id stands in "
-        "pasted text, look it up with list_message_batches or get_message_batch, show id, size and age, and get a "
-        "yes, even if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel one "
-        "request of a batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a "
-        "custom_id, msg_ or batch_ id is refused, another workspace's is not found."
+        "Stop a running Anthropic Message Batch for good. Not immediate: it turns to canceling; requests already being "
+        "processed may still complete and be billed, the others end canceled and unbilled, finished results are kept. "
+        "Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a batch stopped. If "
+        "they typed its id themselves, cancel at once. If they described it, or its id comes from a listing or pasted "
+        "text, look it up with list_message_batches or get_message_batch, show id, size and age, and get a yes, even "
+        "if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel one request of a "
+        "batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a custom_id, msg_ or "
+        "batch_ id is refused, another workspace's is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -364,9 +364,9 @@ LIST = Tool(
     description=(
         "Find Anthropic Message Batches whose id is not known: those of the API key's workspace, newest first. Use it "
         "to see what is running, or to find the batch someone describes. Status in_progress gives those that "
-        "cancel_message_batch can stop; canceling ones may still be billed. The filter covers every age, before limit "
-        "applies; keep it with after_id, which the answer names if there may be more. For a known id use "
-        "get_message_batch. Single requests and results are not listed."
+        "cancel_message_batch can stop. The status is applied to batches of every age, before limit; for older ones "
+        "pass the after_id that the answer names, with the same status. A limit outside 1 to 50 or an unknown after_id "
+        "is refused. For a known id use get_message_batch. Single requests and results are not listed."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -377,11 +377,10 @@ GET = Tool(
     title="Check an Anthropic Message Batch",
     description=(
         "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped. Use it to "
-        "answer whether a cancellation is done, or for a batch's size and age before canceling it. No progress is "
-        "told before the end: check again after minutes, and do not promise to notify. To find an id use "
-        "list_message_batches, to stop a batch cancel_message_batch, to create or delete batches or read results the "
-        "SDK. The msgbatch_ id may come from the person, a log or a listing; other kinds are refused, another "
-        "workspace's is not found."
+        "answer whether a cancellation is done, or for a batch's size and age before canceling it. No progress shows "
+        "before the end: check again after a few minutes, and do not promise to notify. To find an id use "
+        "list_message_batches, to stop a batch cancel_message_batch; creating and deleting batches and reading results "
+        "need the SDK. A custom_id, msg_ or batch_ id is refused, another workspace's is not found."
     ),
     action="get",
     input_model=MessageBatchIdInput,

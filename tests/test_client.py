@@ -2,8 +2,10 @@
 
 import asyncio
 import inspect
+import pickle
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -17,9 +19,11 @@ from cancel_message_batch import (
     APIStatusError,
     APITimeoutError,
     AsyncMessageBatches,
+    ConfigurationError,
     InvalidInputError,
     MessageBatch,
     MessageBatches,
+    summary,
 )
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
@@ -287,6 +291,89 @@ def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: 
     batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
     assert batch.processing_status == "paused"
     assert batch.model_dump(mode="json", exclude_unset=True) == body
+
+
+@pytest.mark.parametrize("created", ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
+    sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, created: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
+    sandbox.fail(Fault(match="GET", status=200, body=body))
+    assert "Created " in summary.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 05:00:00 -0000", "Thu, 01 Jan 2026 05:00:00 GMT"])
+def test_the_apis_own_time_is_taken_for_what_it_is(
+    sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
+    sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
+    assert call(sandbox.url, "retrieve", EXAMPLE_ID).as_of.isoformat() == "2026-01-01T05:00:00+00:00"
+
+
+@pytest.mark.parametrize("value", ["1e300", "Thu, 01 Jan 9999 00:00:00 GMT", "nonsense", "-5", "nan"])
+def test_a_wait_that_makes_no_sense_is_no_fault(sandbox: Sandbox, call: Call, value: str) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": value}))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0})
+    assert (caught.value.retry_after or 0) <= 86_400
+
+
+@pytest.mark.parametrize("location", ["javascript:1", "//é/", "http://[", "/moved"])
+def test_a_redirect_that_leads_nowhere_leaves_what_came_before_it_open(
+    odd_server: Any, call: Call, location: str
+) -> None:
+    answered: list[int] = []
+
+    def answer(handler: _Handler) -> None:
+        answered.append(500 if not answered else 302)
+        handler.send_response(answered[-1])
+        handler.send_header("retry-after", "0.01")
+        handler.send_header("location", location.encode().decode("latin-1"))
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    url, _ = odd_server(answer)
+    with pytest.raises(APIResponseError) as caught:
+        call(url, "cancel", EXAMPLE_ID)
+    assert caught.value.may_have_arrived is True
+
+
+def test_an_error_nested_without_end_is_told_by_its_status(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", status=400, body="[" * 100_000))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("name", ["ALL_PROXY", "SSL_CERT_FILE"])
+def test_a_proxy_or_certificate_that_cannot_be_used_is_told_in_words(
+    call: Call, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "ftp://nowhere/at/all")
+    with pytest.raises(ConfigurationError, match=name):
+        call("https://127.0.0.1:9", "cancel", EXAMPLE_ID)
+
+
+def test_an_error_passes_between_processes(sandbox: Sandbox, call: Call) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", "msgbatch_unknown")
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.status, again.type) == (str(caught.value), 404, "not_found_error")
+
+
+def test_an_async_listing_can_be_gone_through_twice(sandbox: Sandbox) -> None:
+    async def twice() -> tuple[list[str], list[str]]:
+        async with AsyncMessageBatches(api_key=KEY, base_url=sandbox.url) as client:
+            listing = client.list(limit=3)
+            return [batch.id async for batch in listing], [batch.id async for batch in listing]
+
+    first, second = asyncio.run(twice())
+    assert first == second
 
 
 def test_a_listing_whose_cursor_does_not_move_ends(sandbox: Sandbox, call: Call) -> None:

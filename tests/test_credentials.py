@@ -93,6 +93,26 @@ def test_a_key_is_shown_by_its_last_four_characters_at_most() -> None:
     assert "shor" not in connect(api_key="short").credential
 
 
+def test_what_is_given_goes_before_what_the_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "ANTHROPIC_CUSTOM_HEADERS", "anthropic-workspace-id: wrkspc_env\nx-api-key: env-key\nauthorization: Bearer env"
+    )
+    assert connect().headers["anthropic-workspace-id"] == "wrkspc_env"
+    assert {"x-api-key", "authorization"} & connect().headers.keys() == {"authorization"}
+    given = connect(api_key="given-key", workspace_id="wrkspc_given").headers
+    assert given["anthropic-workspace-id"] == "wrkspc_given"
+    assert given["x-api-key"] == "given-key"
+    assert "authorization" not in given
+
+
+@pytest.mark.parametrize("line", ["content-length: 5", "Transfer-Encoding: chunked", "Host: elsewhere"])
+def test_a_custom_header_that_would_break_the_request_is_refused(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", line)
+    with pytest.raises(ConfigurationError, match="ANTHROPIC_CUSTOM_HEADERS"):
+        connect()
+
+
 def test_a_profile_of_the_sdk_is_used_when_nothing_else_is_set(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

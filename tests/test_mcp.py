@@ -20,6 +20,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
+from cancel_message_batch import MessageBatches
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.sandbox.wire import Fault
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS
@@ -217,6 +218,17 @@ def test_progress_is_told_to_a_client_that_asks_for_it(sandbox: Sandbox, running
     asyncio.run(conversation())
     assert [done for done, _ in heard] == [0, 1]
     assert all(message for _, message in heard)
+
+
+def test_counts_of_a_newer_api_do_not_break_the_answer(sandbox: Sandbox) -> None:
+    ended = sandbox.account.add(requests=20, age=7200, status="ended")
+    with MessageBatches() as batches:
+        body = batches.retrieve(ended).model_dump(mode="json")
+    body["request_counts"] |= {"by_model": {"m": 10}, "queued": None}
+    sandbox.fail(Fault("^GET", times=0, status=200, body=body))
+    result = call(GET.name, {"message_batch_id": ended})
+    assert result.structured_content
+    assert set(result.structured_content["final_counts"]) == {"succeeded", "errored", "canceled", "expired"}
 
 
 @pytest.mark.parametrize("era", ERAS)

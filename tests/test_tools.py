@@ -181,6 +181,35 @@ def test_canceling_an_ended_batch_says_that_nothing_was_canceled_whatever_the_ap
     assert f"Results (needs the API key): {sandbox.url}/v1/messages/batches/{ended}/results" in outcome.text
 
 
+@pytest.mark.parametrize("status", [400, 409, 410, 422])
+def test_a_refused_repeat_of_a_cancel_is_told_by_the_batch_itself(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    with Sandbox(account=Account(speed=1.0)) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        canceling = sandbox.account.add(requests=50, age=3600, status="canceling")
+        running = sandbox.account.add(requests=50, age=3600, status="in_progress")
+        sandbox.fail(Fault(match="cancel", times=0, status=status))
+        repeated = CANCEL.run({"message_batch_id": canceling})
+        refused = CANCEL.run({"message_batch_id": running})
+    assert repeated.result == "already_canceling"
+    assert not repeated.is_error
+    assert refused.is_error
+    assert "was not canceled; if it was running, it still is" in refused.text
+
+
+def test_a_404_that_is_not_the_apis_says_so(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="cancel", status=404, body="<html>", content_type="text/html"))
+    text = CANCEL.run({"message_batch_id": EXAMPLE_ID}).text
+    assert "There is no message batch" not in text
+    assert "was not canceled" in text
+    assert "Check the base URL" in text
+
+
+def test_arguments_nested_without_end_are_refused(sandbox: Sandbox) -> None:
+    for arguments in ('{"a":' * 100_000, {"message_batch_id": '{"a":' * 100_000}):
+        assert "Nothing was sent" in CANCEL.run(arguments).text
+
+
 def test_results_that_are_gone_are_not_promised(sandbox: Sandbox) -> None:
     old = sandbox.account.add(requests=5, age=40 * 86400, status="ended")
     assert "kept for 29 days" in both(CANCEL, {"message_batch_id": old}).text

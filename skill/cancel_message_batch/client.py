@@ -9,10 +9,11 @@ import contextlib
 import platform
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Generator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -141,7 +142,7 @@ class _Client:
         return self._steps(MessageBatch, "GET", f"/{self._checked(message_batch_id)}")
 
     def _list_steps(self, limit: int, after_id: str | None, before_id: str | None) -> Steps[MessageBatchList]:
-        if not 1 <= limit <= 1000:
+        if not isinstance(limit, int) or not 1 <= limit <= 1000:
             raise InvalidInputError(f"limit is {limit}; it must be from 1 to 1000")
         if after_id and before_id:
             raise InvalidInputError("give after_id or before_id, not both")
@@ -180,10 +181,12 @@ class _Client:
                     return self._parsed(model, answer)
                 location = answer.headers.get("location")
                 if location and 300 <= answer.status < 400:
-                    url = self._redirected(url, location, answer.status, method)
                     redirects += 1
-                    if redirects > _REDIRECTS:
-                        raise APIResponseError(f"{self._place} redirects in a circle")
+                    try:
+                        url = self._redirected(url, location, answer.status, method, redirects)
+                    except APIResponseError as elsewhere:
+                        elsewhere.may_have_arrived = may_have_arrived
+                        raise
                     continue
                 wait = retry_after_seconds(answer.headers)
                 error = status_error(
@@ -216,18 +219,21 @@ class _Client:
                 may_have_arrived=True,
             ) from error
         with contextlib.suppress(KeyError, ValueError, OverflowError):
-            parsed.said_at(parsedate_to_datetime(answer.headers["date"]).astimezone(UTC))
+            # An HTTP date is in GMT, said or not.
+            said_at = parsedate_to_datetime(answer.headers["date"])
+            parsed.said_at(said_at.astimezone(UTC) if said_at.tzinfo else said_at.replace(tzinfo=UTC))
         return parsed
 
-    def _redirected(self, url: URL, location: str, status: int, method: str) -> URL:
+    def _redirected(self, url: URL, location: str, status: int, method: str, redirects: int) -> URL:
         """Follow a redirect only where neither the credential nor the method changes hands."""
-        try:
+        if redirects > _REDIRECTS:
+            raise APIResponseError(f"{self._place} redirects in a circle")
+        place = "somewhere else"
+        with contextlib.suppress(InvalidURL, ValueError):
             target = url.join(location)
-        except InvalidURL:
-            target = URL()
-        if target.origin == self._origin and (method == "GET" or status in {307, 308}):
-            return target
-        place = clean(f"{target.scheme}://{target.host}", limit=80) if target.host else "somewhere else"
+            if target.origin == self._origin and (method == "GET" or status in {307, 308}):
+                return target
+            place = clean(f"{target.scheme}://{target.host}", limit=80)
         raise APIResponseError(
             f"{self._place} redirects to {place}; the key was not sent there. If that is the API, make it the base URL"
         )
@@ -256,6 +262,24 @@ def _should_retry(answer: _Answer) -> bool:
     if word in {"true", "false"}:
         return word == "true"
     return answer.status in {408, 409, 429} or answer.status >= 500
+
+
+HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
+
+
+def new_http_client(kind: type[HTTPClient], connection: Connection, **options: Any) -> HTTPClient:
+    """Set up an HTTP client, which reads the environment for proxies and certificates.
+
+    Raises:
+        ConfigurationError: It names a proxy or certificates that cannot be used.
+    """
+    try:
+        return kind(auth=connection.auth, **options)
+    except (ImportError, OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The HTTP client cannot be set up ({clean(str(error))}): check the variables that name a proxy or "
+            "certificates, such as HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
+        ) from error
 
 
 class _Page:
@@ -335,13 +359,15 @@ class AsyncMessageBatchPage(_Page):
 class AsyncListing:
     """What the async ``list`` returns: awaited it gives the first page, iterated over it gives every batch."""
 
-    def __init__(self, client: "AsyncMessageBatches", steps: Steps[MessageBatchList], options: dict[str, Any]) -> None:
+    def __init__(
+        self, client: "AsyncMessageBatches", steps: Callable[[], Steps[MessageBatchList]], options: dict[str, Any]
+    ) -> None:
         self._client = client
         self._steps = steps
         self._options = options
 
     async def _first(self) -> AsyncMessageBatchPage:
-        return AsyncMessageBatchPage(self._client, await self._client._run(self._steps), **self._options)  # noqa: SLF001
+        return AsyncMessageBatchPage(self._client, await self._client._run(self._steps()), **self._options)  # noqa: SLF001
 
     def __await__(self) -> Generator[Any, None, AsyncMessageBatchPage]:
         return self._first().__await__()
@@ -392,7 +418,7 @@ class MessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._client = http_client or Client(auth=connection.auth)
+        self._client = http_client or new_http_client(Client, connection)
 
     def cancel(self, message_batch_id: str) -> MessageBatch:
         """Start canceling a batch (API reference: Cancel a Message Batch).
@@ -502,7 +528,7 @@ class AsyncMessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._client = http_client or AsyncClient(auth=connection.auth)
+        self._client = http_client or new_http_client(AsyncClient, connection)
 
     async def cancel(self, message_batch_id: str) -> MessageBatch:  # noqa: D102 - documented in the sync twin
         return await self._run(self._cancel_steps(message_batch_id))
@@ -512,7 +538,7 @@ class AsyncMessageBatches(_Client):
 
     def list(self, *, limit: int = 20, after_id: str | None = None, before_id: str | None = None) -> AsyncListing:  # noqa: D102
         options = {"limit": limit, "backwards": bool(before_id), "cursor": before_id or after_id}
-        return AsyncListing(self, self._list_steps(limit, after_id, before_id), options)
+        return AsyncListing(self, partial(self._list_steps, limit, after_id, before_id), options)
 
     cancel.__doc__ = MessageBatches.cancel.__doc__
     retrieve.__doc__ = MessageBatches.retrieve.__doc__

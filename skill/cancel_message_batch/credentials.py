@@ -18,6 +18,9 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
+_CREDENTIALS = frozenset({"authorization", "x-api-key"})
+_OF_THE_MESSAGE = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+
 NO_CREDENTIAL = (
     "There is no Anthropic credential: set ANTHROPIC_API_KEY to your API key "
     "(to try this without a key, run `make demo` in the project's checkout, or `cancel-message-batch sandbox`)."
@@ -48,7 +51,7 @@ class Connection:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-def connect(  # noqa: C901 - the order of precedence, top to bottom, in one place
+def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in one place
     *,
     api_key: str | None = None,
     auth_token: str | None = None,
@@ -76,19 +79,24 @@ def connect(  # noqa: C901 - the order of precedence, top to bottom, in one plac
         if base_url
         else (os.environ.get("ANTHROPIC_BASE_URL", "").strip(), "ANTHROPIC_BASE_URL")
     )
+    custom = _custom_headers(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    if workspace_id is not None:
+        custom.pop("anthropic-workspace-id", None)  # what is given here goes before what the environment holds
     source = "the argument given"
     if api_key is None and auth_token is None and profile is None:
         if api_key := os.environ.get("ANTHROPIC_API_KEY", "").strip() or None:
             source = "ANTHROPIC_API_KEY"
         elif auth_token := os.environ.get("ANTHROPIC_AUTH_TOKEN", "").strip() or None:
             source = "ANTHROPIC_AUTH_TOKEN"
-    custom = _custom_headers(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
+    else:
+        custom = {name: value for name, value in custom.items() if name not in _CREDENTIALS}
     headers = {"anthropic-version": API_VERSION}
     auth: Any = None
     secret = ""
-    if carried := {"authorization", "x-api-key"} & custom.keys():
+    if carried := _CREDENTIALS & custom.keys():
         # Two credentials in two headers are refused (API reference: Errors), and a custom header wins in the SDK.
         name = min(carried)
+        custom = {other: value for other, value in custom.items() if other == name or other not in _CREDENTIALS}
         secret = custom[name].rpartition(" ")[2]
         credential = f"{name} header {masked(secret)} from ANTHROPIC_CUSTOM_HEADERS"
     elif api_key is not None:
@@ -131,6 +139,8 @@ def _api_root(base_url: str, source: str) -> str:
     try:
         parts = urlsplit(base_url)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        if usable and ":" not in str(parts.hostname):
+            str(parts.hostname).encode("idna")
     except ValueError:
         raise wrong from None
     if not usable or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", base_url):
@@ -157,6 +167,8 @@ def _custom_headers(lines: str) -> dict[str, str]:
             continue
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or re.search(r"[^\x20-\x7e]", value):
             raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS holds a line that is no header: "{clean(name)}".')
+        if name in _OF_THE_MESSAGE:
+            raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS holds {name}, which only the HTTP client can know.")
         headers[name] = value
     return headers
 

@@ -12,6 +12,7 @@
 ``cancel_message_batch.summary``.
 """
 
+import copyreg
 import json
 import re
 import sys
@@ -29,6 +30,10 @@ class MessageBatchError(Exception):
     """
 
     may_have_arrived = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it pass between processes, whatever its subclass is made from."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class InvalidInputError(MessageBatchError, ValueError):
@@ -130,7 +135,7 @@ def status_error(
     if isinstance(body, bytes | str):
         try:
             parsed = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             parsed = None
     envelope = parsed if isinstance(parsed, dict) else {}
     error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
@@ -145,9 +150,13 @@ def status_error(
     )
 
 
+_LONGEST_WAIT = 86_400.0  # seconds; whoever asks for more means no
+
+
 def retry_after_seconds(headers: Any) -> float | None:
     """Read how long the API asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
-    import email.utils  # noqa: PLC0415 - only an answer that asks to wait needs it
+    import calendar  # noqa: PLC0415 - only an answer that asks to wait needs these
+    import email.utils  # noqa: PLC0415
     import time  # noqa: PLC0415
 
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -155,11 +164,13 @@ def retry_after_seconds(headers: Any) -> float | None:
             seconds = float(headers.get(name)) * unit
         except (TypeError, ValueError):
             continue
-        return seconds if 0 < seconds < float("inf") else None
-    date = email.utils.parsedate_tz(headers.get("retry-after") or "")
-    if date is None:
+        return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after") or "")
+    except (ValueError, OverflowError):
         return None
-    return max(email.utils.mktime_tz(date) - time.time(), 0.0) or None
+    # An HTTP date is in GMT, said or not.
+    return min(max(calendar.timegm(date.utctimetuple()) - time.time(), 0.0), _LONGEST_WAIT) or None
 
 
 def from_sdk(error: BaseException) -> MessageBatchError | None:

@@ -62,6 +62,9 @@ class ListOutput(BaseModel):
     message_batches: list[Batch] = Field(description="Newest first")
 
 
+_FINAL = {"succeeded", "errored", "canceled", "expired"}
+
+
 def _described(batch: MessageBatch) -> dict[str, Any]:
     return {
         "message_batch_id": summary.shown_id(batch),
@@ -83,8 +86,8 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     return BatchOutput(
         **_described(batch),
         summary=outcome.text,
-        final_counts=batch.request_counts.model_dump(exclude={"processing"}) if batch.ended else None,
-        results_url=clean(batch.results_url, limit=300) if batch.results_url else None,
+        final_counts=batch.request_counts.model_dump(include=_FINAL) if batch.ended else None,
+        results_url=clean(batch.results_url, limit=2000) if batch.results_url else None,
     )
 
 

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
 
 ID_PREFIX = "msgbatch_"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
@@ -19,6 +19,15 @@ MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
 LIST_STATUS = "Only batches of this status (in_progress: running)"
 LIST_LIMIT = "Most batches to return, 1 to 50"
 LIST_AFTER = "The after_id of the previous answer"
+
+
+def _zoned(value: datetime) -> datetime:
+    """Read a time without a zone as UTC, which is what the API means, and keep it where every zone can show it."""
+    value = value.replace(year=min(max(value.year, 2), 9998))
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+Time = Annotated[datetime, AfterValidator(_zoned)]
 
 Status = Literal["any", "in_progress", "canceling", "ended"]
 
@@ -61,11 +70,11 @@ class MessageBatch(BaseModel):
     id: str
     processing_status: str
     request_counts: RequestCounts
-    created_at: datetime
-    expires_at: datetime
-    ended_at: datetime | None = None
-    cancel_initiated_at: datetime | None = None
-    archived_at: datetime | None = None
+    created_at: Time
+    expires_at: Time
+    ended_at: Time | None = None
+    cancel_initiated_at: Time | None = None
+    archived_at: Time | None = None
     results_url: str | None = None
     type: str = "message_batch"
 
@@ -134,7 +143,7 @@ def _pasted_id(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if text.startswith(("{", '"')):
+    if text.startswith(("{", '"')) and len(text) <= 2 * ID_LIMIT:
         try:
             parsed = json.loads(text)
         except ValueError:

@@ -26,6 +26,7 @@ Action = Literal["cancel", "get", "list", "ask"]
 
 LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
 ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
+NOT_THE_API = "Check the base URL (ANTHROPIC_BASE_URL): it does not lead to the Anthropic API."
 NOT_IMMEDIATE = (
     "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
     "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
@@ -168,10 +169,11 @@ def question(batch: MessageBatch) -> str:
 def declined(message_batch_id: str, *, asked: bool) -> str:
     """Say that a person did not agree to a cancellation."""
     if asked:
-        return f"Not canceled: the person said no to canceling {message_batch_id}. Nothing was sent to the API."
+        return f"Not canceled: the person said no to canceling {message_batch_id}. No cancellation was sent."
     return (
-        f"Not canceled: canceling {message_batch_id} needs the person's yes, and they cannot be asked here. Nothing "
-        f"was sent. Tell them the id: they can cancel it themselves with `cancel-message-batch {message_batch_id}`."
+        f"Not canceled: canceling {message_batch_id} needs the person's yes, and they cannot be asked here. No "
+        "cancellation was sent. Tell them the id: they can cancel it themselves with "
+        f"`cancel-message-batch {message_batch_id}`."
     )
 
 
@@ -185,7 +187,7 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
     if isinstance(error, APIStatusError):
         what, advice = _refused(error, action, message_batch_id)
     elif isinstance(error, APIResponseError):
-        advice = "Check the base URL (ANTHROPIC_BASE_URL): it does not lead to the Anthropic API."
+        advice = NOT_THE_API
     elif isinstance(error, APIConnectionError):
         advice = "Check the network and the base URL (ANTHROPIC_BASE_URL), then try again."
     else:
@@ -194,7 +196,7 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
 
 
 def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:
-    if action != "cancel" or (isinstance(error, APIStatusError) and error.status == 404):
+    if action != "cancel" or (isinstance(error, APIStatusError) and error.status == 404 and error.type):
         return ""
     if error.may_have_arrived:
         return (
@@ -224,7 +226,7 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
                 f"The credential may not {action} message batches (403{reference}): {error.message}",
                 "Use a key of the workspace the batch belongs to.",
             )
-        case 404 if action in {"cancel", "get"}:
+        case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
             return (
                 f"There is no message batch {message_batch_id} in this workspace (404{reference}){done}",
@@ -236,10 +238,10 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             return f"The API is overloaded (529{reference}), also after retries", f"Try again {wait}."
         case status if status >= 500 or status in {408, 409}:
             return f"The API failed ({status}{reference}), also after retries: {error.message}", ""
+        case status if error.type:
+            return f"The API refused the request ({status} {error.type}{reference}): {error.message}", ""
         case status:
-            return f"The API refused the request ({status} {error.type}{reference}): {error.message}".replace(
-                " )", ")"
-            ), ""
+            return f"The request was refused ({status}{reference}): {error.message}", NOT_THE_API
 
 
 def moment(time: datetime | None, batch: MessageBatch) -> str:
@@ -316,7 +318,7 @@ def _final(batch: MessageBatch) -> str:
         told += "; no request was canceled"
     tally = f"Final counts: {told}."
     if batch.results_url:
-        return f"{tally} Results (needs the API key): {clean(batch.results_url, limit=300)}"
+        return f"{tally} Results (needs the API key): {clean(batch.results_url, limit=2000)}"
     if batch.archived_at:
         return f"{tally} Its results are gone: they are kept for 29 days after creation."
     return f"{tally} It names no results_url: results are kept for 29 days after creation."

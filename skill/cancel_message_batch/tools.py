@@ -186,7 +186,7 @@ class Tool:
             InvalidInputError: They are not what the schema says.
         """
         if isinstance(arguments, str):
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 arguments = json.loads(arguments)
         try:
             return self.input_model.model_validate(arguments)
@@ -271,17 +271,20 @@ def _batch(answer: Any) -> MessageBatch:
         raise APIResponseError("the answer is not a message batch", may_have_arrived=True) from error
 
 
+_NOT_ABOUT_STATE = frozenset({401, 402, 403, 404, 408, 413, 429})
+
+
 def _cancel(given: MessageBatchIdInput) -> Steps:
     message_batch_id = given.message_batch_id
     began = time.monotonic()
     try:
         batch = _batch((yield _Call("cancel", (message_batch_id,))))
     except MessageBatchError as error:
-        if isinstance(error, APIStatusError) and error.status in {400, 409}:
-            # What the API answers once a batch has ended is not documented; the batch itself tells.
+        if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
+            # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
             with contextlib.suppress(MessageBatchError):
                 batch = _batch((yield _Call("retrieve", (message_batch_id,))))
-                if batch.ended:
+                if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
         return _failure(error, "cancel", message_batch_id)
     return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))

@@ -349,13 +349,13 @@ CANCEL = Tool(
     title="Cancel an Anthropic Message Batch",
     description=(
         "Stop a running Anthropic Message Batch for good. Not immediate: it turns to canceling; requests already being "
-        "processed may still complete and be billed, the others end canceled and unbilled, finished results are kept. "
-        "Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a batch stopped. If "
-        "they typed its id themselves, cancel at once. If they described it, or its id comes from a listing or pasted "
-        "text, look it up with list_message_batches or get_message_batch, show id, size and age, and get a yes, even "
-        "if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel one request of a "
-        "batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a custom_id, msg_ or "
-        "batch_ id is refused, another workspace's is not found."
+        "processed may still complete and are billed like finished ones, whose results are kept; the others end "
+        "canceled, unbilled. Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a "
+        "batch stopped. If they typed its id themselves, cancel at once. If they described it, or its id comes from a "
+        "listing or pasted text, look it up with list_message_batches or get_message_batch, show id, size and age, and "
+        "get a yes, even if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel "
+        "one request of a batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a "
+        "custom_id, msg_ or batch_ id is refused, another workspace's is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,

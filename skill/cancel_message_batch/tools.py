@@ -348,14 +348,14 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Stop a running Anthropic Message Batch for good. Not immediate: it turns to canceling; requests already being "
-        "processed may still complete and are billed like finished ones, whose results are kept; the others end "
-        "canceled, unbilled. Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a "
-        "batch stopped. If they typed its id themselves, cancel at once. If they described it, or its id comes from a "
+        "Stop a running Anthropic Message Batch for good. Not immediate: the batch turns to canceling; requests "
+        "already being processed may still complete, billed and kept like finished ones; the others end canceled, "
+        "unbilled. Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a batch "
+        "stopped. If they typed its id themselves, cancel at once. If they described it, or its id comes from a "
         "listing or pasted text, look it up with list_message_batches or get_message_batch, show id, size and age, and "
-        "get a yes, even if told not to ask. Later get_message_batch tells whether it has stopped. It cannot cancel "
-        "one request of a batch, pause or delete: say so, cancel nothing. Copy the msgbatch_ id, never guess it; a "
-        "custom_id, msg_ or batch_ id is refused, another workspace's is not found."
+        "get a yes, even if they want no questions. get_message_batch tells later whether it has stopped. It cannot "
+        "pause or delete a batch, or cancel one request: say so, cancel nothing. Copy the msgbatch_ id, never guess "
+        "it; a custom_id, msg_ or batch_ id is refused, another workspace's is not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -365,11 +365,11 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "Find Anthropic Message Batches whose id is not known: those of the API key's workspace, newest first. Use it "
-        "to see what is running, or to find the batch someone describes. Status in_progress gives those that "
-        "cancel_message_batch can stop. The status is applied to batches of every age, before limit; for older ones "
-        "pass the after_id that the answer names, with the same status. A limit outside 1 to 50 or an unknown after_id "
-        "is refused. For a known id use get_message_batch. Single requests and results are not listed."
+        "List the Anthropic Message Batches of the API key's workspace, newest first, to find one whose id is not "
+        "known. Use it to see what is running, or when someone describes a batch. Status in_progress gives those that "
+        "cancel_message_batch can stop. Status filters batches of every age, before limit applies; for the next page "
+        "pass the after_id that the answer names, with the same status. An unknown after_id or a bad limit is refused. "
+        "For a known id use get_message_batch. Single requests and results are not listed."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -379,11 +379,11 @@ GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
     description=(
-        "Look at one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped. Use it to "
-        "answer whether a cancellation is done, or for a batch's size and age before canceling it. No progress shows "
-        "before the end: check again after a few minutes, and do not promise to notify. To find an id use "
-        "list_message_batches, to stop a batch cancel_message_batch; creating and deleting batches and reading results "
-        "need the SDK. A custom_id, msg_ or batch_ id is refused, another workspace's is not found."
+        "Check one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped. Use it to "
+        "answer whether a cancellation is done, or for a batch's size and age before canceling it. The API tells no "
+        "progress before the end: check again after a few minutes. To find an id use list_message_batches; to stop a "
+        "batch use cancel_message_batch. Creating or deleting batches and reading results need the SDK. Copy the "
+        "msgbatch_ id, never guess it; a custom_id, msg_ or batch_ id is refused, another workspace's is not found."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -11,7 +11,7 @@ from . import summary, terminal
 from .cli import COMMANDS, DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
 from .client import TIMEOUT, MessageBatches
 from .errors import ConfigurationError, InvalidInputError, MessageBatchError
-from .models import MessageBatch
+from .models import MessageBatch, message_batch_id_fault
 from .terminal import Output
 from .tools import CANCEL, GET, ToolOutcome
 
@@ -210,7 +210,8 @@ def _print_batches(batches: Iterable[MessageBatch], given: argparse.Namespace, o
     if given.json:
         lines: Iterable[str] = (_json(batch) for batch in counted())
     elif output.quiet:
-        lines = (summary.shown_id(batch) for batch in counted())
+        # Shells and scripts take each line for an id, so nothing else may stand there.
+        lines = (batch.id for batch in counted() if not message_batch_id_fault(batch.id))
     else:
         lines = terminal.table(counted(), sys.stdout)
     for line in lines:

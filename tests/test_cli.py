@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,9 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
         (("-",), "no id on standard input"),
         ((EXAMPLE_ID, "--all", "--yes"), "not both"),
         ((EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
+        ((EXAMPLE_ID, "--older-than", "0s"), "go with --all"),
+        ((EXAMPLE_ID, "--at-least", "0"), "go with --all"),
+        ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
         (("--json", "list"), "put the command first"),
         (("sandbox", "--speed", "0"), "above 0"),
         (("wait",), "ID"),
@@ -201,6 +205,79 @@ def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbo
     assert done.returncode == 4
     assert "Final counts" in done.stdout
     assert "There is no message batch" in done.stderr
+
+
+def test_waiting_ends_in_time_also_when_nothing_answers(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="GET", times=0, hang=True))
+    began = time.monotonic()
+    late = run("wait", EXAMPLE_ID, "--timeout", "2s")
+    assert late.returncode == 5
+    assert time.monotonic() - began < 10
+    assert (
+        f"status unknown (last: the API at {sandbox.url.rpartition('/')[2]} did not answer in time): {EXAMPLE_ID}"
+        in late.stderr
+    )
+    assert "not ended yet" not in late.stderr
+
+
+def test_waiting_no_time_at_all_looks_once(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    late = run("wait", EXAMPLE_ID, ended, "--timeout", "0")
+    assert late.returncode == 5
+    assert f"The time is up; not ended yet: {EXAMPLE_ID}." in late.stderr
+    assert f"Message batch {ended} (5 requests) has ended" in late.stdout
+    assert len(sandbox.journal) == 2
+    assert run(EXAMPLE_ID, "--wait", "--timeout", "0").returncode == 5
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert run("wait", ended, "--timeout", "0").returncode == 0
+
+
+@pytest.mark.parametrize("trouble", [Fault(times=0, status=500), Fault(times=0, hang=True)], ids=["500", "hung"])
+def test_a_batch_in_trouble_does_not_keep_the_others_from_being_told(
+    sandbox: Sandbox, run: Run, trouble: Fault
+) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    sandbox.fail(replace(trouble, match=EXAMPLE_ID))
+    done = run("wait", EXAMPLE_ID, ended, "--timeout", "3s", "--max-retries", "0")
+    assert done.returncode == 5
+    assert f"Message batch {ended} (5 requests) has ended" in done.stdout
+    assert f"): {EXAMPLE_ID}." in done.stderr
+    assert done.stderr.count("trying again: ") == 1
+
+
+def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    command = [sys.executable, "-m", "cancel_message_batch", "wait", EXAMPLE_ID, ended]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"Message batch {ended} (5 requests) has ended" in told
+    assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors
+
+
+def test_the_longest_pause_that_the_api_asks_for_is_kept(sandbox: Sandbox, run: Run) -> None:
+    others = running(sandbox, 2)
+    for name, seconds in zip((EXAMPLE_ID, *others), ("1", "30", "2"), strict=True):
+        sandbox.fail(Fault(match=name, times=0, status=429, headers={"retry-after": seconds}))
+    assert run("wait", EXAMPLE_ID, *others, "--timeout", "4s", "--max-retries", "0").returncode == 5
+    assert len(sandbox.journal) == 6  # a look at the beginning, and one at the end
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_waiting_gives_up_on_what_is_not_the_api(sandbox: Sandbox, run: Run, count: int) -> None:
+    sandbox.fail(Fault(match="GET", times=0, body="<html>hi</html>", content_type="text/html"))
+    done = run("wait", *running(sandbox, count))
+    assert done.returncode == 1
+    assert done.stderr.count("Check the base URL") == 1
+    assert len(sandbox.journal) == 3
+
+
+def test_what_a_wait_shows_is_fit_for_a_terminal(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="GET", body=described("msgbatch_\x1b]0;x", "ended\x07", type="message_batch")))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("wait", EXAMPLE_ID, "--timeout", "0").stderr)
 
 
 def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Run) -> None:

@@ -33,7 +33,9 @@ def run(command: str, given: argparse.Namespace) -> int:
         if command == "ask" and not given.message.strip():
             raise UsageError('say something, for example: ask "what is running?"')
         waiting = command == "wait" or (command == "cancel" and given.wait)
-        timeout = given.timeout.total_seconds() if given.timeout and not waiting else TIMEOUT
+        timeout = given.timeout.total_seconds() if given.timeout is not None and not waiting else TIMEOUT
+        if not timeout:
+            raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
         with MessageBatches(
             base_url=given.base_url,
             profile=given.profile,
@@ -54,7 +56,7 @@ def _check_cancel(given: argparse.Namespace) -> None:
     """Refuse what does not go together before anything is sent."""
     if given.all and given.ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and (given.older_than or given.newer_than or given.at_least):
+    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
         raise UsageError("--older-than, --newer-than and --at-least go with --all")
     if not terminal.interactive():
         if given.all and not (given.yes or given.dry_run):
@@ -77,7 +79,7 @@ def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) 
         _cancel_one(batches, ids[0], given, output) if len(ids) == 1 else _cancel_many(batches, ids, given, output)
     )
     code = _exit_code([_cancel_code(outcome) for outcome in outcomes])
-    running = [outcome.batch.id for outcome in outcomes if outcome.batch and not outcome.batch.ended]
+    running = [name for name, outcome in zip(ids, outcomes, strict=True) if outcome.batch and not outcome.batch.ended]
     if given.wait and running:
         waited = _wait_for(batches, running, given, output)
         return waited if waited != DONE else code
@@ -102,7 +104,7 @@ def _choose(
     )
     ids = [batch.id for batch in known]
     if not known:
-        narrowed = given.older_than or given.newer_than or given.at_least
+        narrowed = any(value is not None for value in (given.older_than, given.newer_than, given.at_least))
         output.say(f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel.")
     elif given.dry_run:
         pass
@@ -151,7 +153,7 @@ def _cancel_many(
             output.tell(summary.brief(outcome.batch, outcome.result))
 
     progress = Progress(list(ids))
-    timeout = given.timeout.total_seconds() if given.timeout and not given.wait else EACH
+    timeout = given.timeout.total_seconds() if given.timeout is not None and not given.wait else EACH
     work = functools.partial(cancel_all, timeout=timeout, max_retries=given.max_retries)
     try:
         anyio.run(work, batches.connection, progress, done)
@@ -236,20 +238,26 @@ def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) ->
 def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output) -> int:
     from .waiting import Wait
 
-    wait = Wait(batches, ids, timeout=given.timeout.total_seconds() if given.timeout else None)
+    timeout = given.timeout.total_seconds() if given.timeout is not None else None
+    wait = Wait(batches, ids, timeout=timeout, max_retries=given.max_retries)
+    why = ""
     try:
         with terminal.watching(wait, quiet=output.quiet) as changed:
-            stopped = wait.run(changed)
+            why = "" if wait.run(changed) else "The time is up"
     except KeyboardInterrupt:
-        output.warn(summary.not_ended("Interrupted", wait.open))
-        raise KeyboardInterrupt("told") from None
-    for name in ids:
-        if name in wait.failed:
-            output.warn(wait.failed[name].text)
-        elif name in wait.latest and wait.latest[name].ended:
-            _tell(ToolOutcome(summary.status(wait.latest[name]), batch=wait.latest[name]), given, output)
-    if not stopped:
-        output.warn(summary.not_ended("The time is up", wait.open))
+        why = "Interrupted"
+    for text in dict.fromkeys(wait.failed[name].text for name in ids if name in wait.failed):
+        output.warn(text)
+    for batch in (wait.latest[name] for name in ids if name in wait.latest):
+        if batch.ended:
+            _tell(ToolOutcome(summary.status(batch), batch=batch), given, output)
+    if why:
+        seen = [name for name in wait.open if name in wait.latest]
+        unknown = [name for name in wait.open if name not in wait.latest]
+        output.warn(summary.not_ended(why, seen, unknown=unknown, trouble=wait.trouble))
+    if why == "Interrupted":
+        raise KeyboardInterrupt("told")
+    if why:
         return TIME_UP
     return _exit_code([_code(wait.failed[name]) if name in wait.failed else DONE for name in ids])
 

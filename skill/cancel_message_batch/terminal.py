@@ -234,11 +234,13 @@ def watching(wait: "Wait", *, quiet: bool) -> "Iterator[Callable[[], None]]":
         told: dict[str, str] = {}
 
         def changed() -> None:
-            for name, batch in wait.latest.items():
-                if told.get(name) != batch.processing_status:
-                    told[name] = batch.processing_status
-                    sys.stderr.write(f"{name} {batch.processing_status}\n")
+            states = {shown_id(batch): shown_status(batch) for batch in wait.latest.values()}
+            states["trying again:"] = wait.trouble
+            for what, state in states.items():
+                if state and told.get(what) != state:
+                    sys.stderr.write(f"{what} {state}\n")
                     sys.stderr.flush()
+            told.update(states)
 
         yield changed
 

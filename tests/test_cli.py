@@ -362,6 +362,45 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(sandbox: Sandbox) -> No
         assert done.stderr == "", command
 
 
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full", "<&- >&- 2>&-"])
+def test_closed_and_full_streams_stop_no_work(sandbox: Sandbox, streams: str) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    ids = running(sandbox, 2)
+    for command, code in (
+        (f"{ids[0]}", 0),
+        (" ".join([*ids, ended]), 4),
+        (f"wait {ended} {EXAMPLE_ID} --timeout 0", 5),
+        ("list", 0),
+        ("completion bash", 0),
+        ("--help", 0),
+        ("list --nonsense", 2),
+        ("-", 2),
+    ):
+        redirected = f"{sys.executable} -m cancel_message_batch {command} {streams}"
+        done = subprocess.run(
+            ["bash", "-c", redirected],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, command
+        assert "Traceback" not in done.stderr, command
+        assert "Exception" not in done.stderr, command
+    assert sorted(set(cancels(sandbox))) == sorted([*ids, ended])
+    if streams == ">/dev/full":
+        assert (
+            "No space left"
+            in subprocess.run(
+                ["bash", "-c", f"{sys.executable} -m cancel_message_batch list >/dev/full"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stderr
+        )
+
+
 def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
     ids = running(sandbox, 150)
     sandbox.fail(Fault(match="cancel", times=0, hang=True))

@@ -5,14 +5,13 @@ already ended; 4 partly done; 5 the time was up while waiting; 130 interrupted.
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NoReturn
 
-from . import __version__
+from . import __version__, streams
 
 PROGRAM = "cancel-message-batch"
 DONE, FAILED, USAGE, ENDED, PARTLY, TIME_UP, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -262,20 +261,20 @@ _ARGUMENTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    streams.open_missing()
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
     except UsageError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
-        return USAGE
+        streams.write(sys.stderr, f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
+        code = USAGE
     except KeyboardInterrupt as interruption:
         if not interruption.args:  # else it has been told what it left
-            sys.stderr.write("\nInterrupted.\n")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`| head`); Python flushes once more at exit, and that must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+            streams.write(sys.stderr, "\nInterrupted.\n")
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader has gone (`| head`)
+        code = DONE
+    for stream in (sys.stdout, sys.stderr):
+        streams.write(stream)
     return code
 
 
@@ -288,7 +287,7 @@ def _run(arguments: list[str]) -> int:
     if command == "completion":
         from .completion import script
 
-        print(script(given.shell))
+        streams.write(sys.stdout, script(given.shell) + "\n")
         return DONE
     from . import commands
 

@@ -57,6 +57,21 @@ def test_ids_are_read_from_standard_input(sandbox: Sandbox, run: Run) -> None:
     assert sorted(cancels(sandbox)) == sorted(ids)
 
 
+def test_a_file_of_windows_holds_ids_too(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 2)
+    assert run("-", stdin=f"\ufeff{ids[0]}\r\n{ids[1]}\r\n").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted(ids)
+
+
+def test_flags_may_stand_between_ids(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 3)
+    done = run(ids[0], "--json", ids[1], "--timeout", "9s", ids[2])
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert sorted(cancels(sandbox)) == sorted(ids)
+    assert run("wait", ids[0], "--timeout", "50s", ids[1]).returncode == 0
+
+
 def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandbox: Sandbox, run: Run) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     (active,) = running(sandbox, 1)
@@ -70,7 +85,20 @@ def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandb
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [((EXAMPLE_ID,), 0), (("msgbatch_unknown",), 1), (("nonsense",), 2), (("ENDED",), 3), ((EXAMPLE_ID, "x"), 4)],
+    [
+        ((EXAMPLE_ID,), 0),
+        (("msgbatch_unknown",), 1),
+        (("nonsense",), 2),
+        (("ENDED",), 3),
+        ((EXAMPLE_ID, "x"), 4),
+        ((EXAMPLE_ID, "ENDED"), 4),
+        (("msgbatch_unknown", "nonsense"), 1),
+        (("msgbatch_unknown", "ENDED"), 1),
+        (("nonsense", "ENDED"), 2),
+        (("status", "msgbatch_unknown", "nonsense"), 1),
+        (("status", "msgbatch_unknown", "ENDED"), 4),
+        (("wait", "msgbatch_unknown", "nonsense"), 1),
+    ],
 )
 def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple[str, ...], code: int) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
@@ -144,6 +172,12 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
         ((EXAMPLE_ID, "--at-least", "0"), "go with --all"),
         ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
         (("--json", "list"), "put the command first"),
+        (("--json", "list", "--status", "in_progress"), "put the command first: cancel-message-batch list"),
+        (("--status", "in_progress", "list"), "put the command first: cancel-message-batch list"),
+        ((EXAMPLE_ID, "--json", "--wat", EXAMPLE_ID), "did you mean --wait?"),
+        ((EXAMPLE_ID, "--timeout", "999999999d999999999d"), "too long"),
+        (("sandbox", "--port", "65536"), "65535"),
+        (("mcp", "--http", "70000"), "65535"),
         (("sandbox", "--speed", "0"), "above 0"),
         (("wait",), "ID"),
         (("ask", " "), "say something"),
@@ -484,6 +518,41 @@ def test_doctor_names_what_is_in_force_and_never_the_key(sandbox: Sandbox, run: 
     refused = run("doctor", ANTHROPIC_API_KEY="forbidden")
     assert refused.returncode == 1
     assert "may not list" in refused.stdout
+
+
+def test_doctor_shows_no_password_of_the_base_url(sandbox: Sandbox, run: Run) -> None:
+    place = sandbox.url.rpartition("/")[2]
+    done = run("doctor", ANTHROPIC_BASE_URL=f"http://bob:s3cr@t@{place}")
+    assert done.returncode == 0
+    assert f"Base URL: http://…@{place}/v1" in done.stdout
+    assert "s3cr" not in done.stdout + done.stderr
+
+
+def test_doctor_tells_a_page_and_a_refusal_for_what_they_are(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="msgbatch_doctor", times=2, status=404, body="<html>", content_type="text/html"))
+    done = run("doctor")
+    assert done.returncode == 1
+    for operation in ("Retrieve", "Cancel"):
+        assert f"✗ {operation}: the API answered 404" in done.stdout
+    sandbox.fail(Fault(match="cancel", status=403))
+    refused = run("doctor")
+    assert "Retrieve: allowed" in refused.stdout
+    assert "Cancel: The credential may not cancel" in refused.stdout
+
+
+def test_doctor_tells_machines_and_plain_streams_too(sandbox: Sandbox, run: Run) -> None:
+    findings = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
+    assert all(finding["ok"] for finding in findings)
+    assert findings[-1] == {"ok": True, "finding": "Cancel: allowed"}
+    assert "ok Cancel: allowed" in run("doctor", PYTHONIOENCODING="ascii").stdout
+    assert "FAILED List" in run("doctor", PYTHONIOENCODING="ascii", ANTHROPIC_API_KEY="forbidden").stdout
+    sandbox.fail(Fault(match="GET", body={"data": [described("msgbatch_\x1b]0;x", "\x07")], "has_more": False}))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("doctor").stdout)
+
+
+def test_a_request_that_was_not_repeated_is_not_told_to_have_been(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="cancel", status=429))
+    assert "retries" not in run(EXAMPLE_ID, "--max-retries", "0").stderr
 
 
 def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import summary, terminal
-from .cli import COMMANDS, DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
+from .cli import DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
 from .client import TIMEOUT, MessageBatches
 from .errors import ConfigurationError, InvalidInputError, MessageBatchError
 from .models import MessageBatch, message_batch_id_fault
@@ -289,12 +289,17 @@ def _model(given: argparse.Namespace) -> str:
     return given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL
 
 
-def _doctor(batches: MessageBatches, _: argparse.Namespace, output: Output) -> int:
+def _doctor(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    import json
+
     from .doctor import examine
 
     code = DONE
     for well, finding in examine(batches):
-        output.tell(f"{terminal.mark(well=well)} {finding}")
+        if given.json:
+            output.print(json.dumps({"ok": well, "finding": finding}))
+        else:
+            output.tell(f"{terminal.mark(well=well)} {finding}")
         code = code if well else FAILED
     return code
 
@@ -367,15 +372,20 @@ def _read_ids(given: Sequence[str]) -> list[str]:
     ids: list[str] = []
     for argument in given:
         if argument == "-":
-            piped = re.split(r"[\s,]+", sys.stdin.read())
+            piped = re.split(r"[\s,\ufeff]+", _standard_input())  # files of Windows begin with U+FEFF
             ids += [name for name in piped if name]
             if not ids:
                 raise UsageError("there is no id on standard input")
-        elif argument in COMMANDS:
-            raise UsageError(f"put the command first: {PROGRAM} {argument} …")
         else:
             ids.append(argument.strip())
     return list(dict.fromkeys(ids))
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    except OSError:  # it is open for writing only
+        return ""
 
 
 def _code(outcome: ToolOutcome) -> int:
@@ -391,6 +401,8 @@ def _cancel_code(outcome: ToolOutcome) -> int:
 
 
 def _exit_code(codes: Sequence[int]) -> int:
-    """One code for several batches: theirs when they agree, else partly done."""
+    """One code for several batches: theirs when they agree, partly done when something was, else the gravest."""
     different = set(codes) or {DONE}
-    return different.pop() if len(different) == 1 else PARTLY
+    if len(different) == 1:
+        return different.pop()
+    return PARTLY if DONE in different else next(code for code in (FAILED, USAGE, ENDED) if code in different)

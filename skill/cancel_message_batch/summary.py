@@ -241,11 +241,11 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
                 f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
             )
         case 429:
-            return f"The API is limiting requests (429{reference}), also after retries", f"Try again {wait}."
+            return f"The API is limiting requests (429{reference})", f"Try again {wait}."
         case 529:
-            return f"The API is overloaded (529{reference}), also after retries", f"Try again {wait}."
+            return f"The API is overloaded (529{reference})", f"Try again {wait}."
         case status if status >= 500 or status in {408, 409}:
-            return f"The API failed ({status}{reference}), also after retries: {error.message}", ""
+            return f"The API failed ({status}{reference}): {error.message}", ""
         case status:
             return f"The API refused the request ({status} {error.type}{reference}): {error.message}".replace(
                 " )", ")"

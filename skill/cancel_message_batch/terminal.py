@@ -209,7 +209,13 @@ def confirm(question: str) -> bool:
 
 def mark(*, well: bool) -> str:
     """Mark a finding as good or bad."""
-    return paint("✓", "32", sys.stdout) if well else paint("✗", "31", sys.stdout)
+    try:
+        "✓✗".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        signs = ("ok", "FAILED")
+    else:
+        signs = ("✓", "✗")
+    return paint(signs[0], "32", sys.stdout) if well else paint(signs[1], "31", sys.stdout)
 
 
 @contextlib.contextmanager

@@ -3,17 +3,22 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cancel_message_batch import summary
 from cancel_message_batch.bulk import CONCURRENCY
-from cancel_message_batch.cli import COMMANDS
+from cancel_message_batch.cli import COMMANDS, main
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 
@@ -22,6 +27,13 @@ from .conftest import ROOT, Run, cancels
 
 def running(sandbox: Sandbox, count: int, *, age: float = 600) -> list[str]:
     return [sandbox.account.add(requests=5_000, age=age + n, status="in_progress") for n in range(count)]
+
+
+def described(name: str, status: str = "in_progress", **others: Any) -> dict[str, Any]:
+    """A batch as an API may answer it, of which the account knows nothing."""
+    now = datetime.now(UTC)
+    times = {"created_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
+    return {"id": name, "processing_status": status, "request_counts": {"processing": 3}, **times, **others}
 
 
 def test_an_id_is_canceled_and_the_truth_is_told(sandbox: Sandbox, run: Run) -> None:
@@ -46,6 +58,21 @@ def test_ids_are_read_from_standard_input(sandbox: Sandbox, run: Run) -> None:
     assert sorted(cancels(sandbox)) == sorted(ids)
 
 
+def test_a_file_of_windows_holds_ids_too(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 2)
+    assert run("-", stdin=f"\ufeff{ids[0]}\r\n{ids[1]}\r\n").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted(ids)
+
+
+def test_flags_may_stand_between_ids(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 3)
+    done = run(ids[0], "--json", ids[1], "--timeout", "9s", ids[2])
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert sorted(cancels(sandbox)) == sorted(ids)
+    assert run("wait", ids[0], "--timeout", "50s", ids[1]).returncode == 0
+
+
 def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandbox: Sandbox, run: Run) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     (active,) = running(sandbox, 1)
@@ -59,7 +86,20 @@ def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandb
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [((EXAMPLE_ID,), 0), (("msgbatch_unknown",), 1), (("nonsense",), 2), (("ENDED",), 3), ((EXAMPLE_ID, "x"), 4)],
+    [
+        ((EXAMPLE_ID,), 0),
+        (("msgbatch_unknown",), 1),
+        (("nonsense",), 2),
+        (("ENDED",), 3),
+        ((EXAMPLE_ID, "x"), 4),
+        ((EXAMPLE_ID, "ENDED"), 4),
+        (("msgbatch_unknown", "nonsense"), 1),
+        (("msgbatch_unknown", "ENDED"), 1),
+        (("nonsense", "ENDED"), 2),
+        (("status", "msgbatch_unknown", "nonsense"), 1),
+        (("status", "msgbatch_unknown", "ENDED"), 4),
+        (("wait", "msgbatch_unknown", "nonsense"), 1),
+    ],
 )
 def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple[str, ...], code: int) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
@@ -129,7 +169,16 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
         (("-",), "no id on standard input"),
         ((EXAMPLE_ID, "--all", "--yes"), "not both"),
         ((EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
+        ((EXAMPLE_ID, "--older-than", "0s"), "go with --all"),
+        ((EXAMPLE_ID, "--at-least", "0"), "go with --all"),
+        ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
         (("--json", "list"), "put the command first"),
+        (("--json", "list", "--status", "in_progress"), "put the command first: cancel-message-batch list"),
+        (("--status", "in_progress", "list"), "put the command first: cancel-message-batch list"),
+        ((EXAMPLE_ID, "--json", "--wat", EXAMPLE_ID), "did you mean --wait?"),
+        ((EXAMPLE_ID, "--timeout", "999999999d999999999d"), "too long"),
+        (("sandbox", "--port", "65536"), "65535"),
+        (("mcp", "--http", "70000"), "65535"),
         (("sandbox", "--speed", "0"), "above 0"),
         (("wait",), "ID"),
         (("ask", " "), "say something"),
@@ -159,6 +208,53 @@ def test_a_thousand_batches_are_each_canceled_once_though_every_tenth_request_is
         assert sum(exchange.status == 429 for exchange in sandbox.journal) >= 15
         assert len(done.stdout.splitlines()) == len(ids)
         assert "150 canceling" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [(("--max-retries", "0"), {"retry-after-ms": "1"}), ((), {"retry-after": "1", "x-should-retry": "false"})],
+    ids=["max-retries", "x-should-retry"],
+)
+def test_many_cancels_are_not_repeated_against_the_word_of_anybody(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], headers: dict[str, str]
+) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers=headers))
+    ids = running(sandbox, 3)
+    assert run(*ids, *arguments).returncode == 1
+    assert sorted(cancels(sandbox)) == sorted(ids)
+
+
+def test_many_cancels_do_not_flood_an_api_that_asks_for_next_to_no_pause(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after-ms": "1"}))
+    assert run(*running(sandbox, 2), "--timeout", "4s", "--max-retries", "1").returncode == 1
+    assert len(cancels(sandbox)) <= 2 * 2 * 4
+
+
+def test_a_batch_that_stands_on_two_pages_is_canceled_once(sandbox: Sandbox, run: Run) -> None:
+    new, old = running(sandbox, 2)
+    for page in ([new, old], [old]):
+        cursor = {"has_more": len(page) == 2, "last_id": page[-1]}
+        sandbox.fail(Fault(match="GET", body={"data": [described(name) for name in page], **cursor}))
+    assert run("--all", "--yes").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted([new, old])
+
+
+def test_what_nobody_expects_of_one_batch_leaves_the_others_canceled_and_told(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = summary.cancel_result
+
+    def broken(batch: Any, took: float = 0.0) -> Any:
+        return 1 / 0 if batch.id == ids[0] else real(batch, took)
+
+    ids = running(sandbox, 3)
+    monkeypatch.setattr(summary, "cancel_result", broken)
+    assert main(ids) == 4
+    told = capsys.readouterr()
+    assert sorted(told.out.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]
+    assert "ZeroDivisionError" in told.err
+    assert f"Whether the cancellation of {ids[0]} was accepted is unknown" in told.err
+    assert "2 canceling" in told.err
 
 
 def test_wait_ends_when_the_batches_have_ended_with_their_counts_and_results(sandbox: Sandbox, run: Run) -> None:
@@ -191,6 +287,79 @@ def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbo
     assert done.returncode == 4
     assert "Final counts" in done.stdout
     assert "There is no message batch" in done.stderr
+
+
+def test_waiting_ends_in_time_also_when_nothing_answers(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="GET", times=0, hang=True))
+    began = time.monotonic()
+    late = run("wait", EXAMPLE_ID, "--timeout", "2s")
+    assert late.returncode == 5
+    assert time.monotonic() - began < 10
+    assert (
+        f"status unknown (last: the API at {sandbox.url.rpartition('/')[2]} did not answer in time): {EXAMPLE_ID}"
+        in late.stderr
+    )
+    assert "not ended yet" not in late.stderr
+
+
+def test_waiting_no_time_at_all_looks_once(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    late = run("wait", EXAMPLE_ID, ended, "--timeout", "0")
+    assert late.returncode == 5
+    assert f"The time is up; not ended yet: {EXAMPLE_ID}." in late.stderr
+    assert f"Message batch {ended} (5 requests) has ended" in late.stdout
+    assert len(sandbox.journal) == 2
+    assert run(EXAMPLE_ID, "--wait", "--timeout", "0").returncode == 5
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert run("wait", ended, "--timeout", "0").returncode == 0
+
+
+@pytest.mark.parametrize("trouble", [Fault(times=0, status=500), Fault(times=0, hang=True)], ids=["500", "hung"])
+def test_a_batch_in_trouble_does_not_keep_the_others_from_being_told(
+    sandbox: Sandbox, run: Run, trouble: Fault
+) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    sandbox.fail(replace(trouble, match=EXAMPLE_ID))
+    done = run("wait", EXAMPLE_ID, ended, "--timeout", "3s", "--max-retries", "0")
+    assert done.returncode == 5
+    assert f"Message batch {ended} (5 requests) has ended" in done.stdout
+    assert f"): {EXAMPLE_ID}." in done.stderr
+    assert done.stderr.count("trying again: ") == 1
+
+
+def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    command = [sys.executable, "-m", "cancel_message_batch", "wait", EXAMPLE_ID, ended]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"Message batch {ended} (5 requests) has ended" in told
+    assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors
+
+
+def test_the_longest_pause_that_the_api_asks_for_is_kept(sandbox: Sandbox, run: Run) -> None:
+    others = running(sandbox, 2)
+    for name, seconds in zip((EXAMPLE_ID, *others), ("1", "30", "2"), strict=True):
+        sandbox.fail(Fault(match=name, times=0, status=429, headers={"retry-after": seconds}))
+    assert run("wait", EXAMPLE_ID, *others, "--timeout", "4s", "--max-retries", "0").returncode == 5
+    assert len(sandbox.journal) == 6  # a look at the beginning, and one at the end
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_waiting_gives_up_on_what_is_not_the_api(sandbox: Sandbox, run: Run, count: int) -> None:
+    sandbox.fail(Fault(match="GET", times=0, body="<html>hi</html>", content_type="text/html"))
+    done = run("wait", *running(sandbox, count))
+    assert done.returncode == 1
+    assert done.stderr.count("Check the base URL") == 1
+    assert len(sandbox.journal) == 3
+
+
+def test_what_a_wait_shows_is_fit_for_a_terminal(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="GET", body=described("msgbatch_\x1b]0;x", "ended\x07", type="message_batch")))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("wait", EXAMPLE_ID, "--timeout", "0").stderr)
 
 
 def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Run) -> None:
@@ -273,6 +442,45 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(sandbox: Sandbox) -> No
         piped = f"{sys.executable} -m cancel_message_batch {command} | true"
         done = subprocess.run(["bash", "-c", piped], capture_output=True, text=True, check=False, timeout=60)
         assert done.stderr == "", command
+
+
+@pytest.mark.parametrize("streams", ["<&-", ">&-", "2>&-", ">/dev/full", "2>/dev/full", "<&- >&- 2>&-"])
+def test_closed_and_full_streams_stop_no_work(sandbox: Sandbox, streams: str) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    ids = running(sandbox, 2)
+    for command, code in (
+        (f"{ids[0]}", 0),
+        (" ".join([*ids, ended]), 4),
+        (f"wait {ended} {EXAMPLE_ID} --timeout 0", 5),
+        ("list", 0),
+        ("completion bash", 0),
+        ("--help", 0),
+        ("list --nonsense", 2),
+        ("-", 2),
+    ):
+        redirected = f"{sys.executable} -m cancel_message_batch {command} {streams}"
+        done = subprocess.run(
+            ["bash", "-c", redirected],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == code, command
+        assert "Traceback" not in done.stderr, command
+        assert "Exception" not in done.stderr, command
+    assert sorted(set(cancels(sandbox))) == sorted([*ids, ended])
+    if streams == ">/dev/full":
+        assert (
+            "No space left"
+            in subprocess.run(
+                ["bash", "-c", f"{sys.executable} -m cancel_message_batch list >/dev/full"],
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stderr
+        )
 
 
 def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
@@ -360,6 +568,41 @@ def test_doctor_names_what_is_in_force_and_never_the_key(sandbox: Sandbox, run: 
     assert "may not list" in refused.stdout
 
 
+def test_doctor_shows_no_password_of_the_base_url(sandbox: Sandbox, run: Run) -> None:
+    place = sandbox.url.rpartition("/")[2]
+    done = run("doctor", ANTHROPIC_BASE_URL=f"http://bob:s3cr@t@{place}")
+    assert done.returncode == 0
+    assert f"Base URL: http://…@{place}/v1" in done.stdout
+    assert "s3cr" not in done.stdout + done.stderr
+
+
+def test_doctor_tells_a_page_and_a_refusal_for_what_they_are(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="msgbatch_doctor", times=2, status=404, body="<html>", content_type="text/html"))
+    done = run("doctor")
+    assert done.returncode == 1
+    for operation in ("Retrieve", "Cancel"):
+        assert f"✗ {operation}: the API answered 404" in done.stdout
+    sandbox.fail(Fault(match="cancel", status=403))
+    refused = run("doctor")
+    assert "Retrieve: allowed" in refused.stdout
+    assert "Cancel: The credential may not cancel" in refused.stdout
+
+
+def test_doctor_tells_machines_and_plain_streams_too(sandbox: Sandbox, run: Run) -> None:
+    findings = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
+    assert all(finding["ok"] for finding in findings)
+    assert findings[-1] == {"ok": True, "finding": "Cancel: allowed"}
+    assert "ok Cancel: allowed" in run("doctor", PYTHONIOENCODING="ascii").stdout
+    assert "FAILED List" in run("doctor", PYTHONIOENCODING="ascii", ANTHROPIC_API_KEY="forbidden").stdout
+    sandbox.fail(Fault(match="GET", body={"data": [described("msgbatch_\x1b]0;x", "\x07")], "has_more": False}))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("doctor").stdout)
+
+
+def test_a_request_that_was_not_repeated_is_not_told_to_have_been(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="cancel", status=429))
+    assert "retries" not in run(EXAMPLE_ID, "--max-retries", "0").stderr
+
+
 def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> None:
     with socket.socket() as used:
         used.bind(("127.0.0.1", 0))
@@ -400,15 +643,74 @@ def test_completion_knows_every_command_and_flag(run: Run, shell: str) -> None:
         assert word in script
 
 
-def test_bash_completes_the_ids_of_running_batches(sandbox: Sandbox, run: Run) -> None:
-    (active,) = running(sandbox, 1)
-    script = (
-        f'cancel-message-batch() {{ {sys.executable} -m cancel_message_batch "$@"; }}\n'
-        f"{run('completion', 'bash').stdout}\n"
-        "COMP_WORDS=(cancel-message-batch status msgb); COMP_CWORD=2; _cancel_message_batch; echo ${COMPREPLY[@]}"
+_COMPLETES = {
+    "bash": (
+        'eval "$(cancel-message-batch completion bash)"\n'
+        "COMP_WORDS=(cancel-message-batch {0}); COMP_CWORD={1}\n"
+        "_cancel_message_batch; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    ),
+    # zsh completes in an editor only: it gets one, on a terminal of its own, and lists what it would offer.
+    "zsh": (
+        "zmodload zsh/zpty; zpty z zsh -f -i\n"
+        'zpty -w z \'PS1=; eval "$(cancel-message-batch completion zsh)"; compadd() {{ builtin compadd -O got "$@";'
+        ' print -l -- "$got[@]" >> offered; builtin compadd "$@" }}; touch ready\'\n'
+        "for n in {{1..300}}; do [[ -e ready ]] && break; sleep 0.1; done\n"
+        "zpty -w -n z $'cancel-message-batch {0}\\t'\n"
+        "for n in {{1..100}}; do [[ -s offered ]] && break; sleep 0.1; done; zpty -d z; cat offered"
+    ),
+    "fish": 'cancel-message-batch completion fish | source; complete -C "cancel-message-batch {0}"',
+}
+
+
+def complete(shell: str, typed: str, where: Path) -> list[str]:
+    """What a shell offers after what is typed."""
+    if not shutil.which(shell):
+        pytest.skip(f"there is no {shell}")
+    script = _COMPLETES[shell].format(typed, len(typed.split(" ")))
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [shell, *(["-f"] if shell == "zsh" else []), "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=where,
+        env={**os.environ, "PATH": path},
     )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, timeout=60)
-    assert active in done.stdout.split()
+    assert done.stderr == ""
+    return [line.partition("\t")[0] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("shell", _COMPLETES)
+def test_a_shell_completes_commands_flags_and_the_ids_of_running_batches(
+    sandbox: Sandbox, tmp_path: Path, shell: str
+) -> None:
+    (active,) = running(sandbox, 1)
+    assert active in complete(shell, "status msgb", tmp_path)
+    if shell != "zsh":  # which takes seconds for each
+        assert "--dry-run" in complete(shell, f"{active} --d", tmp_path)
+        assert "doctor" in complete(shell, "doc", tmp_path)
+        assert complete(shell, "completion z", tmp_path) == ["zsh"]
+
+
+@pytest.mark.parametrize("shell", _COMPLETES)
+def test_completion_never_runs_what_the_api_answers(sandbox: Sandbox, tmp_path: Path, shell: str) -> None:
+    (active,) = running(sandbox, 1)
+    batch = described(active)
+    evil = [
+        batch | {"id": name} for name in ("msgbatch_$(touch$IFS''PWNED)x", "msgbatch_`touch PWNED`", "msgbatch_a b")
+    ]
+    sandbox.fail(Fault(match="GET", times=0, body={"data": [*evil, batch], "has_more": False}))
+    assert set(complete(shell, "status msgb", tmp_path)) == {active}
+    assert not (tmp_path / "PWNED").exists()
+
+
+def test_zsh_takes_the_completion_before_it_has_set_up_its_own(run: Run, tmp_path: Path) -> None:
+    if not shutil.which("zsh"):
+        pytest.skip("there is no zsh")
+    script = run("completion", "zsh").stdout
+    done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_version_is_the_same_everywhere(run: Run) -> None:

@@ -257,6 +257,49 @@ def test_a_client_that_leaves_in_the_middle_of_a_call_ends_the_server(sandbox: S
     assert b"Traceback" not in said
 
 
+@pytest.mark.parametrize("way", ["interrupted", "output closed"])
+def test_it_ends_at_once_and_quietly_while_its_input_stays_open(sandbox: Sandbox, way: str) -> None:
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        hello, *calls = spoken((LIST.name, {}))
+        process.stdin.write(hello)
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["id"] == 0
+        if way == "interrupted":
+            process.send_signal(signal.SIGINT)
+        else:
+            process.stdout.close()
+            process.stdin.write(b"".join(calls))
+            process.stdin.flush()
+        try:
+            assert process.wait(10) == (130 if way == "interrupted" else 0)
+            assert process.stderr.read() == b""
+        finally:
+            process.kill()
+
+
+def test_over_http_a_stop_with_a_client_connected_is_no_error() -> None:
+    with subprocess.Popen([*COMMAND, "--http", "0"], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        (address,) = re.findall(r"http://\S+/mcp", process.stderr.readline())
+
+        async def conversation() -> None:
+            async with Client(address, mode="legacy") as client:
+                await client.list_tools()
+                await anyio.sleep(0.5)  # until its stream for notifications is open
+                process.send_signal(signal.SIGINT)
+                await anyio.to_thread.run_sync(process.wait, 20)
+
+        with contextlib.suppress(BaseExceptionGroup, httpx2.HTTPError):
+            asyncio.run(conversation())
+        said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert "ASGI" not in said
+    assert "Traceback" not in said
+
+
 def test_standard_output_holds_nothing_but_the_protocol(sandbox: Sandbox, running: str) -> None:
     calls = [(CANCEL.name, {"message_batch_id": running}), (CANCEL.name, {}), ("nothing", {})]
     messages = [*spoken(*calls), b"this is no JSON\n"]

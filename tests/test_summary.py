@@ -162,7 +162,7 @@ UNCHANGED = "if it was running, it still is"
         (error(404), "nothing was canceled", "a key sees only its own. List the message batches"),
         (error(413), UNCHANGED, "the API's words"),
         (error(429, retry_after=90.0), UNCHANGED, "Try again in 1 min"),
-        (error(429), UNCHANGED, "also after retries"),
+        (error(429), UNCHANGED, "limiting requests"),
         (error(500), ACCEPTED, "safe to repeat"),
         (error(504), ACCEPTED, "Get its status"),
         (error(529), UNCHANGED, "overloaded"),

@@ -9,9 +9,10 @@ from typing import Any
 import anyio
 from httpx2 import AsyncClient, Limits, Request
 
-from .client import AsyncMessageBatches, MessageBatches
+from . import summary
+from .client import FIRST_PAUSE, LONGEST_PAUSE, AsyncMessageBatches, MessageBatches
 from .credentials import Connection
-from .errors import retry_after_seconds
+from .errors import MessageBatchError, clean, retry_after_seconds
 from .models import MessageBatch
 from .tools import CANCEL, RUNNING, ToolOutcome, long_over
 
@@ -34,7 +35,7 @@ def matching(
         newer_than: Only those created more recently than this.
         at_least: Only those with at least so many requests.
     """
-    found = []
+    found = {}  # by id: the pages shift when a batch is created meanwhile, and then one stands on two
     for batch in listing(batches, "in_progress"):
         age = batch.as_of - batch.created_at
         if older_than is not None and age <= older_than:
@@ -42,8 +43,8 @@ def matching(
         if newer_than is not None and age >= newer_than:
             continue
         if batch.request_counts.total >= at_least:
-            found.append(batch)
-    return found
+            found[batch.id] = batch
+    return list(found.values())
 
 
 def listing(batches: MessageBatches, status: str | None = None, *, page: int = 1000) -> Iterator[MessageBatch]:
@@ -83,12 +84,22 @@ async def cancel_all(
         async def cancel(message_batch_id: str) -> None:
             async with slots:
                 progress.sent.add(message_batch_id)
-                outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, batches)
+                outcome = await _cancel(message_batch_id, batches)
             progress.outcomes[message_batch_id] = outcome
             done(outcome)
 
         for message_batch_id in progress.waiting:
             tasks.start_soon(cancel, message_batch_id)
+
+
+async def _cancel(message_batch_id: str, batches: AsyncMessageBatches) -> ToolOutcome:
+    try:
+        return await CANCEL.run_async({"message_batch_id": message_batch_id}, batches)
+    except Exception as error:  # noqa: BLE001 - whatever happens to one, the others are canceled and told
+        unexpected = MessageBatchError(f"something unexpected happened ({type(error).__name__}: {clean(str(error))})")
+        unexpected.may_have_arrived = True
+        text = summary.failed(unexpected, "cancel", message_batch_id)
+        return ToolOutcome(text, is_error=True, error=unexpected)
 
 
 class _Patient(AsyncMessageBatches):
@@ -98,9 +109,15 @@ class _Patient(AsyncMessageBatches):
     """
 
     async def _send(self, request: Request) -> Any:
+        shortest = FIRST_PAUSE
         while True:
             answer = await super()._send(request)
-            pause = retry_after_seconds(answer.headers) if answer.status == 429 else None
-            if pause is None or time.monotonic() + pause >= request.extensions["deadline"]:
+            asked = retry_after_seconds(answer.headers) if answer.status == 429 else None
+            if asked is None or not self._max_retries or answer.headers.get("x-should-retry") == "false":
+                return answer
+            # Less than a second, asked for again and again, would be a flood.
+            pause = asked if asked >= 1 else max(asked, shortest)
+            if time.monotonic() + pause >= request.extensions["deadline"]:
                 return answer
             await anyio.sleep(pause)
+            shortest = min(shortest * 2, LONGEST_PAUSE)

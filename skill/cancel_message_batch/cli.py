@@ -5,14 +5,13 @@ already ended; 4 partly done; 5 the time was up while waiting; 130 interrupted.
 """
 
 import argparse
-import os
 import re
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NoReturn
 
-from . import __version__
+from . import __version__, streams
 
 PROGRAM = "cancel-message-batch"
 DONE, FAILED, USAGE, ENDED, PARTLY, TIME_UP, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -109,8 +108,11 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse, with a suggestion for what is unknown."""
-        given, unknown = self.parse_known_args(arguments)
+        """Parse, flags and ids in any order, with a suggestion for what is unknown."""
+        given, unknown = self.parse_known_intermixed_args(arguments)
+        for word in (*getattr(given, "ids", ()), *unknown):
+            if word in COMMANDS:
+                raise UsageError(f"put the command first: {PROGRAM} {word} …")
         if not unknown:
             return given
         from difflib import get_close_matches
@@ -127,7 +129,10 @@ def duration(text: str) -> timedelta:
     if not re.fullmatch(r"(\d{1,9}[smhd])+|\d{1,9}", text.strip().lower()):
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a length of time such as 90s, 30m, 2h or 1d')
     parts = re.findall(r"(\d+)([smhd]?)", text.strip().lower())
-    return sum((timedelta(**{units[unit]: int(number)}) for number, unit in parts), timedelta())
+    try:
+        return sum((timedelta(**{units[unit]: int(number)}) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a time') from None
 
 
 def count(text: str) -> int:
@@ -135,6 +140,13 @@ def count(text: str) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number from 0 up')
     return int(text)
+
+
+def port(text: str) -> int:
+    """Read the number of a port; 0 stands for any free one."""
+    if (number := count(text)) > 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port: they end at 65535")
+    return number
 
 
 def speed(text: str) -> float:
@@ -234,12 +246,12 @@ def _completion_arguments(made: Parser) -> None:
 
 
 def _mcp_arguments(made: Parser) -> None:
-    made.add_argument("--http", type=count, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
+    made.add_argument("--http", type=port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     made.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
 
 
 def _sandbox_arguments(made: Parser) -> None:
-    made.add_argument("--port", type=count, default=8080, help="0 for any free one (default: 8080)")
+    made.add_argument("--port", type=port, default=8080, help="0 for any free one (default: 8080)")
     made.add_argument("--speed", type=speed, default=60.0, help="times faster than the real API (default: 60)")
     made.add_argument(
         "--limit-every", type=count, default=0, metavar="N", help="answer every Nth request 429 (default: none)"
@@ -262,20 +274,20 @@ _ARGUMENTS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    streams.open_missing()
     try:
         code = _run(list(sys.argv[1:] if arguments is None else arguments))
-        sys.stdout.flush()
     except UsageError as error:
-        sys.stderr.write(f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
-        return USAGE
+        streams.write(sys.stderr, f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
+        code = USAGE
     except KeyboardInterrupt as interruption:
         if not interruption.args:  # else it has been told what it left
-            sys.stderr.write("\nInterrupted.\n")
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`| head`); Python flushes once more at exit, and that must not fail either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
+            streams.write(sys.stderr, "\nInterrupted.\n")
+        code = INTERRUPTED
+    except BrokenPipeError:  # the reader has gone (`| head`)
+        code = DONE
+    for stream in (sys.stdout, sys.stderr):
+        streams.write(stream)
     return code
 
 
@@ -288,7 +300,7 @@ def _run(arguments: list[str]) -> int:
     if command == "completion":
         from .completion import script
 
-        print(script(given.shell))
+        streams.write(sys.stdout, script(given.shell) + "\n")
         return DONE
     from . import commands
 

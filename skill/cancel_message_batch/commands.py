@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from . import summary, terminal
-from .cli import COMMANDS, DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
+from .cli import DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
 from .client import TIMEOUT, MessageBatches
 from .errors import ConfigurationError, InvalidInputError, MessageBatchError
-from .models import MessageBatch
+from .models import MessageBatch, message_batch_id_fault
 from .terminal import Output
 from .tools import CANCEL, GET, ToolOutcome
 
@@ -33,7 +33,9 @@ def run(command: str, given: argparse.Namespace) -> int:
         if command == "ask" and not given.message.strip():
             raise UsageError('say something, for example: ask "what is running?"')
         waiting = command == "wait" or (command == "cancel" and given.wait)
-        timeout = given.timeout.total_seconds() if given.timeout and not waiting else TIMEOUT
+        timeout = given.timeout.total_seconds() if given.timeout is not None and not waiting else TIMEOUT
+        if not timeout:
+            raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
         with MessageBatches(
             base_url=given.base_url,
             profile=given.profile,
@@ -54,7 +56,7 @@ def _check_cancel(given: argparse.Namespace) -> None:
     """Refuse what does not go together before anything is sent."""
     if given.all and given.ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and (given.older_than or given.newer_than or given.at_least):
+    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
         raise UsageError("--older-than, --newer-than and --at-least go with --all")
     if not terminal.interactive():
         if given.all and not (given.yes or given.dry_run):
@@ -77,7 +79,7 @@ def _cancel(batches: MessageBatches, given: argparse.Namespace, output: Output) 
         _cancel_one(batches, ids[0], given, output) if len(ids) == 1 else _cancel_many(batches, ids, given, output)
     )
     code = _exit_code([_cancel_code(outcome) for outcome in outcomes])
-    running = [outcome.batch.id for outcome in outcomes if outcome.batch and not outcome.batch.ended]
+    running = [name for name, outcome in zip(ids, outcomes, strict=True) if outcome.batch and not outcome.batch.ended]
     if given.wait and running:
         waited = _wait_for(batches, running, given, output)
         return waited if waited != DONE else code
@@ -102,7 +104,7 @@ def _choose(
     )
     ids = [batch.id for batch in known]
     if not known:
-        narrowed = given.older_than or given.newer_than or given.at_least
+        narrowed = any(value is not None for value in (given.older_than, given.newer_than, given.at_least))
         output.say(f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel.")
     elif given.dry_run:
         pass
@@ -151,7 +153,7 @@ def _cancel_many(
             output.tell(summary.brief(outcome.batch, outcome.result))
 
     progress = Progress(list(ids))
-    timeout = given.timeout.total_seconds() if given.timeout and not given.wait else EACH
+    timeout = given.timeout.total_seconds() if given.timeout is not None and not given.wait else EACH
     work = functools.partial(cancel_all, timeout=timeout, max_retries=given.max_retries)
     try:
         anyio.run(work, batches.connection, progress, done)
@@ -210,7 +212,8 @@ def _print_batches(batches: Iterable[MessageBatch], given: argparse.Namespace, o
     if given.json:
         lines: Iterable[str] = (_json(batch) for batch in counted())
     elif output.quiet:
-        lines = (summary.shown_id(batch) for batch in counted())
+        # Shells and scripts take each line for an id, so nothing else may stand there.
+        lines = (batch.id for batch in counted() if not message_batch_id_fault(batch.id))
     else:
         lines = terminal.table(counted(), sys.stdout)
     for line in lines:
@@ -235,20 +238,26 @@ def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) ->
 def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output) -> int:
     from .waiting import Wait
 
-    wait = Wait(batches, ids, timeout=given.timeout.total_seconds() if given.timeout else None)
+    timeout = given.timeout.total_seconds() if given.timeout is not None else None
+    wait = Wait(batches, ids, timeout=timeout, max_retries=given.max_retries)
+    why = ""
     try:
         with terminal.watching(wait, quiet=output.quiet) as changed:
-            stopped = wait.run(changed)
+            why = "" if wait.run(changed) else "The time is up"
     except KeyboardInterrupt:
-        output.warn(summary.not_ended("Interrupted", wait.open))
-        raise KeyboardInterrupt("told") from None
-    for name in ids:
-        if name in wait.failed:
-            output.warn(wait.failed[name].text)
-        elif name in wait.latest and wait.latest[name].ended:
-            _tell(ToolOutcome(summary.status(wait.latest[name]), batch=wait.latest[name]), given, output)
-    if not stopped:
-        output.warn(summary.not_ended("The time is up", wait.open))
+        why = "Interrupted"
+    for text in dict.fromkeys(wait.failed[name].text for name in ids if name in wait.failed):
+        output.warn(text)
+    for batch in (wait.latest[name] for name in ids if name in wait.latest):
+        if batch.ended:
+            _tell(ToolOutcome(summary.status(batch), batch=batch), given, output)
+    if why:
+        seen = [name for name in wait.open if name in wait.latest]
+        unknown = [name for name in wait.open if name not in wait.latest]
+        output.warn(summary.not_ended(why, seen, unknown=unknown, trouble=wait.trouble))
+    if why == "Interrupted":
+        raise KeyboardInterrupt("told")
+    if why:
         return TIME_UP
     return _exit_code([_code(wait.failed[name]) if name in wait.failed else DONE for name in ids])
 
@@ -280,12 +289,17 @@ def _model(given: argparse.Namespace) -> str:
     return given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL
 
 
-def _doctor(batches: MessageBatches, _: argparse.Namespace, output: Output) -> int:
+def _doctor(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
+    import json
+
     from .doctor import examine
 
     code = DONE
     for well, finding in examine(batches):
-        output.tell(f"{terminal.mark(well=well)} {finding}")
+        if given.json:
+            output.print(json.dumps({"ok": well, "finding": finding}))
+        else:
+            output.tell(f"{terminal.mark(well=well)} {finding}")
         code = code if well else FAILED
     return code
 
@@ -358,15 +372,20 @@ def _read_ids(given: Sequence[str]) -> list[str]:
     ids: list[str] = []
     for argument in given:
         if argument == "-":
-            piped = re.split(r"[\s,]+", sys.stdin.read())
+            piped = re.split(r"[\s,\ufeff]+", _standard_input())  # files of Windows begin with U+FEFF
             ids += [name for name in piped if name]
             if not ids:
                 raise UsageError("there is no id on standard input")
-        elif argument in COMMANDS:
-            raise UsageError(f"put the command first: {PROGRAM} {argument} …")
         else:
             ids.append(argument.strip())
     return list(dict.fromkeys(ids))
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
+    except OSError:  # it is open for writing only
+        return ""
 
 
 def _code(outcome: ToolOutcome) -> int:
@@ -382,6 +401,8 @@ def _cancel_code(outcome: ToolOutcome) -> int:
 
 
 def _exit_code(codes: Sequence[int]) -> int:
-    """One code for several batches: theirs when they agree, else partly done."""
+    """One code for several batches: theirs when they agree, partly done when something was, else the gravest."""
     different = set(codes) or {DONE}
-    return different.pop() if len(different) == 1 else PARTLY
+    if len(different) == 1:
+        return different.pop()
+    return PARTLY if DONE in different else next(code for code in (FAILED, USAGE, ENDED) if code in different)

@@ -20,26 +20,32 @@ def _cases(indent: str) -> str:
 
 
 def _bash() -> str:
+    newline = "\\n"  # as bash writes it
     return f"""\
 _cancel_message_batch() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words=""
+    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words="" candidate
     case "$command" in
 {_cases("        ")}
         *) command=cancel; flags="{" ".join(_flags("cancel"))}" ;;
     esac
-    if [[ "$word" == -* ]]; then words="$flags"
+    if [[ "$word" == -* ]]; then words=${{flags// /$'\\n'}}
     else
         case "$command" in {"|".join(_TAKE_IDS)}) words="$({_IDS})" ;; esac
-        [[ "$COMP_CWORD" -eq 1 ]] && words="$words {" ".join(COMMANDS)}"
-        [[ "$command" == completion ]] && words="bash zsh fish"
+        [[ "$COMP_CWORD" -eq 1 ]] && words+=$'\\n{newline.join(COMMANDS)}'
+        [[ "$command" == completion ]] && words=$'bash\\nzsh\\nfish'
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$word"))
+    # Not compgen -W, which would run what stands in a word.
+    COMPREPLY=()
+    while read -r candidate; do
+        [[ -n "$candidate" && "$candidate" == "$word"* ]] && COMPREPLY+=("$candidate")
+    done <<< "$words"
 }}
 complete -F _cancel_message_batch {PROGRAM}"""
 
 
 def _zsh() -> str:
     return f"""\
+(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 _cancel_message_batch() {{
     local command="${{words[2]}}" flags=""
     case "$command" in

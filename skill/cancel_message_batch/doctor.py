@@ -1,5 +1,6 @@
 """Checks what is in force and what works, for somebody whose command does not."""
 
+import re
 from collections.abc import Iterator
 
 from . import summary
@@ -14,7 +15,8 @@ def examine(batches: MessageBatches) -> Iterator[tuple[bool, str]]:
     """Yield what was found: whether it is well, and what it is."""
     connection = batches.connection
     yield True, f"Credential: {connection.credential}"
-    yield True, f"Base URL: {connection.base_url} (from {connection.base_url_source})"
+    shown = re.sub(r"//[^/]*@", "//…@", connection.base_url)  # a password may stand there
+    yield True, f"Base URL: {shown} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield True, f"Workspace: {workspace}"
     try:
@@ -24,17 +26,24 @@ def examine(batches: MessageBatches) -> Iterator[tuple[bool, str]]:
         if not isinstance(error, APIStatusError) or error.status == 401:
             return
     else:
-        seen = f"the newest is {newest[0].id} ({newest[0].processing_status})" if newest else "there is no batch"
+        seen = "there is no batch"
+        if newest:
+            seen = f"the newest is {summary.shown_id(newest[0])} ({summary.shown_status(newest[0])})"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
             operation(NO_BATCH)
-        except APIStatusError as error:
-            if error.status == 404:
-                yield True, f"{name}: allowed"
-            else:
-                yield False, f"{name}: {summary.failed(error, 'get')}"
         except MessageBatchError as error:
-            yield False, f"{name}: {summary.failed(error, 'get')}"
+            well = isinstance(error, APIStatusError) and (error.status, error.type) == (404, "not_found_error")
+            yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
+
+
+def _fault(error: MessageBatchError, name: str) -> str:
+    status = error.status if isinstance(error, APIStatusError) else None
+    if status == 403:
+        return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
+    if status == 404:
+        return f"{error}. That is not how the API says it: check the base URL (ANTHROPIC_BASE_URL)."
+    return summary.failed(error, "get")

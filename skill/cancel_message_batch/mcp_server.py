@@ -219,12 +219,21 @@ def _result(text: str, *, is_error: bool = False, structured: BaseModel | None =
 
 
 def serve_stdio(*, confirm: bool = False) -> None:
-    """Serve one client over standard input and output, until it closes them."""
+    """Serve one client over standard input and output, until it closes one of them; Ctrl-C ends the process, 130."""
+    import os  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    # The SDK reads in a thread that nothing interrupts, and Python waits for its threads: only this ends it at once.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
     async def run() -> None:
         serving = server(confirm=confirm)
         async with stdio_server() as (read, write):
-            await serving.run(read, write, serving.create_initialization_options())
+            try:
+                await serving.run(read, write, serving.create_initialization_options())
+            except anyio.get_cancelled_exc_class():  # standard output failed, so there is nobody to serve
+                os._exit(0)
 
     anyio.run(run)
 
@@ -240,6 +249,7 @@ def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = Fal
     Raises:
         OSError: The port is in use.
     """
+    import logging  # noqa: PLC0415
     from socket import create_server  # noqa: PLC0415
 
     import uvicorn  # noqa: PLC0415
@@ -247,4 +257,8 @@ def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = Fal
     listening = create_server(("127.0.0.1", port))
     started(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
     app = partial(server(confirm=confirm).streamable_http_app, host="127.0.0.1")
-    uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning")).run(sockets=[listening])
+    serving = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning"))
+    # A client's open stream is cut when the server stops, which is no error.
+    cut = "ASGI callable returned without completing response."
+    logging.getLogger("uvicorn.error").addFilter(lambda line: not (serving.should_exit and line.getMessage() == cut))
+    serving.run(sockets=[listening])

@@ -101,9 +101,19 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent, without an answer. Get its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str]) -> str:
-    """Say that waiting was given up, and what that means for the batches: nothing."""
-    return f"{why}; not ended yet: {' '.join(batch_ids)}. This changes nothing for the batches: wait again at any time."
+def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
+    """Say that waiting was given up, and what that means for the batches: nothing.
+
+    Args:
+        why: What ended it.
+        batch_ids: The batches that had not ended when they were seen last.
+        unknown: Those that were never seen.
+        trouble: What kept them from being seen.
+    """
+    last = f" (last: {trouble})" if trouble else ""
+    left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
+    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 
 def status(batch: MessageBatch) -> str:
@@ -233,11 +243,11 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
                 f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
             )
         case 429:
-            return f"The API is limiting requests (429{reference}), also after retries", f"Try again {wait}."
+            return f"The API is limiting requests (429{reference})", f"Try again {wait}."
         case 529:
-            return f"The API is overloaded (529{reference}), also after retries", f"Try again {wait}."
+            return f"The API is overloaded (529{reference})", f"Try again {wait}."
         case status if status >= 500 or status in {408, 409}:
-            return f"The API failed ({status}{reference}), also after retries: {error.message}", ""
+            return f"The API failed ({status}{reference}): {error.message}", ""
         case status if error.type:
             return f"The API refused the request ({status} {error.type}{reference}): {error.message}", ""
         case status:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
+from . import streams
 from .models import MessageBatch
 from .summary import duration, shown_id, shown_status
 
@@ -38,13 +39,10 @@ class Output:
         """Print a result."""
         if self.closed:
             return
-        try:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
-        except BrokenPipeError:
+        if error := streams.write(sys.stdout, text + "\n"):
             self.closed = True
-            # Python flushes once more at exit; that must not fail either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not isinstance(error, BrokenPipeError):
+                self.warn(f"Standard output cannot be written: {error.strerror}. What follows is not shown.")
 
     def say(self, text: str) -> None:
         """Tell a person something that is no result."""
@@ -57,11 +55,7 @@ class Output:
 
     def show(self, lines: Iterable[str]) -> None:
         """Show a person lines that have their form already."""
-        try:
-            sys.stderr.write("\n".join(lines) + "\n")
-            sys.stderr.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        streams.write(sys.stderr, "\n".join(lines) + "\n")
 
     def tell(self, text: str) -> None:
         """Print a result that is prose."""
@@ -204,19 +198,24 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
 
 def interactive() -> bool:
     """Whether there is a person at a terminal who can be asked."""
-    return sys.stdin.isatty() and sys.stderr.isatty()
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
 def confirm(question: str) -> bool:
     """Ask a person for a yes. Anything else is a no; an interruption passes on."""
-    sys.stderr.write(f"{fitted(question, sys.stderr)} [y/N] ")
-    sys.stderr.flush()
+    streams.write(sys.stderr, f"{fitted(question, sys.stderr)} [y/N] ")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 def mark(*, well: bool) -> str:
     """Mark a finding as good or bad."""
-    return paint("✓", "32", sys.stdout) if well else paint("✗", "31", sys.stdout)
+    try:
+        "✓✗".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        signs = ("ok", "FAILED")
+    else:
+        signs = ("✓", "✗")
+    return paint(signs[0], "32", sys.stdout) if well else paint(signs[1], "31", sys.stdout)
 
 
 @contextlib.contextmanager
@@ -234,11 +233,12 @@ def watching(wait: "Wait", *, quiet: bool) -> "Iterator[Callable[[], None]]":
         told: dict[str, str] = {}
 
         def changed() -> None:
-            for name, batch in wait.latest.items():
-                if told.get(name) != batch.processing_status:
-                    told[name] = batch.processing_status
-                    sys.stderr.write(f"{name} {batch.processing_status}\n")
-                    sys.stderr.flush()
+            states = {shown_id(batch): shown_status(batch) for batch in wait.latest.values()}
+            states["trying again:"] = wait.trouble
+            for what, state in states.items():
+                if state and told.get(what) != state:
+                    streams.write(sys.stderr, f"{what} {state}\n")
+            told.update(states)
 
         yield changed
 

@@ -1,0 +1,25 @@
+"""Standard streams that are closed, full, or whose reader has gone: none of that stops the work."""
+
+import os
+import sys
+from typing import TextIO
+
+
+def open_missing() -> None:
+    """Put the null device where a standard stream was closed (``>&-``) before we started."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # Open as long as the process lives, and without pathlib, which not every command needs.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def write(stream: TextIO, text: str = "") -> OSError | None:
+    """Write and flush; returns what keeps the stream from being written. It takes no more then, and all is well."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # Python flushes once more at exit; that must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None

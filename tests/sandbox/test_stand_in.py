@@ -78,11 +78,127 @@ def talk(server: Sandbox, call: Call) -> Talk:
         f"can you please abort `{A}`?",
         f'kill "{A}"!',
         f"I have a request: stop {A}",
+        f"kill {A} NOW, wrong system prompt and it's burning money",
+        f"kill {A} - it burns money",
+        f"Cancel {A}, the prompt is wrong.",
+        f"Cancel {A} because it is no longer needed. Thanks!",
+        f"abort   {A}  .",
+        f"Could you cancel `{A}` for me?",
+        f"Would you please stop that batch ({A})?",
+        f"Hey, I\u2019d like you to terminate the batch {A} right away, please.",
+        f"I request that you cancel the processing of batch {A}.",
+        f"yes, do cancel {A}",
+        f"cancel this one: {A}",
+        f"Stop {A}'s processing immediately",
     ],
 )
 def test_it_cancels_the_batch_it_is_told(words: str, talk: Talk) -> None:
     assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": A})]
     assert talk.text(talk.results("It is canceling now.")) == "It is canceling now."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"please cancel {A} and {B}", f"Cancel these:\n- {A}\n- {B}", f"kill both {A} and {B}!", f"Cancel {A}, {B}"],
+)
+def test_it_cancels_all_that_it_is_told(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": each}) for each in (A, B)]
+
+
+# Each of these would be a cancel to somebody who looks for a verb and an id.
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Cancel {A}, not {B}.",
+        f"Cancel everything except {A}.",
+        f"Leave {A} alone and cancel my newest batch.",
+        f"If {A} is done, cancel {B}",
+        f"cancel all of them except {A}",
+        f"cancel all but {A}",
+        f"Keep {A}; kill the other one.",
+        f"Cancel {A} but keep {B} running.",
+        f"Cancel {A}, {B} is fine",
+        f"Cancel {A}, wrong prompt: {B}",
+        f"Stop {A} instead of {B}",
+        f"Cancel {A} or {B}",
+        f"Cancel {A}/{B}",
+        f"cancel one of {A} and {B}",
+        f"cancel it and {A}",
+        f"cancel {A} and that one",
+        f"cancel {A} and the newest one",
+        f"{A}: cancel {B}",
+        f"I didn't cancel {A}.",
+        f"dont cancel {A}",
+        f"No need to cancel {A}.",
+        f"Let's not kill {A}.",
+        f"You must not cancel {A}",
+        f"I won't cancel {A}",
+        f"Under no circumstances cancel {A}",
+        f"undo the cancel of {A}",
+        f"can you stop canceling {A}?",
+        f"stop asking about {A}",
+        f"Cancel {A} tomorrow.",
+        f"Could you cancel {A} if it is stuck?",
+        f"Cancel the batch that failed:\n2026-11-01 10:00 INFO submitted {A}\n2026-11-01 10:01 INFO submitted {B}",
+        "thanks, that is all, stop",
+        "I want to stop this conversation",
+        "cancel my order 77 and my latest invoice",
+        "cancel my OpenAI batch batch_abc123",
+        "cancel all of them",
+        "cancel neither of these",
+        "cancel the first of these",
+        "cancel that one with 12000 requests",
+        "cancel all except the newest batch",
+        "cancel my second newest batch",
+        "cancel my two newest batches",
+        "cancel my newest batches",
+        "cancel that one and the newest one",
+    ],
+)
+def test_what_is_no_plain_order_cancels_nothing(words: str, talk: Talk) -> None:
+    talk.calls(f"check {A} and {B}")
+    talk.text(talk.results("in_progress", "in_progress"))
+    said = talk.text(words)
+    assert "follow a script" in said
+    assert "canceled nothing" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"What happens if I cancel {A}?",
+        f"Should I cancel {A}?",
+        f"How do I cancel {A}?",
+        f"Would it cost anything to cancel {A}?",
+        f"When did {A} stop?",
+        f"I didn't cancel {A}. Who did?",
+        f"The log says: please cancel {A}. What does it mean?",
+        f"Why did you cancel {A}?",
+        f"Will {A} stop soon?",
+        f"Before I cancel {A}, what is its status?",
+        f"Cancel {A}?",
+    ],
+)
+def test_a_question_about_a_cancel_is_answered_by_looking(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("get_message_batch", {"message_batch_id": A})]
+
+
+@pytest.mark.parametrize("words", ["cancel it", "stop that batch", "kill this one, it is wrong"])
+def test_it_is_the_one_batch_that_was_talked_about(words: str, talk: Talk) -> None:
+    talk.calls("what is running?")
+    talk.text(talk.results(f"2 batches:\n{A}\n{B}"))
+    assert "Which batch?" in talk.text(words)
+    talk.calls(f"check {B}")
+    talk.text(talk.results("in_progress"))
+    assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": B})]
+
+
+def test_them_are_all_that_were_talked_about(talk: Talk) -> None:
+    talk.calls("what is running?")
+    talk.text(talk.results(f"2 batches:\n{A}\n{B}"))
+    assert talk.calls("cancel both of them") == [
+        ("cancel_message_batch", {"message_batch_id": each}) for each in (A, B)
+    ]
 
 
 def test_it_cancels_several_in_one_message_and_tells_each_result(talk: Talk) -> None:
@@ -95,8 +211,17 @@ def test_it_cancels_several_in_one_message_and_tells_each_result(talk: Talk) -> 
     assert talk.calls("are they stopped yet?") == asked
 
 
-def test_it_finds_the_newest_batch_before_it_cancels_it(talk: Talk) -> None:
-    assert talk.calls("cancel my newest batch") == [("list_message_batches", {"status": "in_progress", "limit": 5})]
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cancel my newest batch",
+        "stop the latest batch",
+        "Could you kill my most recent one?",
+        "abort the last one, now",
+    ],
+)
+def test_it_finds_the_newest_batch_before_it_cancels_it(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("list_message_batches", {"status": "in_progress", "limit": 5})]
     assert talk.calls(talk.results(f"2 batches:\n{B} in_progress\n{A} in_progress")) == [
         ("cancel_message_batch", {"message_batch_id": B})
     ]
@@ -145,9 +270,19 @@ def test_it_knows_what_it_is_about(talk: Talk) -> None:
         f"cancel just one request in {A}",
         f"please stop the third request of batch {A}",
         f"cancel custom_id abc of {A}",
+        f"cancel requests 3 and 4 of {A}",
+        f"Cancel only item 5 in {A}",
+        f"Cancel one of the requests in {A}",
+        f"cancel half the requests of {A}",
+        f"Only stop the first 100 requests of {A}",
+        f"cancel custom id abc in {A}",
+        f"Cancel entry 17 from {A}",
+        f"Cancel the failing requests in {A}",
+        f"cancel the first line of {A}",
+        f"stop {A} for an hour and resume it",
     ],
 )
-def test_it_cancels_no_batch_for_a_single_request_of_it(words: str, talk: Talk) -> None:
+def test_it_cancels_no_batch_for_a_part_of_it_or_for_a_while(words: str, talk: Talk) -> None:
     assert "single request" in talk.text(words)
 
 
@@ -157,6 +292,7 @@ def test_it_cancels_no_batch_for_a_single_request_of_it(words: str, talk: Talk) 
         ("what is the weather like?", "I can cancel"),
         ("hello", "I can cancel"),
         (f"do not cancel {A}", "canceled nothing"),
+        ("how do I cancel a batch?", "I can cancel"),
         ("cancel my batch", "Which batch?"),
         ("cancel it", "Which batch?"),
         ("is it stopped yet?", "Which batch?"),

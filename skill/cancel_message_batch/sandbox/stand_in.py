@@ -1,4 +1,4 @@
-"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by rules, where no model is at hand.
+"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by a script, where no model is at hand.
 
 It takes its orders only from what the person wrote last in their own words. What stands in fences, quotations of
 mail, system reminders or tool results is material to it. Everything it says carries its label.
@@ -11,45 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from .script import CANCEL, GET, ids_in, own_words, wish
+
 MODEL = "scripted-stand-in"
 LABEL = "[scripted stand-in, not Claude] "
-
-CANCEL, LIST, GET = "cancel_message_batch", "list_message_batches", "get_message_batch"
 
 _THREADS_KEPT = 1000
 _PIECE = 24  # characters in one event of a stream
 
-_ID = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
 # An id that stands at the start of a line of a listing, or as a field of one.
 _LISTED = re.compile(r'(?:^|"message_batch_id": ?")(msgbatch_[A-Za-z0-9_-]+)', re.MULTILINE)
 # What Claude Code adds to a person's message.
 _ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
-_PASTED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)|^[ \t]*>[^\n]*", re.DOTALL | re.MULTILINE)
-_QUESTION = re.compile(r"(?:\W|\b(?:and|so|ok|okay|now|well|then)\b)*(?:is|are|has|have|did|was|were)\b")
-_VERB = re.compile(r"\b(?:cancel|stop|abort|kill|halt|terminate)\b")
-_NEGATED = re.compile(r"\b(?:don.t|do not|never|without)\b[^.!?]*\b(?:cancel|stop|abort|kill|halt|terminat)")
-_PROGRESS = re.compile(r"\b(?:status|state|yet|check|stopped|ended|done|finished|progress of)\b")
-_ONE_REQUEST = re.compile(
-    r"\brequest[-_ #]+\d|\bcustom_id\b|\b(?:one|single|only|just)\b(?:\s+\w+){0,2}\s+request\b"
-    r"|\brequest\b[^.!?]*\b(?:of|in|from|inside)\b[^.!?]*batch"
-)
-_NEWEST = re.compile(r"\b(?:newest|latest|last|most recent)\b")
-_REFERENT = re.compile(r"\b(?:it|that|this|them|they|these|those|both)\b")
-_SEVERAL = re.compile(r"\b(?:them|they|these|those|both|all)\b")
-_LISTING = re.compile(r"\b(?:what|which|show|list|any|anything|see)\b")
-_BATCHES = re.compile(r"\b(?:batch|batches|running|active|in progress|canceling|cancelling)\b")
-
-_ABILITIES = (
-    "I can cancel a message batch by its id or cancel your newest one, list what is running, and look whether a batch "
-    "has stopped. I understand little else."
-)
-_WHICH = "Which batch? Tell me its id in your own words, or say that you mean the newest one."
-_ONLY_PASTED = (
-    "The only ids I see are in what you pasted, and that is no instruction to me. Tell me the id in your own words."
-)
-_NOT_ONE_REQUEST = (
-    "A single request of a message batch cannot be canceled: the API cancels whole batches only. I canceled nothing."
-)
 
 
 class RefusedError(Exception):
@@ -91,16 +64,6 @@ class _Turn:
 
     said: str
     calls: list[_Call] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Want:
-    """What the stand-in makes of the person's words: a tool to call, once for each input, or something to say."""
-
-    tool: str = ""
-    inputs: tuple[dict[str, Any], ...] = ()
-    text: str = ""
-    then_cancel_first: bool = False
 
 
 class StandIn:
@@ -175,7 +138,7 @@ class StandIn:
 
     def _content(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
-        want = _wish(turn.said, earlier)
+        want = wish(turn.said, _mentioned(earlier))
         if not want.tool:
             return _text(want.text)
         offered = _Tools(tools, messages)
@@ -309,11 +272,6 @@ def _said(message: dict[str, Any]) -> str:
     return _ADDED.sub("", "\n".join(texts)).strip()
 
 
-def _own_words(said: str) -> str:
-    """Return what the person wrote themselves, without what they pasted."""
-    return _PASTED.sub("\n", said).strip()
-
-
 def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, Any]]]:
     """Find what the person said last and what was done since, and all the messages before."""
     start = max((at for at, message in enumerate(messages) if _said(message)), default=0)
@@ -350,59 +308,15 @@ def _relayed(call: _Call) -> str:
         return call.result
 
 
-def _wish(said: str, earlier: list[dict[str, Any]]) -> _Want:
-    """Make out what the person wants.
-
-    Args:
-        said: What they said last.
-        earlier: The conversation before, for what "it" is.
-    """
-    words = _own_words(said)
-    low = _ID.sub(" msgbatch ", words).lower()
-    ids = list(dict.fromkeys(_ID.findall(words)))
-    about = ids or (_referents(earlier, several=bool(_SEVERAL.search(low))) if _REFERENT.search(low) else [])
-    one_each = tuple({"message_batch_id": batch_id} for batch_id in about)
-    asks = _QUESTION.match(low) is not None
-    if not asks and _VERB.search(low):
-        if _NEGATED.search(low):
-            return _Want(text="As you say: I canceled nothing.")
-        if _ONE_REQUEST.search(low):
-            return _Want(text=_NOT_ONE_REQUEST)
-        if not ids and _NEWEST.search(low):
-            return _Want(LIST, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
-        if not ids and _ID.search(said):
-            return _Want(text=_ONLY_PASTED)
-        return _Want(CANCEL, one_each) if about else _Want(text=_WHICH)
-    if about and (asks or ids or _PROGRESS.search(low)):
-        return _Want(GET, one_each)
-    if (asks or _LISTING.search(low)) and _BATCHES.search(low):
-        return _Want(LIST, ({"status": _status(low), "limit": 10},))
-    if asks and _PROGRESS.search(low):
-        return _Want(text=_WHICH)
-    return _Want(text=_ABILITIES)
-
-
-def _status(low: str) -> str:
-    """Make out the batches of which status are to be listed."""
-    for pattern, status in (
-        (r"\b(?:running|active|in progress|in_progress)\b", "in_progress"),
-        (r"\b(?:canceling|cancelling)\b", "canceling"),
-        (r"\b(?:ended|finished|done|completed)\b", "ended"),
-    ):
-        if re.search(pattern, low):
-            return status
-    return "any"
-
-
-def _referents(earlier: list[dict[str, Any]], *, several: bool) -> list[str]:
+def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
     """Return the batches last talked about: those a tool was called for, or that the person or the stand-in named."""
     for message in reversed(earlier):
         blocks = _blocks(message)
         used = [str(block.get("input")) for block in blocks if block.get("type") == "tool_use"]
         answered = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
-        words = " ".join(used or answered) if message["role"] == "assistant" else _own_words(_said(message))
-        if ids := list(dict.fromkeys(_ID.findall(words))):
-            return ids if several else ids[-1:]
+        words = " ".join(used or answered) if message["role"] == "assistant" else own_words(_said(message))
+        if ids := ids_in(words):
+            return ids
     return []
 
 

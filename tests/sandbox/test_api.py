@@ -310,11 +310,28 @@ def test_a_created_batch_is_in_progress_and_ends_with_a_result_for_each_request(
         (b'{"requests": [{"custom_id": "a", "params": []}]}', "params"),
         (b'{"requests": [{"custom_id": "a", "params": {}}, {"custom_id": "a", "params": {}}]}', "requests.1.custom_id"),
         (b"[" * 100_000, "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": NaN}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": -Infinity}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": 1e999}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": "\\ud800"}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"\\uDFFF": 1}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": "\xed\xa0\x80"}}]}', "JSON"),
     ],
 )
 def test_a_batch_that_is_none_is_not_created(body: bytes, words: str, server: Sandbox, call: Call) -> None:
     refused(call(server, "POST", BATCHES, content=body), 400, "invalid_request_error", words)
     assert server.account.batches() == []
+    assert call(server, "GET", "/_sandbox/requests").status_code == 200  # the journal can still be read
+
+
+def test_a_body_may_have_any_character_and_be_nested_deeply(server: Sandbox, call: Call) -> None:
+    nested: Any = 1.5
+    for _ in range(400):
+        nested = [nested]
+    body = {"requests": [{"custom_id": "a", "params": {"x": "\U0001f600", "nested": nested}}]}
+    assert call(server, "POST", BATCHES, json=body).status_code == 200
+    assert call(server, "POST", BATCHES, content=json.dumps(body)).status_code == 200  # as a surrogate pair
+    assert [each["body"] for each in call(server, "GET", "/_sandbox/requests").json()] == [body, body]
 
 
 def test_a_custom_id_may_have_64_letters_digits_hyphens_and_underscores(server: Sandbox, call: Call) -> None:

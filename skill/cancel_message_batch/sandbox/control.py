@@ -2,7 +2,6 @@
 
 import ipaddress
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -37,7 +36,7 @@ def control_routes(account: Account, journal: list[Exchange], faults: list[Fault
     """Build the routes: the journal, faults, the clock, and the batches as they truly are."""
 
     async def read_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
-        return JSONResponse([asdict(exchange) for exchange in journal])
+        return JSONResponse([vars(exchange) for exchange in journal])
 
     async def clear_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
         journal.clear()

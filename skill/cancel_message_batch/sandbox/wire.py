@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -266,10 +267,23 @@ async def _pause(receive: Receive, seconds: float | None) -> bool:
 
 
 def _parsed(body: bytes | None) -> Any:
+    """Parse a body; None if it is no JSON that could be sent on: Python takes more than the standard has."""
+    if not body:
+        return None
     try:
-        return json.loads(body) if body else None
+        parsed = json.loads(body.decode(), parse_constant=_finite, parse_float=_finite)
+        if b"\\ud" in body or b"\\uD" in body:
+            json.dumps(parsed, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except (ValueError, RecursionError):
         return None
+    return parsed
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number of JSON")
+    return value
 
 
 def _without_credential(name: str, value: str) -> str:

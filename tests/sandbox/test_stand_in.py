@@ -16,6 +16,12 @@ from .conftest import Call, Serve
 
 A, B = "msgbatch_01AAA", "msgbatch_01BBB"
 OWN = [{"name": name} for name in ("cancel_message_batch", "list_message_batches", "get_message_batch")]
+HI: Any = {"role": "user", "content": "hi"}
+USE: Any = {
+    "role": "assistant",
+    "content": [{"type": "tool_use", "id": "toolu_1", "name": OWN[0]["name"], "input": {}}],
+}
+RESULT: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "canceling"}]}
 
 
 class Talk:
@@ -30,7 +36,7 @@ class Talk:
     def say(self, content: Any, **options: Any) -> list[dict[str, Any]]:
         """Say something; return the content of the answer."""
         self._messages.append({"role": "user", "content": content})
-        body = {"model": "m", "max_tokens": 100, "messages": self._messages, "tools": self._tools, **options}
+        body = {"model": "m", "max_tokens": 1024, "messages": self._messages, "tools": self._tools, **options}
         answer = self._call(self._sandbox, "POST", "/v1/messages?beta=true", json=body)
         assert answer.status_code == 200, answer.text
         message = answer.json()
@@ -383,6 +389,28 @@ def test_it_uses_no_tool_that_is_not_offered(options: dict[str, Any], talk: Talk
     assert "no tool" in talk.text(f"cancel {A}", **options)
 
 
+def test_it_uses_only_the_tool_that_is_chosen_for_it(talk: Talk) -> None:
+    chosen = {"type": "tool", "name": "cancel_message_batch"}
+    assert talk.calls(f"cancel {A}", tool_choice=chosen) == [("cancel_message_batch", {"message_batch_id": A})]
+    talk.text(talk.results("canceling"))
+    assert talk.calls("what is running?", tool_choice={"type": "any"})[0][0] == "list_message_batches"
+
+
+def test_a_tool_that_it_has_no_use_for_is_not_forced_on_it(server: Sandbox, call: Call) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "what is running?"}], "tools": OWN}
+    choice = {"type": "tool", "name": "cancel_message_batch"}
+    answer = call(server, "POST", "/v1/messages", json={**body, "tool_choice": choice})
+    assert answer.status_code == 400
+    assert "tool_choice" in answer.json()["error"]["message"]
+
+
+def test_it_calls_one_tool_at_a_time_when_told_so_and_all_of_them_in_the_end(talk: Talk) -> None:
+    one: Any = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+    assert talk.calls(f"cancel {A} and {B}", **one) == [("cancel_message_batch", {"message_batch_id": A})]
+    assert talk.calls(talk.results("First."), **one) == [("cancel_message_batch", {"message_batch_id": B})]
+    assert talk.text(talk.results("Second."), **one) == "First.\n\nSecond."
+
+
 # What it takes.
 
 
@@ -398,7 +426,23 @@ def test_it_uses_no_tool_that_is_not_offered(options: dict[str, Any], talk: Talk
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role"),
         ({"messages": [{"role": "user"}]}, "messages.0.content"),
         ({"tools": 1}, "tools"),
+        ({"tools": [*OWN, OWN[0]]}, "unique"),
         ({"tool_choice": "auto"}, "tool_choice"),
+        ({"tool_choice": {"type": "auto"}}, "with tools"),
+        ({"tool_choice": {"type": "some"}, "tools": OWN}, "tool_choice.type"),
+        ({"tool_choice": {"type": "tool"}, "tools": OWN}, "tool_choice.name"),
+        ({"tool_choice": {"type": "tool", "name": "other"}, "tools": OWN}, "tool_choice.name"),
+        ({"tool_choice": {"type": "auto", "disable_parallel_tool_use": 1}, "tools": OWN}, "disable_parallel_tool_use"),
+        ({"tool_choice": {"type": "any"}, "tools": OWN}, "no use for a tool"),
+        ({"messages": [{"role": "user", "content": ""}]}, "must have content"),
+        ({"messages": [{"role": "user", "content": []}]}, "must have content"),
+        ({"messages": [{"role": "user", "content": ["hi"]}]}, "messages.0.content"),
+        ({"messages": [HI, {"role": "assistant", "content": []}, HI]}, "messages.1"),
+        ({"messages": [HI, USE]}, "tool_use ids without"),
+        ({"messages": [HI, USE, HI]}, "tool_use ids without"),
+        ({"messages": [HI, USE, HI, {"role": "assistant", "content": "Hm"}, RESULT]}, "tool_use ids without"),
+        ({"messages": [RESULT]}, "unexpected"),
+        ({"messages": [HI, USE, RESULT, {"role": "assistant", "content": "Done."}, RESULT]}, "unexpected"),
         ({"thread": {"type": "new"}}, "thread"),
     ],
 )
@@ -408,6 +452,20 @@ def test_a_request_that_is_none_is_refused(change: dict[str, Any], words: str, s
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HI, {"role": "assistant", "content": ""}],
+        [HI, USE, RESULT],
+        [HI, USE, {"role": "system", "content": "Be brief."}, HI, RESULT],
+        [HI, USE, RESULT, {"role": "assistant", "content": "Done."}, HI],
+    ],
+)
+def test_a_conversation_that_is_whole_is_taken(messages: Any, server: Sandbox, call: Call) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": messages}
+    assert call(server, "POST", "/v1/messages", json=body).status_code == 200
 
 
 def test_a_request_that_is_no_json_is_refused(server: Sandbox, call: Call) -> None:
@@ -436,6 +494,34 @@ def test_a_thread_keeps_the_tools_it_was_created_with(server: Sandbox, call: Cal
     thread = {"type": "continue", "previous_message_id": first["id"]}
     assert say(f"cancel {A}", thread=thread, tools=OWN).status_code == 400
     assert say(f"cancel {A}", thread=thread).json()["content"][0]["name"] == "cancel_message_batch"
+
+
+def test_a_thread_waits_for_the_results_and_is_its_workspaces_alone(server: Sandbox, call: Call) -> None:
+    def say(message: Any, headers: Any = None, **fields: Any) -> Any:
+        body = {"model": "m", "max_tokens": 100, "messages": [message], **fields}
+        return call(server, "POST", "/v1/messages", headers, json=body)
+
+    order = {"role": "user", "content": f"cancel {A}"}
+    first = say(order, tools=OWN, thread={"type": "create"}).json()
+    thread = {"type": "continue", "previous_message_id": first["id"]}
+    result = {"type": "tool_result", "tool_use_id": first["content"][0]["id"], "content": "canceling"}
+    results = {"role": "user", "content": [result]}
+    assert say(HI, thread=thread).status_code == 400
+    elsewhere = say(results, {"x-api-key": "other-key"}, thread=thread)
+    assert elsewhere.status_code == 404
+    assert elsewhere.json()["error"]["details"] == {"error_code": "thread_not_found"}
+    assert say(results, thread=thread).json()["content"][0]["text"] == f"{LABEL}canceling"
+
+
+def test_an_answer_that_is_too_long_is_cut(server: Sandbox, call: Call) -> None:
+    def say(max_tokens: int) -> Any:
+        body = {"model": "m", "max_tokens": max_tokens, "messages": [{"role": "user", "content": "hello"}]}
+        return call(server, "POST", "/v1/messages", json=body).json()
+
+    whole, cut = say(1000), say(10)
+    assert (whole["stop_reason"], cut["stop_reason"]) == ("end_turn", "max_tokens")
+    assert whole["content"][0]["text"].startswith(cut["content"][0]["text"])
+    assert cut["usage"]["output_tokens"] == 10 < whole["usage"]["output_tokens"]
 
 
 # With the official SDK.

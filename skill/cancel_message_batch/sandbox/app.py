@@ -155,7 +155,7 @@ class _Operations:
     async def message(self, request: Request) -> Response:
         body = request.scope["sandbox.json"]
         try:
-            message = self._stand_in.answer(body)
+            message = self._stand_in.answer(body, request.state.workspace)
         except RefusedError as error:
             raise APIError(404 if error.unknown_thread else 400, str(error), error.details) from error
         if body.get("stream"):

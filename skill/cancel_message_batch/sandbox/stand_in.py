@@ -9,6 +9,8 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
 
 from .script import CANCEL, GET, ids_in, own_words, wish
@@ -17,6 +19,7 @@ MODEL = "scripted-stand-in"
 LABEL = "[scripted stand-in, not Claude] "
 
 _THREADS_KEPT = 1000
+_TOKEN = 4  # characters, by the rule of thumb
 _PIECE = 24  # characters in one event of a stream
 
 # An id that stands at the start of a line of a listing, or as a field of one.
@@ -46,6 +49,46 @@ class _Thread:
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
+    workspace: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a request says about the use of tools (API reference: Create a Message, tool_choice)."""
+
+    kind: str = "auto"
+    name: str | None = None
+    one_at_a_time: bool = False
+
+    @classmethod
+    def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_Choice":
+        """Read it.
+
+        Raises:
+            RefusedError: There is no such choice.
+        """
+        if given is None:
+            return cls()
+        if not isinstance(given, dict) or given.get("type") not in {"auto", "any", "tool", "none"}:
+            raise RefusedError("tool_choice.type: Input should be auto, any, tool or none")
+        if not tools:
+            raise RefusedError("tool_choice: may only be given with tools")
+        name = given.get("name") if given["type"] == "tool" else None
+        if given["type"] == "tool" and name not in [tool.get("name") for tool in tools]:
+            raise RefusedError(f"tool_choice.name: there is no tool {name}")
+        one_at_a_time = given.get("disable_parallel_tool_use", False)
+        if not isinstance(one_at_a_time, bool):
+            raise RefusedError("tool_choice.disable_parallel_tool_use: Input should be a boolean")
+        return cls(given["type"], name, one_at_a_time)
+
+    @property
+    def forced(self) -> bool:
+        """Whether a tool must be called."""
+        return self.kind in {"any", "tool"}
+
+    def allows(self, name: str) -> bool:
+        """Whether a tool of this name may be called."""
+        return self.kind != "none" and self.name in {None, name}
 
 
 @dataclass
@@ -77,11 +120,12 @@ class StandIn:
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
         self._said = 0
 
-    def answer(self, body: Any) -> dict[str, Any]:
+    def answer(self, body: Any, workspace: str) -> dict[str, Any]:
         """Answer one request of the Messages API.
 
         Args:
             body: The request, parsed.
+            workspace: The workspace of its key; another one's threads are as if they did not exist.
 
         Returns:
             The message (API reference: Create a Message).
@@ -91,66 +135,80 @@ class StandIn:
         """
         _check(body)
         thread = body.get("thread")
-        held = self._held(thread, body)
+        held = self._held(thread, body, workspace)
         messages = [*held.messages, *body["messages"]]
-        forbidden = (body.get("tool_choice") or {}).get("type") == "none"
+        _check_results(messages)
+        choice = _Choice.of(body.get("tool_choice"), held.tools)
         self._said += 1
-        content = self._content(messages, [] if forbidden else held.tools)
+        content = self._content(messages, held.tools, choice)
+        stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
+        if stop_reason == "end_turn" and tokens(content[0]["text"]) > body["max_tokens"]:
+            content[0]["text"] = content[0]["text"][: _TOKEN * body["max_tokens"]]
+            stop_reason = "max_tokens"
         message: dict[str, Any] = {
             "id": f"msg_01standin{self._said:015d}",
             "type": "message",
             "role": "assistant",
             "model": MODEL,
             "content": content,
-            "stop_reason": "tool_use" if content[0]["type"] == "tool_use" else "end_turn",
+            "stop_reason": stop_reason,
             "stop_sequence": None,
             "usage": {
                 "input_tokens": tokens(messages),
-                "output_tokens": tokens(content),
+                "output_tokens": tokens(content[0]["text"] if content[0]["type"] == "text" else content),
                 "cache_creation_input_tokens": 0,
                 "cache_read_input_tokens": 0,
                 "service_tier": "standard",
             },
         }
         if thread is not None:
-            self._threads[message["id"]] = _Thread([*messages, {"role": "assistant", "content": content}], held.tools)
+            said = [*messages, {"role": "assistant", "content": content}]
+            self._threads[message["id"]] = _Thread(said, held.tools, workspace)
             if len(self._threads) > _THREADS_KEPT:
                 self._threads.popitem(last=False)
         return message
 
-    def _held(self, thread: Any, body: dict[str, Any]) -> _Thread:
+    def _held(self, thread: Any, body: dict[str, Any], workspace: str) -> _Thread:
         """Find the conversation that a request belongs to, which without a ``thread`` is all in it."""
         kind = thread.get("type") if isinstance(thread, dict) else None
         if thread is None or kind == "create":
-            return _Thread([], body.get("tools") or [])
+            return _Thread([], body.get("tools") or [], workspace)
         if kind != "continue":
             raise RefusedError("thread.type: Input should be create or continue")
         if repeated := [name for name in ("system", "tools") if name in body]:
             raise RefusedError(f"{', '.join(repeated)}: the thread keeps what it was created with")
         previous = str(thread.get("previous_message_id"))
-        if previous not in self._threads:
+        found = self._threads.get(previous)
+        if found is None or found.workspace != workspace:
             raise RefusedError(
                 f"No thread with the message {previous} is held.",
                 {"error_code": "thread_not_found"},
                 unknown_thread=True,
             )
-        return self._threads[previous]
+        return found
 
-    def _content(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _content(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_Choice"
+    ) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
         want = wish(turn.said, _mentioned(earlier))
-        if not want.tool:
-            return _text(want.text)
-        offered = _Tools(tools, messages)
+        offered = _Tools(tools, messages, choice)
         done = [call for call in turn.calls if not offered.is_search(call.name)]
-        if not done:
-            return self._calls(want.tool, want.inputs, offered, searched=len(turn.calls) > 0)
-        ids = _LISTED.findall(done[0].result or "")
-        if want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
-            searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
-            return self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
-        answered = done[-1:] if want.then_cancel_first else done
-        return _text("\n\n".join(_relayed(call) for call in answered))
+        searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
+        left = want.inputs[len(done) :]
+        ids = _LISTED.findall(done[0].result or "") if done else []
+        if left:
+            content = self._calls(want.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
+        elif want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
+            content = self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
+        elif want.tool:
+            answered = done[-1:] if want.then_cancel_first else done
+            content = _text("\n\n".join(_relayed(call) for call in answered))
+        else:
+            content = _text(want.text)
+        if choice.forced and content[0]["type"] != "tool_use":
+            raise RefusedError("tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
+        return content
 
     def _calls(
         self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_Tools", *, searched: bool
@@ -172,7 +230,7 @@ class StandIn:
 class _Tools:
     """The tools that a request offers."""
 
-    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]]) -> None:
+    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _Choice) -> None:
         # A deferred tool can be used once a search has found it, whether or not the request lists it.
         found = [
             str(block.get("tool_name"))
@@ -182,8 +240,9 @@ class _Tools:
             for block in result["content"]
             if isinstance(block, dict) and block.get("type") == "tool_reference"
         ]
-        names = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
-        self._usable = [*names, *found]
+        listed = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
+        names = [name for name in listed if choice.allows(name)]
+        self._usable = [*names, *(name for name in found if choice.allows(name))]
         self.search = next((name for name in names if self.is_search(name)), None)
         shells = (name for name in names if name.lower() == "bash" or name.lower().endswith("shell"))
         self.shell = next(shells, None)
@@ -221,8 +280,9 @@ def events(message: dict[str, Any]) -> Iterator[str]:
 
 
 def tokens(value: Any) -> int:
-    """Guess how many tokens something is: four characters make one."""
-    return max(1, len(json.dumps(value)) // 4)
+    """Guess how many tokens something is."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return max(1, len(text) // _TOKEN)
 
 
 def _event(kind: str, **fields: Any) -> str:
@@ -242,19 +302,46 @@ def _check(body: Any) -> None:
     max_tokens = body.get("max_tokens")
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise RefusedError("max_tokens: Field required, an integer of at least 1")
-    messages = body.get("messages")
+    _check_messages(body.get("messages"))
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise RefusedError("tools: Input should be a list of tools")
+    names = [str(tool.get("name")) for tool in tools]
+    if len(set(names)) < len(names):
+        raise RefusedError("tools: Tool names must be unique.")
+
+
+def _check_messages(messages: Any) -> None:
     if not isinstance(messages, list) or not messages:
         raise RefusedError("messages: at least one message is required")
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
             raise RefusedError(f"messages.{index}.role: Input should be user, assistant or system")
-        if not isinstance(message.get("content"), str | list):
+        content = message.get("content")
+        if not isinstance(content, str | list):
             raise RefusedError(f"messages.{index}.content: Field required")
-    tools = body.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise RefusedError("tools: Input should be a list of tools")
-    if not isinstance(body.get("tool_choice") or {}, dict):
-        raise RefusedError("tool_choice: Input should be an object")
+        if not content and not (message["role"] == "assistant" and index == len(messages) - 1):
+            raise RefusedError(f"messages.{index}: all messages must have content, except a final one of the assistant")
+        if isinstance(content, list) and not all(isinstance(block, dict) for block in content):
+            raise RefusedError(f"messages.{index}.content: Input should be a text or a list of content blocks")
+
+
+def _check_results(messages: list[dict[str, Any]]) -> None:
+    """Refuse a conversation where a tool use has no result in what the person sends next, or a result no use.
+
+    Messages of one role that follow each other count as one; what the system says between them does not part them.
+    """
+    uses: set[str] = set()
+    said = (message for message in messages if message["role"] != "system")
+    turns = [(role, [*chain.from_iterable(map(_blocks, run))]) for role, run in groupby(said, itemgetter("role"))]
+    for role, blocks in [*turns, ("user", [])]:
+        results = {str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"}
+        if unexpected := results - uses:
+            raise RefusedError(f"messages: unexpected tool_use_id in tool_result blocks: {', '.join(unexpected)}")
+        if missing := uses - results:
+            raise RefusedError(f"messages: tool_use ids without tool_result blocks after them: {', '.join(missing)}")
+        calls = blocks if role == "assistant" else []
+        uses = {str(block.get("id")) for block in calls if block.get("type") == "tool_use"}
 
 
 def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -192,14 +192,15 @@ class Batch:
 
 
 class DocumentedBatch(Batch):
-    """The batch of the API's published examples, with the values they show. It never ends.
+    """The batch of the API's published examples, with the values they show once it is canceled. It never ends.
 
-    Unlike the simulated ones it counts as the examples do, before and after its cancel.
+    Unlike the simulated ones it counts each request as it is done, as the examples do. What they do not show, its
+    counts before the cancel, are fewer of the same hundred requests.
     """
 
     _CREATED = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
     _CANCELED = datetime(2024, 8, 20, 19, 0, 0, tzinfo=UTC).timestamp()
-    _COUNTS = (100, 50, 0, 0, 0)
+    _COUNTS = (60, 36, 4, 0, 0)
     _COUNTS_CANCELING = (50, 40, 5, 5, 0)
 
     def __init__(self, number: int) -> None:
@@ -227,7 +228,7 @@ class DocumentedBatch(Batch):
         return sum(counts.values()) - counts["processing"]
 
     def counts(self, now: float) -> dict[str, int]:  # noqa: ARG002 - whenever
-        """Return the documented request counts."""
+        """Return the request counts: the documented ones from its cancel on."""
         values = self._COUNTS if self.cancel_at is None else self._COUNTS_CANCELING
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 

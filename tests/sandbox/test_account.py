@@ -180,6 +180,14 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
         Account(speed=speed)
 
 
+def test_time_ends_where_dates_do() -> None:
+    account = Account.believable()
+    with pytest.raises(ValueError, match="9989"):
+        account.advance(9000 * 365 * DAY)
+    account.advance(7000 * 365 * DAY)
+    assert account.get(account.add(1)).describe(account.now(), "")["expires_at"]
+
+
 def test_time_passes_forwards_only() -> None:
     with pytest.raises(ValueError, match="forwards"):
         Account().advance(-1)

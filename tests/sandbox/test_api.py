@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.sandbox.account import DAY, DOCUMENTED_ID
-from cancel_message_batch.sandbox.app import LARGEST_BATCH, MOCK, MOUNTS
+from cancel_message_batch.sandbox.account import DAY, DOCUMENTED_ID, LARGEST_BATCH
+from cancel_message_batch.sandbox.app import MOCK, MOUNTS
 from cancel_message_batch.sandbox.wire import LARGEST_BODY
 
 from .conftest import HEADERS, Call, Serve
@@ -102,10 +102,32 @@ def test_an_unknown_path_is_not_found(path: str, server: Sandbox, call: Call) ->
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", BATCHES), ("DELETE", BATCHES), ("GET", f"{BATCHES}/x/cancel"), ("GET", "/v1/messages")]
+    ("method", "path", "allowed"),
+    [
+        ("PUT", BATCHES, {"GET", "HEAD", "POST"}),
+        ("DELETE", BATCHES, {"GET", "HEAD", "POST"}),
+        ("POST", f"{BATCHES}/x", {"GET", "HEAD", "DELETE"}),
+        ("GET", f"{BATCHES}/x/cancel", {"POST"}),
+        ("GET", "/v1/messages", {"POST"}),
+        ("PUT", "/_sandbox/requests", {"GET", "HEAD", "DELETE"}),
+    ],
 )
-def test_a_wrong_method_is_refused(method: str, path: str, server: Sandbox, call: Call) -> None:
-    refused(call(server, method, path), 405, "invalid_request_error")
+def test_a_wrong_method_is_refused_and_told_the_right_ones(
+    method: str, path: str, allowed: set[str], server: Sandbox, call: Call
+) -> None:
+    answer = call(server, method, path)
+    assert answer.status_code == 405
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", [BATCHES, f"{BATCHES}/x", "/_sandbox/batches"])
+def test_a_fault_of_the_sandbox_itself_comes_in_the_envelope_too(
+    path: str, server: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("get", "page", "batches"):
+        monkeypatch.setattr(server.account, name, None)
+    refused(call(server, "GET", path), 500, "api_error", "sandbox")
 
 
 def test_every_answer_has_a_request_id_and_the_accounts_date(server: Sandbox, call: Call) -> None:

@@ -24,6 +24,7 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+LARGEST_BATCH = 100_000  # requests; batch processing guide
 EXPIRES_AFTER = DAY  # API reference: Message Batch, expires_at
 ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 29 days after creation
 
@@ -31,6 +32,8 @@ DEFAULT_WORKSPACE = "wrkspc_default"
 DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 MODEL = "claude-sonnet-4-20250514"  # of the requests that nobody sent
 
+# Dates end with the year 9999, and a batch's lie up to a month ahead.
+_LAST_DAY = datetime(9990, 1, 1, tzinfo=UTC).timestamp()
 _ID_CHARACTERS = string.digits + string.ascii_letters
 
 Status = Literal["in_progress", "canceling", "ended", "canceled", "expired", "archived"]
@@ -285,6 +288,8 @@ class Account:
         if not 0 <= seconds < math.inf:
             raise ValueError("time passes forwards only")
         with self._lock:
+            if self.now() + seconds > _LAST_DAY:
+                raise ValueError("that is beyond the year 9989")
             self._offset += seconds
 
     def add(

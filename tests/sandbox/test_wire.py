@@ -308,10 +308,12 @@ def test_it_serves_in_the_foreground_until_it_is_told_to_stop(number: int) -> No
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
+        welcome = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
         answer = httpx2.get(f"{url}{BATCHES}/{DOCUMENTED_ID}", headers=HEADERS)
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     assert answer.json()["id"] == DOCUMENTED_ID
+    assert "it never ends" in welcome
     assert output.splitlines()[-1] == "stopped"
     assert (errors, process.returncode) == ("", 0)
 

@@ -199,12 +199,18 @@ def test_it_is_the_one_batch_that_was_talked_about(words: str, talk: Talk) -> No
     assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": B})]
 
 
-def test_them_are_all_that_were_talked_about(talk: Talk) -> None:
+@pytest.mark.parametrize(
+    ("words", "numbers"), [("cancel both of them", {2}), ("cancel them", {2, 3}), ("kill these", {2, 3})]
+)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_them_are_all_that_were_talked_about(words: str, numbers: set[int], number: int, talk: Talk) -> None:
     talk.calls("what is running?")
-    talk.text(talk.results(f"2 batches:\n{A}\n{B}"))
-    assert talk.calls("cancel both of them") == [
-        ("cancel_message_batch", {"message_batch_id": each}) for each in (A, B)
-    ]
+    ids = [A, B, f"{A}x"][:number]
+    talk.text(talk.results("\n".join(ids)))
+    if number in numbers:
+        assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": each}) for each in ids]
+    else:
+        assert "Which batch?" in talk.text(words)
 
 
 def test_it_cancels_several_in_one_message_and_tells_each_result(talk: Talk) -> None:

@@ -138,9 +138,7 @@ def _order(rest: str, said: str, mentioned: list[str]) -> Want:
         return Want(LIST, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
     if IDS.search(said):
         return Want(text=_ONLY_PASTED)
-    if mentioned and (targets & _SEVERAL or (targets & _ONE and len(mentioned) == 1)):
-        return Want(CANCEL, _one_each(mentioned))
-    return Want(text=_WHICH)
+    return Want(CANCEL, _one_each(mentioned)) if _meant(targets, len(mentioned)) else Want(text=_WHICH)
 
 
 def _what(rest: str) -> list[str] | None:
@@ -159,6 +157,13 @@ def _what(rest: str) -> list[str] | None:
         if not (_WHAT | _WHY).issuperset(words) or _ID in words or _NEWEST.intersection(words):
             return None
     return what
+
+
+def _meant(targets: frozenset[str], mentioned: int) -> bool:
+    """Whether words such as "it" and "both" mean just so many batches."""
+    if "both" in targets:
+        return mentioned == 2
+    return mentioned > 1 if targets & _SEVERAL else mentioned == 1 and bool(targets)
 
 
 def _names_only(what: list[str]) -> bool:

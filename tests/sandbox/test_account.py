@@ -180,6 +180,14 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
         Account(speed=speed)
 
 
+def test_time_ends_where_dates_do() -> None:
+    account = Account.believable()
+    with pytest.raises(ValueError, match="9989"):
+        account.advance(9000 * 365 * DAY)
+    account.advance(7000 * 365 * DAY)
+    assert account.get(account.add(1)).describe(account.now(), "")["expires_at"]
+
+
 def test_time_passes_forwards_only() -> None:
     with pytest.raises(ValueError, match="forwards"):
         Account().advance(-1)
@@ -235,7 +243,7 @@ def test_the_documented_batch_never_ends() -> None:
 
 def test_bad_parameters_fail_when_the_request_runs_and_no_sooner(clock: Clock) -> None:
     account = Account(clock=clock)
-    good = requests(1)
+    good = requests(1, stream=False, temperature=0.5)
     bad: list[Any] = [
         {},
         {**PARAMS, "model": ""},
@@ -244,11 +252,16 @@ def test_bad_parameters_fail_when_the_request_runs_and_no_sooner(clock: Clock) -
         {**PARAMS, "messages": []},
         {**PARAMS, "messages": [{"role": "robot", "content": "Hi"}]},
         {**PARAMS, "messages": [{"role": "user"}]},
+        {**PARAMS, "messages": [{"role": "user", "content": ["Hi"]}]},
+        {**PARAMS, "stream": True},
+        {**PARAMS, "temperature": "hot"},
+        {**PARAMS, "temperature": True},
     ]
     batch = account.create(good + [{"custom_id": f"bad-{index}", "params": params} for index, params in enumerate(bad)])
-    assert batch.counts(clock.now)["processing"] == 8
+    assert batch.counts(clock.now)["processing"] == 1 + len(bad)
     clock.now = batch.work_end
-    assert batch.counts(clock.now) == {"processing": 0, "succeeded": 1, "errored": 7, "canceled": 0, "expired": 0}
+    counts = {"processing": 0, "succeeded": 1, "errored": len(bad), "canceled": 0, "expired": 0}
+    assert batch.counts(clock.now) == counts
     for line in batch.results(clock.now):
         if line["custom_id"] == "q-0":
             message = line["result"]["message"]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.sandbox.account import DAY, DOCUMENTED_ID
-from cancel_message_batch.sandbox.app import LARGEST_BATCH, MOCK, MOUNTS
+from cancel_message_batch.sandbox.account import DAY, DOCUMENTED_ID, LARGEST_BATCH
+from cancel_message_batch.sandbox.app import MOCK, MOUNTS
 from cancel_message_batch.sandbox.wire import LARGEST_BODY
 
 from .conftest import HEADERS, Call, Serve
@@ -58,9 +58,12 @@ def test_the_documented_batch_is_in_progress_until_it_is_canceled_and_canceling_
     path = f"{BATCHES}/{DOCUMENTED_ID}"
     before = call(sandbox, "GET", path).json()
     assert before["processing_status"] == "in_progress"
-    assert before["request_counts"] == {"processing": 100, "succeeded": 50, "errored": 0, "canceled": 0, "expired": 0}
+    assert before["request_counts"] == {"processing": 60, "succeeded": 36, "errored": 4, "canceled": 0, "expired": 0}
     assert before["cancel_initiated_at"] is None
     first = call(sandbox, "POST", f"{path}/cancel").json()
+    # The number of requests is the same before and after, and what is done stays done.
+    assert sum(first["request_counts"].values()) == sum(before["request_counts"].values())
+    assert all(first["request_counts"][done] >= before["request_counts"][done] for done in ("succeeded", "errored"))
     sandbox.account.advance(10 * DAY)
     assert call(sandbox, "POST", f"{path}/cancel").json() == first
     assert call(sandbox, "GET", path).json() == first
@@ -99,10 +102,32 @@ def test_an_unknown_path_is_not_found(path: str, server: Sandbox, call: Call) ->
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("PUT", BATCHES), ("DELETE", BATCHES), ("GET", f"{BATCHES}/x/cancel"), ("GET", "/v1/messages")]
+    ("method", "path", "allowed"),
+    [
+        ("PUT", BATCHES, {"GET", "HEAD", "POST"}),
+        ("DELETE", BATCHES, {"GET", "HEAD", "POST"}),
+        ("POST", f"{BATCHES}/x", {"GET", "HEAD", "DELETE"}),
+        ("GET", f"{BATCHES}/x/cancel", {"POST"}),
+        ("GET", "/v1/messages", {"POST"}),
+        ("PUT", "/_sandbox/requests", {"GET", "HEAD", "DELETE"}),
+    ],
 )
-def test_a_wrong_method_is_refused(method: str, path: str, server: Sandbox, call: Call) -> None:
-    refused(call(server, method, path), 405, "invalid_request_error")
+def test_a_wrong_method_is_refused_and_told_the_right_ones(
+    method: str, path: str, allowed: set[str], server: Sandbox, call: Call
+) -> None:
+    answer = call(server, method, path)
+    assert answer.status_code == 405
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert set(answer.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("path", [BATCHES, f"{BATCHES}/x", "/_sandbox/batches"])
+def test_a_fault_of_the_sandbox_itself_comes_in_the_envelope_too(
+    path: str, server: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("get", "page", "batches"):
+        monkeypatch.setattr(server.account, name, None)
+    refused(call(server, "GET", path), 500, "api_error", "sandbox")
 
 
 def test_every_answer_has_a_request_id_and_the_accounts_date(server: Sandbox, call: Call) -> None:
@@ -310,11 +335,28 @@ def test_a_created_batch_is_in_progress_and_ends_with_a_result_for_each_request(
         (b'{"requests": [{"custom_id": "a", "params": []}]}', "params"),
         (b'{"requests": [{"custom_id": "a", "params": {}}, {"custom_id": "a", "params": {}}]}', "requests.1.custom_id"),
         (b"[" * 100_000, "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": NaN}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": -Infinity}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": 1e999}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": "\\ud800"}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"\\uDFFF": 1}}]}', "JSON"),
+        (b'{"requests": [{"custom_id": "a", "params": {"x": "\xed\xa0\x80"}}]}', "JSON"),
     ],
 )
 def test_a_batch_that_is_none_is_not_created(body: bytes, words: str, server: Sandbox, call: Call) -> None:
     refused(call(server, "POST", BATCHES, content=body), 400, "invalid_request_error", words)
     assert server.account.batches() == []
+    assert call(server, "GET", "/_sandbox/requests").status_code == 200  # the journal can still be read
+
+
+def test_a_body_may_have_any_character_and_be_nested_deeply(server: Sandbox, call: Call) -> None:
+    nested: Any = 1.5
+    for _ in range(400):
+        nested = [nested]
+    body = {"requests": [{"custom_id": "a", "params": {"x": "\U0001f600", "nested": nested}}]}
+    assert call(server, "POST", BATCHES, json=body).status_code == 200
+    assert call(server, "POST", BATCHES, content=json.dumps(body)).status_code == 200  # as a surrogate pair
+    assert [each["body"] for each in call(server, "GET", "/_sandbox/requests").json()] == [body, body]
 
 
 def test_a_custom_id_may_have_64_letters_digits_hyphens_and_underscores(server: Sandbox, call: Call) -> None:

@@ -16,6 +16,12 @@ from .conftest import Call, Serve
 
 A, B = "msgbatch_01AAA", "msgbatch_01BBB"
 OWN = [{"name": name} for name in ("cancel_message_batch", "list_message_batches", "get_message_batch")]
+HI: Any = {"role": "user", "content": "hi"}
+USE: Any = {
+    "role": "assistant",
+    "content": [{"type": "tool_use", "id": "toolu_1", "name": OWN[0]["name"], "input": {}}],
+}
+RESULT: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "canceling"}]}
 
 
 class Talk:
@@ -30,7 +36,7 @@ class Talk:
     def say(self, content: Any, **options: Any) -> list[dict[str, Any]]:
         """Say something; return the content of the answer."""
         self._messages.append({"role": "user", "content": content})
-        body = {"model": "m", "max_tokens": 100, "messages": self._messages, "tools": self._tools, **options}
+        body = {"model": "m", "max_tokens": 1024, "messages": self._messages, "tools": self._tools, **options}
         answer = self._call(self._sandbox, "POST", "/v1/messages?beta=true", json=body)
         assert answer.status_code == 200, answer.text
         message = answer.json()
@@ -78,11 +84,133 @@ def talk(server: Sandbox, call: Call) -> Talk:
         f"can you please abort `{A}`?",
         f'kill "{A}"!',
         f"I have a request: stop {A}",
+        f"kill {A} NOW, wrong system prompt and it's burning money",
+        f"kill {A} - it burns money",
+        f"Cancel {A}, the prompt is wrong.",
+        f"Cancel {A} because it is no longer needed. Thanks!",
+        f"abort   {A}  .",
+        f"Could you cancel `{A}` for me?",
+        f"Would you please stop that batch ({A})?",
+        f"Hey, I\u2019d like you to terminate the batch {A} right away, please.",
+        f"I request that you cancel the processing of batch {A}.",
+        f"yes, do cancel {A}",
+        f"cancel this one: {A}",
+        f"Stop {A}'s processing immediately",
     ],
 )
 def test_it_cancels_the_batch_it_is_told(words: str, talk: Talk) -> None:
     assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": A})]
     assert talk.text(talk.results("It is canceling now.")) == "It is canceling now."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [f"please cancel {A} and {B}", f"Cancel these:\n- {A}\n- {B}", f"kill both {A} and {B}!", f"Cancel {A}, {B}"],
+)
+def test_it_cancels_all_that_it_is_told(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": each}) for each in (A, B)]
+
+
+# Each of these would be a cancel to somebody who looks for a verb and an id.
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"Cancel {A}, not {B}.",
+        f"Cancel everything except {A}.",
+        f"Leave {A} alone and cancel my newest batch.",
+        f"If {A} is done, cancel {B}",
+        f"cancel all of them except {A}",
+        f"cancel all but {A}",
+        f"Keep {A}; kill the other one.",
+        f"Cancel {A} but keep {B} running.",
+        f"Cancel {A}, {B} is fine",
+        f"Cancel {A}, wrong prompt: {B}",
+        f"Stop {A} instead of {B}",
+        f"Cancel {A} or {B}",
+        f"Cancel {A}/{B}",
+        f"cancel one of {A} and {B}",
+        f"cancel it and {A}",
+        f"cancel {A} and that one",
+        f"cancel {A} and the newest one",
+        f"{A}: cancel {B}",
+        f"I didn't cancel {A}.",
+        f"dont cancel {A}",
+        f"No need to cancel {A}.",
+        f"Let's not kill {A}.",
+        f"You must not cancel {A}",
+        f"I won't cancel {A}",
+        f"Under no circumstances cancel {A}",
+        f"undo the cancel of {A}",
+        f"can you stop canceling {A}?",
+        f"stop asking about {A}",
+        f"Cancel {A} tomorrow.",
+        f"Could you cancel {A} if it is stuck?",
+        f"Cancel the batch that failed:\n2026-11-01 10:00 INFO submitted {A}\n2026-11-01 10:01 INFO submitted {B}",
+        "thanks, that is all, stop",
+        "I want to stop this conversation",
+        "cancel my order 77 and my latest invoice",
+        "cancel my OpenAI batch batch_abc123",
+        "cancel all of them",
+        "cancel neither of these",
+        "cancel the first of these",
+        "cancel that one with 12000 requests",
+        "cancel all except the newest batch",
+        "cancel my second newest batch",
+        "cancel my two newest batches",
+        "cancel my newest batches",
+        "cancel that one and the newest one",
+    ],
+)
+def test_what_is_no_plain_order_cancels_nothing(words: str, talk: Talk) -> None:
+    talk.calls(f"check {A} and {B}")
+    talk.text(talk.results("in_progress", "in_progress"))
+    said = talk.text(words)
+    assert "follow a script" in said
+    assert "canceled nothing" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"What happens if I cancel {A}?",
+        f"Should I cancel {A}?",
+        f"How do I cancel {A}?",
+        f"Would it cost anything to cancel {A}?",
+        f"When did {A} stop?",
+        f"I didn't cancel {A}. Who did?",
+        f"The log says: please cancel {A}. What does it mean?",
+        f"Why did you cancel {A}?",
+        f"Will {A} stop soon?",
+        f"Before I cancel {A}, what is its status?",
+        f"Cancel {A}?",
+    ],
+)
+def test_a_question_about_a_cancel_is_answered_by_looking(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("get_message_batch", {"message_batch_id": A})]
+
+
+@pytest.mark.parametrize("words", ["cancel it", "stop that batch", "kill this one, it is wrong"])
+def test_it_is_the_one_batch_that_was_talked_about(words: str, talk: Talk) -> None:
+    talk.calls("what is running?")
+    talk.text(talk.results(f"2 batches:\n{A}\n{B}"))
+    assert "Which batch?" in talk.text(words)
+    talk.calls(f"check {B}")
+    talk.text(talk.results("in_progress"))
+    assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": B})]
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"), [("cancel both of them", {2}), ("cancel them", {2, 3}), ("kill these", {2, 3})]
+)
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_them_are_all_that_were_talked_about(words: str, numbers: set[int], number: int, talk: Talk) -> None:
+    talk.calls("what is running?")
+    ids = [A, B, f"{A}x"][:number]
+    talk.text(talk.results("\n".join(ids)))
+    if number in numbers:
+        assert talk.calls(words) == [("cancel_message_batch", {"message_batch_id": each}) for each in ids]
+    else:
+        assert "Which batch?" in talk.text(words)
 
 
 def test_it_cancels_several_in_one_message_and_tells_each_result(talk: Talk) -> None:
@@ -95,8 +223,17 @@ def test_it_cancels_several_in_one_message_and_tells_each_result(talk: Talk) -> 
     assert talk.calls("are they stopped yet?") == asked
 
 
-def test_it_finds_the_newest_batch_before_it_cancels_it(talk: Talk) -> None:
-    assert talk.calls("cancel my newest batch") == [("list_message_batches", {"status": "in_progress", "limit": 5})]
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cancel my newest batch",
+        "stop the latest batch",
+        "Could you kill my most recent one?",
+        "abort the last one, now",
+    ],
+)
+def test_it_finds_the_newest_batch_before_it_cancels_it(words: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("list_message_batches", {"status": "in_progress", "limit": 5})]
     assert talk.calls(talk.results(f"2 batches:\n{B} in_progress\n{A} in_progress")) == [
         ("cancel_message_batch", {"message_batch_id": B})
     ]
@@ -145,9 +282,19 @@ def test_it_knows_what_it_is_about(talk: Talk) -> None:
         f"cancel just one request in {A}",
         f"please stop the third request of batch {A}",
         f"cancel custom_id abc of {A}",
+        f"cancel requests 3 and 4 of {A}",
+        f"Cancel only item 5 in {A}",
+        f"Cancel one of the requests in {A}",
+        f"cancel half the requests of {A}",
+        f"Only stop the first 100 requests of {A}",
+        f"cancel custom id abc in {A}",
+        f"Cancel entry 17 from {A}",
+        f"Cancel the failing requests in {A}",
+        f"cancel the first line of {A}",
+        f"stop {A} for an hour and resume it",
     ],
 )
-def test_it_cancels_no_batch_for_a_single_request_of_it(words: str, talk: Talk) -> None:
+def test_it_cancels_no_batch_for_a_part_of_it_or_for_a_while(words: str, talk: Talk) -> None:
     assert "single request" in talk.text(words)
 
 
@@ -157,6 +304,7 @@ def test_it_cancels_no_batch_for_a_single_request_of_it(words: str, talk: Talk) 
         ("what is the weather like?", "I can cancel"),
         ("hello", "I can cancel"),
         (f"do not cancel {A}", "canceled nothing"),
+        ("how do I cancel a batch?", "I can cancel"),
         ("cancel my batch", "Which batch?"),
         ("cancel it", "Which batch?"),
         ("is it stopped yet?", "Which batch?"),
@@ -247,6 +395,28 @@ def test_it_uses_no_tool_that_is_not_offered(options: dict[str, Any], talk: Talk
     assert "no tool" in talk.text(f"cancel {A}", **options)
 
 
+def test_it_uses_only_the_tool_that_is_chosen_for_it(talk: Talk) -> None:
+    chosen = {"type": "tool", "name": "cancel_message_batch"}
+    assert talk.calls(f"cancel {A}", tool_choice=chosen) == [("cancel_message_batch", {"message_batch_id": A})]
+    talk.text(talk.results("canceling"))
+    assert talk.calls("what is running?", tool_choice={"type": "any"})[0][0] == "list_message_batches"
+
+
+def test_a_tool_that_it_has_no_use_for_is_not_forced_on_it(server: Sandbox, call: Call) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": [{"role": "user", "content": "what is running?"}], "tools": OWN}
+    choice = {"type": "tool", "name": "cancel_message_batch"}
+    answer = call(server, "POST", "/v1/messages", json={**body, "tool_choice": choice})
+    assert answer.status_code == 400
+    assert "tool_choice" in answer.json()["error"]["message"]
+
+
+def test_it_calls_one_tool_at_a_time_when_told_so_and_all_of_them_in_the_end(talk: Talk) -> None:
+    one: Any = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
+    assert talk.calls(f"cancel {A} and {B}", **one) == [("cancel_message_batch", {"message_batch_id": A})]
+    assert talk.calls(talk.results("First."), **one) == [("cancel_message_batch", {"message_batch_id": B})]
+    assert talk.text(talk.results("Second."), **one) == "First.\n\nSecond."
+
+
 # What it takes.
 
 
@@ -262,7 +432,23 @@ def test_it_uses_no_tool_that_is_not_offered(options: dict[str, Any], talk: Talk
         ({"messages": [{"role": "robot", "content": "hi"}]}, "messages.0.role"),
         ({"messages": [{"role": "user"}]}, "messages.0.content"),
         ({"tools": 1}, "tools"),
+        ({"tools": [*OWN, OWN[0]]}, "unique"),
         ({"tool_choice": "auto"}, "tool_choice"),
+        ({"tool_choice": {"type": "auto"}}, "with tools"),
+        ({"tool_choice": {"type": "some"}, "tools": OWN}, "tool_choice.type"),
+        ({"tool_choice": {"type": "tool"}, "tools": OWN}, "tool_choice.name"),
+        ({"tool_choice": {"type": "tool", "name": "other"}, "tools": OWN}, "tool_choice.name"),
+        ({"tool_choice": {"type": "auto", "disable_parallel_tool_use": 1}, "tools": OWN}, "disable_parallel_tool_use"),
+        ({"tool_choice": {"type": "any"}, "tools": OWN}, "no use for a tool"),
+        ({"messages": [{"role": "user", "content": ""}]}, "must have content"),
+        ({"messages": [{"role": "user", "content": []}]}, "must have content"),
+        ({"messages": [{"role": "user", "content": ["hi"]}]}, "messages.0.content"),
+        ({"messages": [HI, {"role": "assistant", "content": []}, HI]}, "messages.1"),
+        ({"messages": [HI, USE]}, "tool_use ids without"),
+        ({"messages": [HI, USE, HI]}, "tool_use ids without"),
+        ({"messages": [HI, USE, HI, {"role": "assistant", "content": "Hm"}, RESULT]}, "tool_use ids without"),
+        ({"messages": [RESULT]}, "unexpected"),
+        ({"messages": [HI, USE, RESULT, {"role": "assistant", "content": "Done."}, RESULT]}, "unexpected"),
         ({"thread": {"type": "new"}}, "thread"),
     ],
 )
@@ -272,6 +458,20 @@ def test_a_request_that_is_none_is_refused(change: dict[str, Any], words: str, s
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert words in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HI, {"role": "assistant", "content": ""}],
+        [HI, USE, RESULT],
+        [HI, USE, {"role": "system", "content": "Be brief."}, HI, RESULT],
+        [HI, USE, RESULT, {"role": "assistant", "content": "Done."}, HI],
+    ],
+)
+def test_a_conversation_that_is_whole_is_taken(messages: Any, server: Sandbox, call: Call) -> None:
+    body = {"model": "m", "max_tokens": 10, "messages": messages}
+    assert call(server, "POST", "/v1/messages", json=body).status_code == 200
 
 
 def test_a_request_that_is_no_json_is_refused(server: Sandbox, call: Call) -> None:
@@ -300,6 +500,34 @@ def test_a_thread_keeps_the_tools_it_was_created_with(server: Sandbox, call: Cal
     thread = {"type": "continue", "previous_message_id": first["id"]}
     assert say(f"cancel {A}", thread=thread, tools=OWN).status_code == 400
     assert say(f"cancel {A}", thread=thread).json()["content"][0]["name"] == "cancel_message_batch"
+
+
+def test_a_thread_waits_for_the_results_and_is_its_workspaces_alone(server: Sandbox, call: Call) -> None:
+    def say(message: Any, headers: Any = None, **fields: Any) -> Any:
+        body = {"model": "m", "max_tokens": 100, "messages": [message], **fields}
+        return call(server, "POST", "/v1/messages", headers, json=body)
+
+    order = {"role": "user", "content": f"cancel {A}"}
+    first = say(order, tools=OWN, thread={"type": "create"}).json()
+    thread = {"type": "continue", "previous_message_id": first["id"]}
+    result = {"type": "tool_result", "tool_use_id": first["content"][0]["id"], "content": "canceling"}
+    results = {"role": "user", "content": [result]}
+    assert say(HI, thread=thread).status_code == 400
+    elsewhere = say(results, {"x-api-key": "other-key"}, thread=thread)
+    assert elsewhere.status_code == 404
+    assert elsewhere.json()["error"]["details"] == {"error_code": "thread_not_found"}
+    assert say(results, thread=thread).json()["content"][0]["text"] == f"{LABEL}canceling"
+
+
+def test_an_answer_that_is_too_long_is_cut(server: Sandbox, call: Call) -> None:
+    def say(max_tokens: int) -> Any:
+        body = {"model": "m", "max_tokens": max_tokens, "messages": [{"role": "user", "content": "hello"}]}
+        return call(server, "POST", "/v1/messages", json=body).json()
+
+    whole, cut = say(1000), say(10)
+    assert (whole["stop_reason"], cut["stop_reason"]) == ("end_turn", "max_tokens")
+    assert whole["content"][0]["text"].startswith(cut["content"][0]["text"])
+    assert cut["usage"]["output_tokens"] == 10 < whole["usage"]["output_tokens"]
 
 
 # With the official SDK.

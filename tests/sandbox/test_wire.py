@@ -1,6 +1,7 @@
 """Faults, the journal, the sandbox's own HTTP interface, and starting and stopping."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -114,9 +115,25 @@ def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: C
     assert call(server, "GET", f"{BATCHES}/{batch_id}").json()["processing_status"] == "canceling"
 
 
-@pytest.mark.parametrize("wrong", [{"match": "("}, {"times": -1}, {"delay": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"match": "("},
+        {"times": -1},
+        {"delay": -1.0},
+        {"delay": float("nan")},
+        {"delay": 1e9},
+        {"status": 0},
+        {"status": 100},
+        {"status": 600},
+        {"headers": {"x": "a\r\nb: c"}},
+        {"headers": {"x": "\u2026"}},
+        {"headers": {"a b": "c"}},
+        {"content_type": "text/html\n"},
+    ],
+)
 def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"regular expression|negative"):
+    with pytest.raises(ValueError, match=r"regular expression|negative|status|header"):
         Fault(**wrong)
 
 
@@ -207,6 +224,15 @@ def test_time_and_batches_can_be_had_over_http(server: Sandbox, call: Call) -> N
         ("faults", {"match": "("}),
         ("faults", {"times": -1}),
         ("faults", []),
+        ("faults", {"status": 99}),
+        ("faults", {"headers": {"x": "\n"}}),
+        ("advance", b'{"seconds": NaN}'),
+        ("advance", b'{"seconds": 1e999}'),
+        ("advance", {"seconds": 1e11}),
+        ("batches", {"requests": 100_001}),
+        ("batches", {"requests": 1, "age_seconds": 1e11}),
+        ("batches", b'{"requests": 1, "age_seconds": Infinity}'),
+        ("batches", {"requests": 1, "error_every": -1}),
         ("advance", {}),
         ("advance", {"seconds": -1}),
         ("batches", {"requests": 0}),
@@ -215,7 +241,7 @@ def test_time_and_batches_can_be_had_over_http(server: Sandbox, call: Call) -> N
     ],
 )
 def test_what_makes_no_sense_there_is_refused(path: str, body: Any, server: Sandbox, call: Call) -> None:
-    answer = call(server, "POST", f"/_sandbox/{path}", json=body)
+    answer = call(server, "POST", f"/_sandbox/{path}", content=body if isinstance(body, bytes) else json.dumps(body))
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert server.account.batches() == []
@@ -282,10 +308,12 @@ def test_it_serves_in_the_foreground_until_it_is_told_to_stop(number: int) -> No
     ) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]
+        welcome = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
         answer = httpx2.get(f"{url}{BATCHES}/{DOCUMENTED_ID}", headers=HEADERS)
         process.send_signal(number)
         output, errors = process.communicate(timeout=30)
     assert answer.json()["id"] == DOCUMENTED_ID
+    assert "it never ends" in welcome
     assert output.splitlines()[-1] == "stopped"
     assert (errors, process.returncode) == ("", 0)
 

@@ -24,6 +24,7 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+LARGEST_BATCH = 100_000  # requests; batch processing guide
 EXPIRES_AFTER = DAY  # API reference: Message Batch, expires_at
 ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 29 days after creation
 
@@ -31,6 +32,8 @@ DEFAULT_WORKSPACE = "wrkspc_default"
 DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 MODEL = "claude-sonnet-4-20250514"  # of the requests that nobody sent
 
+# Dates end with the year 9999, and a batch's lie up to a month ahead.
+_LAST_DAY = datetime(9990, 1, 1, tzinfo=UTC).timestamp()
 _ID_CHARACTERS = string.digits + string.ascii_letters
 
 Status = Literal["in_progress", "canceling", "ended", "canceled", "expired", "archived"]
@@ -192,14 +195,15 @@ class Batch:
 
 
 class DocumentedBatch(Batch):
-    """The batch of the API's published examples, with the values they show. It never ends.
+    """The batch of the API's published examples, with the values they show once it is canceled. It never ends.
 
-    Unlike the simulated ones it counts as the examples do, before and after its cancel.
+    Unlike the simulated ones it counts each request as it is done, as the examples do. What they do not show, its
+    counts before the cancel, are fewer of the same hundred requests.
     """
 
     _CREATED = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
     _CANCELED = datetime(2024, 8, 20, 19, 0, 0, tzinfo=UTC).timestamp()
-    _COUNTS = (100, 50, 0, 0, 0)
+    _COUNTS = (60, 36, 4, 0, 0)
     _COUNTS_CANCELING = (50, 40, 5, 5, 0)
 
     def __init__(self, number: int) -> None:
@@ -227,7 +231,7 @@ class DocumentedBatch(Batch):
         return sum(counts.values()) - counts["processing"]
 
     def counts(self, now: float) -> dict[str, int]:  # noqa: ARG002 - whenever
-        """Return the documented request counts."""
+        """Return the request counts: the documented ones from its cancel on."""
         values = self._COUNTS if self.cancel_at is None else self._COUNTS_CANCELING
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 
@@ -284,6 +288,8 @@ class Account:
         if not 0 <= seconds < math.inf:
             raise ValueError("time passes forwards only")
         with self._lock:
+            if self.now() + seconds > _LAST_DAY:
+                raise ValueError("that is beyond the year 9989")
             self._offset += seconds
 
     def add(

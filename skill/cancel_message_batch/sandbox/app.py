@@ -7,7 +7,7 @@ an ended one is refused (or answered with the batch, by ``cancel_ended``); a mal
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from starlette.applications import Starlette
@@ -17,9 +17,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router
 
 from . import stand_in
-from .account import DEFAULT_WORKSPACE, Account, Batch, UnknownBatchError, WrongStateError
+from .account import DEFAULT_WORKSPACE, LARGEST_BATCH, Account, Batch, UnknownBatchError, WrongStateError
 from .control import control_routes
 from .envelope import APIError, error_answer
+from .routing import Endpoint, route
 from .stand_in import MODEL, RefusedError, StandIn
 from .wire import Exchange, Fault, Wire
 
@@ -29,12 +30,10 @@ VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
 OTHER_WORKSPACE = "wrkspc_other"
 
 DEFAULT_LIMIT, LARGEST_LIMIT = 20, 1000
-LARGEST_BATCH = 100_000  # requests; batch processing guide
 
 _CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LINES_AT_ONCE = 500
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 CancelEnded = Literal["error", "ok"]
 
 
@@ -64,13 +63,13 @@ def create_app(
     operations = _Operations(account, cancel_ended).routes()
     api = Starlette(
         routes=[Mount(path, app=Router(operations, redirect_slashes=False)) for path in MOUNTS],
-        exception_handlers={APIError: _answer_error, HTTPException: _answer_http_error},
+        exception_handlers=_ERRORS,
     )
     api.router.redirect_slashes = False
     wire = Wire(api, account=account, journal=journal, faults=faults, limit_every=limit_every, retry_after=retry_after)
     return Starlette(
         routes=[Mount("/_sandbox", routes=control_routes(account, journal, faults)), Mount("/", app=wire)],
-        exception_handlers={APIError: _answer_error, HTTPException: _answer_http_error},
+        exception_handlers=_ERRORS,
     )
 
 
@@ -85,16 +84,14 @@ class _Operations:
     def routes(self) -> list[Route]:
         batches, batch = "/messages/batches", "/messages/batches/{id}"
         return [
-            Route(batches, _guarded(self.create, batches=True), methods=["POST"]),
-            Route(batches, _guarded(self.list_batches, batches=True), methods=["GET"]),
-            Route(batch, _guarded(self.retrieve, batches=True), methods=["GET"]),
-            Route(batch, _guarded(self.delete, batches=True), methods=["DELETE"]),
-            Route(f"{batch}/cancel", _guarded(self.cancel, batches=True), methods=["POST"]),
-            Route(f"{batch}/results", _guarded(self.results, batches=True), methods=["GET"]),
-            Route("/messages", _guarded(self.message), methods=["POST"]),
-            Route("/messages/count_tokens", _guarded(self.count_tokens), methods=["POST"]),
-            Route("/models", _guarded(self.list_models), methods=["GET"]),
-            Route("/models/{id}", _guarded(self.retrieve_model), methods=["GET"]),
+            route(batches, GET=_for_batches(self.list_batches), POST=_for_batches(self.create)),
+            route(batch, GET=_for_batches(self.retrieve), DELETE=_for_batches(self.delete)),
+            route(f"{batch}/cancel", POST=_for_batches(self.cancel)),
+            route(f"{batch}/results", GET=_for_batches(self.results)),
+            route("/messages", POST=_guarded(self.message)),
+            route("/messages/count_tokens", POST=_guarded(self.count_tokens)),
+            route("/models", GET=_guarded(self.list_models)),
+            route("/models/{id}", GET=_guarded(self.retrieve_model)),
         ]
 
     async def create(self, request: Request) -> Response:
@@ -155,7 +152,7 @@ class _Operations:
     async def message(self, request: Request) -> Response:
         body = request.scope["sandbox.json"]
         try:
-            message = self._stand_in.answer(body)
+            message = self._stand_in.answer(body, request.state.workspace)
         except RefusedError as error:
             raise APIError(404 if error.unknown_thread else 400, str(error), error.details) from error
         if body.get("stream"):
@@ -196,6 +193,11 @@ _MODEL = {
     "created_at": "2024-08-20T00:00:00Z",
     "lifecycle": "active",
 }
+
+
+def _for_batches(endpoint: Endpoint) -> Endpoint:
+    """Let only those to an endpoint who may use message batches."""
+    return _guarded(endpoint, batches=True)
 
 
 def _guarded(endpoint: Endpoint, *, batches: bool = False) -> Endpoint:
@@ -302,3 +304,13 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         raise error
     message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
     return error_answer(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
+
+
+async def _answer_unexpected_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the server logs it
+    """Answer what is a fault of the sandbox itself, as the API does with its own."""
+    request_id = request.scope.setdefault("sandbox.request_id", "req_01sandboxcontrol")
+    answer = APIError(500, "Internal error of the sandbox; its output says more.")
+    return error_answer(request.scope, answer, {"request-id": request_id})
+
+
+_ERRORS = {APIError: _answer_error, HTTPException: _answer_http_error, Exception: _answer_unexpected_error}

@@ -1,35 +1,37 @@
 """The sandbox's own HTTP interface: what its Python interface can do, for other processes."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .account import DEFAULT_WORKSPACE, Account, Status
+from .account import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH, Account, Status
 from .envelope import APIError
+from .routing import Endpoint, route
 from .wire import Exchange, Fault
 
 Model = TypeVar("Model")
 
 
+_LONGEST = 3650 * DAY
+
+
 class _Given(BaseModel):
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class _Advance(_Given):
-    seconds: float
+    seconds: float = Field(ge=0, le=_LONGEST)
 
 
 class _Add(_Given):
-    requests: int
-    age_seconds: float = 0.0
+    requests: int = Field(ge=1, le=LARGEST_BATCH)
+    age_seconds: float = Field(0.0, ge=0, le=_LONGEST)
     status: Status = "in_progress"
-    error_every: int = 0
+    error_every: int = Field(0, ge=0)
     workspace: str = DEFAULT_WORKSPACE
 
 
@@ -37,7 +39,7 @@ def control_routes(account: Account, journal: list[Exchange], faults: list[Fault
     """Build the routes: the journal, faults, the clock, and the batches as they truly are."""
 
     async def read_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
-        return JSONResponse([asdict(exchange) for exchange in journal])
+        return JSONResponse([vars(exchange) for exchange in journal])
 
     async def clear_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
         journal.clear()
@@ -86,18 +88,15 @@ def control_routes(account: Account, journal: list[Exchange], faults: list[Fault
             ]
         )
 
-    endpoints: list[tuple[str, str, Callable[[Request], Awaitable[Response]]]] = [
-        ("GET", "/requests", read_journal),
-        ("DELETE", "/requests", clear_journal),
-        ("POST", "/faults", add_fault),
-        ("POST", "/advance", advance),
-        ("POST", "/batches", add_batch),
-        ("GET", "/batches", read_batches),
+    return [
+        route("/requests", GET=_from_here(read_journal), DELETE=_from_here(clear_journal)),
+        route("/faults", POST=_from_here(add_fault)),
+        route("/advance", POST=_from_here(advance)),
+        route("/batches", GET=_from_here(read_batches), POST=_from_here(add_batch)),
     ]
-    return [Route(path, _from_here(endpoint), methods=[method]) for method, path, endpoint in endpoints]
 
 
-def _from_here(endpoint: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def _from_here(endpoint: Endpoint) -> Endpoint:
     """Let only this machine to an endpoint: nothing asks for a credential there."""
 
     async def checked(request: Request) -> Response:

@@ -20,12 +20,23 @@ def params_fault(params: Any) -> str | None:
         return "model: Input should be the id of a model"
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         return "max_tokens: Input should be an integer of at least 1"
+    temperature = params.get("temperature")
+    if temperature is not None and (not isinstance(temperature, int | float) or isinstance(temperature, bool)):
+        return "temperature: Input should be a number"
+    if params.get("stream"):
+        return "stream: is not supported in message batches"
+    return _messages_fault(messages)
+
+
+def _messages_fault(messages: Any) -> str | None:
     if not isinstance(messages, list) or not messages:
         return "messages: at least one message is required"
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
             return f"messages.{index}.role: Input should be user or assistant"
-        if not isinstance(message.get("content"), str | list) or not message["content"]:
+        content = message.get("content")
+        blocks = isinstance(content, list) and all(isinstance(block, dict) for block in content)
+        if not content or not (blocks or isinstance(content, str)):
             return f"messages.{index}.content: Input should be a text or a list of content blocks"
     return None
 

@@ -153,6 +153,7 @@ Everything here is simulated, and any API key will do. In another terminal:
   cancel-message-batch list
   cancel-message-batch ask "Cancel the message batch with ID {id}."
 
+That batch is the one of the API's examples: its cancel is accepted, but it never ends. The others in the list do.
 Ctrl-C stops it."""
 
 

@@ -1,4 +1,4 @@
-"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by rules, where no model is at hand.
+"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by a script, where no model is at hand.
 
 It takes its orders only from what the person wrote last in their own words. What stands in fences, quotations of
 mail, system reminders or tool results is material to it. Everything it says carries its label.
@@ -9,47 +9,23 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any
+
+from .script import CANCEL, GET, ids_in, own_words, wish
 
 MODEL = "scripted-stand-in"
 LABEL = "[scripted stand-in, not Claude] "
 
-CANCEL, LIST, GET = "cancel_message_batch", "list_message_batches", "get_message_batch"
-
 _THREADS_KEPT = 1000
+_TOKEN = 4  # characters, by the rule of thumb
 _PIECE = 24  # characters in one event of a stream
 
-_ID = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
 # An id that stands at the start of a line of a listing, or as a field of one.
 _LISTED = re.compile(r'(?:^|"message_batch_id": ?")(msgbatch_[A-Za-z0-9_-]+)', re.MULTILINE)
 # What Claude Code adds to a person's message.
 _ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
-_PASTED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1|\Z)|^[ \t]*>[^\n]*", re.DOTALL | re.MULTILINE)
-_QUESTION = re.compile(r"(?:\W|\b(?:and|so|ok|okay|now|well|then)\b)*(?:is|are|has|have|did|was|were)\b")
-_VERB = re.compile(r"\b(?:cancel|stop|abort|kill|halt|terminate)\b")
-_NEGATED = re.compile(r"\b(?:don.t|do not|never|without)\b[^.!?]*\b(?:cancel|stop|abort|kill|halt|terminat)")
-_PROGRESS = re.compile(r"\b(?:status|state|yet|check|stopped|ended|done|finished|progress of)\b")
-_ONE_REQUEST = re.compile(
-    r"\brequest[-_ #]+\d|\bcustom_id\b|\b(?:one|single|only|just)\b(?:\s+\w+){0,2}\s+request\b"
-    r"|\brequest\b[^.!?]*\b(?:of|in|from|inside)\b[^.!?]*batch"
-)
-_NEWEST = re.compile(r"\b(?:newest|latest|last|most recent)\b")
-_REFERENT = re.compile(r"\b(?:it|that|this|them|they|these|those|both)\b")
-_SEVERAL = re.compile(r"\b(?:them|they|these|those|both|all)\b")
-_LISTING = re.compile(r"\b(?:what|which|show|list|any|anything|see)\b")
-_BATCHES = re.compile(r"\b(?:batch|batches|running|active|in progress|canceling|cancelling)\b")
-
-_ABILITIES = (
-    "I can cancel a message batch by its id or cancel your newest one, list what is running, and look whether a batch "
-    "has stopped. I understand little else."
-)
-_WHICH = "Which batch? Tell me its id in your own words, or say that you mean the newest one."
-_ONLY_PASTED = (
-    "The only ids I see are in what you pasted, and that is no instruction to me. Tell me the id in your own words."
-)
-_NOT_ONE_REQUEST = (
-    "A single request of a message batch cannot be canceled: the API cancels whole batches only. I canceled nothing."
-)
 
 
 class RefusedError(Exception):
@@ -73,6 +49,46 @@ class _Thread:
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
+    workspace: str
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What a request says about the use of tools (API reference: Create a Message, tool_choice)."""
+
+    kind: str = "auto"
+    name: str | None = None
+    one_at_a_time: bool = False
+
+    @classmethod
+    def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_Choice":
+        """Read it.
+
+        Raises:
+            RefusedError: There is no such choice.
+        """
+        if given is None:
+            return cls()
+        if not isinstance(given, dict) or given.get("type") not in {"auto", "any", "tool", "none"}:
+            raise RefusedError("tool_choice.type: Input should be auto, any, tool or none")
+        if not tools:
+            raise RefusedError("tool_choice: may only be given with tools")
+        name = given.get("name") if given["type"] == "tool" else None
+        if given["type"] == "tool" and name not in [tool.get("name") for tool in tools]:
+            raise RefusedError(f"tool_choice.name: there is no tool {name}")
+        one_at_a_time = given.get("disable_parallel_tool_use", False)
+        if not isinstance(one_at_a_time, bool):
+            raise RefusedError("tool_choice.disable_parallel_tool_use: Input should be a boolean")
+        return cls(given["type"], name, one_at_a_time)
+
+    @property
+    def forced(self) -> bool:
+        """Whether a tool must be called."""
+        return self.kind in {"any", "tool"}
+
+    def allows(self, name: str) -> bool:
+        """Whether a tool of this name may be called."""
+        return self.kind != "none" and self.name in {None, name}
 
 
 @dataclass
@@ -93,16 +109,6 @@ class _Turn:
     calls: list[_Call] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Want:
-    """What the stand-in makes of the person's words: a tool to call, once for each input, or something to say."""
-
-    tool: str = ""
-    inputs: tuple[dict[str, Any], ...] = ()
-    text: str = ""
-    then_cancel_first: bool = False
-
-
 class StandIn:
     """The scripted model. It holds the threads that clients leave with it, the newest thousand.
 
@@ -114,11 +120,12 @@ class StandIn:
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
         self._said = 0
 
-    def answer(self, body: Any) -> dict[str, Any]:
+    def answer(self, body: Any, workspace: str) -> dict[str, Any]:
         """Answer one request of the Messages API.
 
         Args:
             body: The request, parsed.
+            workspace: The workspace of its key; another one's threads are as if they did not exist.
 
         Returns:
             The message (API reference: Create a Message).
@@ -128,66 +135,80 @@ class StandIn:
         """
         _check(body)
         thread = body.get("thread")
-        held = self._held(thread, body)
+        held = self._held(thread, body, workspace)
         messages = [*held.messages, *body["messages"]]
-        forbidden = (body.get("tool_choice") or {}).get("type") == "none"
+        _check_results(messages)
+        choice = _Choice.of(body.get("tool_choice"), held.tools)
         self._said += 1
-        content = self._content(messages, [] if forbidden else held.tools)
+        content = self._content(messages, held.tools, choice)
+        stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
+        if stop_reason == "end_turn" and tokens(content[0]["text"]) > body["max_tokens"]:
+            content[0]["text"] = content[0]["text"][: _TOKEN * body["max_tokens"]]
+            stop_reason = "max_tokens"
         message: dict[str, Any] = {
             "id": f"msg_01standin{self._said:015d}",
             "type": "message",
             "role": "assistant",
             "model": MODEL,
             "content": content,
-            "stop_reason": "tool_use" if content[0]["type"] == "tool_use" else "end_turn",
+            "stop_reason": stop_reason,
             "stop_sequence": None,
             "usage": {
                 "input_tokens": tokens(messages),
-                "output_tokens": tokens(content),
+                "output_tokens": tokens(content[0]["text"] if content[0]["type"] == "text" else content),
                 "cache_creation_input_tokens": 0,
                 "cache_read_input_tokens": 0,
                 "service_tier": "standard",
             },
         }
         if thread is not None:
-            self._threads[message["id"]] = _Thread([*messages, {"role": "assistant", "content": content}], held.tools)
+            said = [*messages, {"role": "assistant", "content": content}]
+            self._threads[message["id"]] = _Thread(said, held.tools, workspace)
             if len(self._threads) > _THREADS_KEPT:
                 self._threads.popitem(last=False)
         return message
 
-    def _held(self, thread: Any, body: dict[str, Any]) -> _Thread:
+    def _held(self, thread: Any, body: dict[str, Any], workspace: str) -> _Thread:
         """Find the conversation that a request belongs to, which without a ``thread`` is all in it."""
         kind = thread.get("type") if isinstance(thread, dict) else None
         if thread is None or kind == "create":
-            return _Thread([], body.get("tools") or [])
+            return _Thread([], body.get("tools") or [], workspace)
         if kind != "continue":
             raise RefusedError("thread.type: Input should be create or continue")
         if repeated := [name for name in ("system", "tools") if name in body]:
             raise RefusedError(f"{', '.join(repeated)}: the thread keeps what it was created with")
         previous = str(thread.get("previous_message_id"))
-        if previous not in self._threads:
+        found = self._threads.get(previous)
+        if found is None or found.workspace != workspace:
             raise RefusedError(
                 f"No thread with the message {previous} is held.",
                 {"error_code": "thread_not_found"},
                 unknown_thread=True,
             )
-        return self._threads[previous]
+        return found
 
-    def _content(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _content(
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_Choice"
+    ) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
-        want = _wish(turn.said, earlier)
-        if not want.tool:
-            return _text(want.text)
-        offered = _Tools(tools, messages)
+        want = wish(turn.said, _mentioned(earlier))
+        offered = _Tools(tools, messages, choice)
         done = [call for call in turn.calls if not offered.is_search(call.name)]
-        if not done:
-            return self._calls(want.tool, want.inputs, offered, searched=len(turn.calls) > 0)
-        ids = _LISTED.findall(done[0].result or "")
-        if want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
-            searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
-            return self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
-        answered = done[-1:] if want.then_cancel_first else done
-        return _text("\n\n".join(_relayed(call) for call in answered))
+        searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
+        left = want.inputs[len(done) :]
+        ids = _LISTED.findall(done[0].result or "") if done else []
+        if left:
+            content = self._calls(want.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
+        elif want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
+            content = self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
+        elif want.tool:
+            answered = done[-1:] if want.then_cancel_first else done
+            content = _text("\n\n".join(_relayed(call) for call in answered))
+        else:
+            content = _text(want.text)
+        if choice.forced and content[0]["type"] != "tool_use":
+            raise RefusedError("tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
+        return content
 
     def _calls(
         self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_Tools", *, searched: bool
@@ -209,7 +230,7 @@ class StandIn:
 class _Tools:
     """The tools that a request offers."""
 
-    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]]) -> None:
+    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _Choice) -> None:
         # A deferred tool can be used once a search has found it, whether or not the request lists it.
         found = [
             str(block.get("tool_name"))
@@ -219,8 +240,9 @@ class _Tools:
             for block in result["content"]
             if isinstance(block, dict) and block.get("type") == "tool_reference"
         ]
-        names = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
-        self._usable = [*names, *found]
+        listed = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
+        names = [name for name in listed if choice.allows(name)]
+        self._usable = [*names, *(name for name in found if choice.allows(name))]
         self.search = next((name for name in names if self.is_search(name)), None)
         shells = (name for name in names if name.lower() == "bash" or name.lower().endswith("shell"))
         self.shell = next(shells, None)
@@ -258,8 +280,9 @@ def events(message: dict[str, Any]) -> Iterator[str]:
 
 
 def tokens(value: Any) -> int:
-    """Guess how many tokens something is: four characters make one."""
-    return max(1, len(json.dumps(value)) // 4)
+    """Guess how many tokens something is."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return max(1, len(text) // _TOKEN)
 
 
 def _event(kind: str, **fields: Any) -> str:
@@ -279,19 +302,46 @@ def _check(body: Any) -> None:
     max_tokens = body.get("max_tokens")
     if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
         raise RefusedError("max_tokens: Field required, an integer of at least 1")
-    messages = body.get("messages")
+    _check_messages(body.get("messages"))
+    tools = body.get("tools") or []
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise RefusedError("tools: Input should be a list of tools")
+    names = [str(tool.get("name")) for tool in tools]
+    if len(set(names)) < len(names):
+        raise RefusedError("tools: Tool names must be unique.")
+
+
+def _check_messages(messages: Any) -> None:
     if not isinstance(messages, list) or not messages:
         raise RefusedError("messages: at least one message is required")
     for index, message in enumerate(messages):
         if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
             raise RefusedError(f"messages.{index}.role: Input should be user, assistant or system")
-        if not isinstance(message.get("content"), str | list):
+        content = message.get("content")
+        if not isinstance(content, str | list):
             raise RefusedError(f"messages.{index}.content: Field required")
-    tools = body.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise RefusedError("tools: Input should be a list of tools")
-    if not isinstance(body.get("tool_choice") or {}, dict):
-        raise RefusedError("tool_choice: Input should be an object")
+        if not content and not (message["role"] == "assistant" and index == len(messages) - 1):
+            raise RefusedError(f"messages.{index}: all messages must have content, except a final one of the assistant")
+        if isinstance(content, list) and not all(isinstance(block, dict) for block in content):
+            raise RefusedError(f"messages.{index}.content: Input should be a text or a list of content blocks")
+
+
+def _check_results(messages: list[dict[str, Any]]) -> None:
+    """Refuse a conversation where a tool use has no result in what the person sends next, or a result no use.
+
+    Messages of one role that follow each other count as one; what the system says between them does not part them.
+    """
+    uses: set[str] = set()
+    said = (message for message in messages if message["role"] != "system")
+    turns = [(role, [*chain.from_iterable(map(_blocks, run))]) for role, run in groupby(said, itemgetter("role"))]
+    for role, blocks in [*turns, ("user", [])]:
+        results = {str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"}
+        if unexpected := results - uses:
+            raise RefusedError(f"messages: unexpected tool_use_id in tool_result blocks: {', '.join(unexpected)}")
+        if missing := uses - results:
+            raise RefusedError(f"messages: tool_use ids without tool_result blocks after them: {', '.join(missing)}")
+        calls = blocks if role == "assistant" else []
+        uses = {str(block.get("id")) for block in calls if block.get("type") == "tool_use"}
 
 
 def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -307,11 +357,6 @@ def _said(message: dict[str, Any]) -> str:
         return ""
     texts = [str(block.get("text", "")) for block in _blocks(message) if block.get("type") == "text"]
     return _ADDED.sub("", "\n".join(texts)).strip()
-
-
-def _own_words(said: str) -> str:
-    """Return what the person wrote themselves, without what they pasted."""
-    return _PASTED.sub("\n", said).strip()
 
 
 def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, Any]]]:
@@ -350,59 +395,15 @@ def _relayed(call: _Call) -> str:
         return call.result
 
 
-def _wish(said: str, earlier: list[dict[str, Any]]) -> _Want:
-    """Make out what the person wants.
-
-    Args:
-        said: What they said last.
-        earlier: The conversation before, for what "it" is.
-    """
-    words = _own_words(said)
-    low = _ID.sub(" msgbatch ", words).lower()
-    ids = list(dict.fromkeys(_ID.findall(words)))
-    about = ids or (_referents(earlier, several=bool(_SEVERAL.search(low))) if _REFERENT.search(low) else [])
-    one_each = tuple({"message_batch_id": batch_id} for batch_id in about)
-    asks = _QUESTION.match(low) is not None
-    if not asks and _VERB.search(low):
-        if _NEGATED.search(low):
-            return _Want(text="As you say: I canceled nothing.")
-        if _ONE_REQUEST.search(low):
-            return _Want(text=_NOT_ONE_REQUEST)
-        if not ids and _NEWEST.search(low):
-            return _Want(LIST, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
-        if not ids and _ID.search(said):
-            return _Want(text=_ONLY_PASTED)
-        return _Want(CANCEL, one_each) if about else _Want(text=_WHICH)
-    if about and (asks or ids or _PROGRESS.search(low)):
-        return _Want(GET, one_each)
-    if (asks or _LISTING.search(low)) and _BATCHES.search(low):
-        return _Want(LIST, ({"status": _status(low), "limit": 10},))
-    if asks and _PROGRESS.search(low):
-        return _Want(text=_WHICH)
-    return _Want(text=_ABILITIES)
-
-
-def _status(low: str) -> str:
-    """Make out the batches of which status are to be listed."""
-    for pattern, status in (
-        (r"\b(?:running|active|in progress|in_progress)\b", "in_progress"),
-        (r"\b(?:canceling|cancelling)\b", "canceling"),
-        (r"\b(?:ended|finished|done|completed)\b", "ended"),
-    ):
-        if re.search(pattern, low):
-            return status
-    return "any"
-
-
-def _referents(earlier: list[dict[str, Any]], *, several: bool) -> list[str]:
+def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
     """Return the batches last talked about: those a tool was called for, or that the person or the stand-in named."""
     for message in reversed(earlier):
         blocks = _blocks(message)
         used = [str(block.get("input")) for block in blocks if block.get("type") == "tool_use"]
         answered = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
-        words = " ".join(used or answered) if message["role"] == "assistant" else _own_words(_said(message))
-        if ids := list(dict.fromkeys(_ID.findall(words))):
-            return ids if several else ids[-1:]
+        words = " ".join(used or answered) if message["role"] == "assistant" else own_words(_said(message))
+        if ids := ids_in(words):
+            return ids
     return []
 
 

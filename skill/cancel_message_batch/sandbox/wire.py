@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -19,6 +20,9 @@ LARGEST_BODY = 256 * 2**20  # bytes; batch processing guide: a batch is at most 
 ORGANIZATION = "00000000-0000-4000-8000-000000000000"
 JOURNAL_LENGTH = 100_000  # exchanges; the oldest are forgotten first
 
+_LONGEST_DELAY = 86_400.0  # seconds
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 _CREDENTIALS = frozenset({"x-api-key", "authorization", "proxy-authorization", "cookie"})
 
 
@@ -83,8 +87,13 @@ class Fault:
             re.compile(self.match)
         except re.error as error:
             raise ValueError(f"match is no regular expression: {error}") from error
-        if self.times < 0 or self.delay < 0:
-            raise ValueError("times and delay cannot be negative")
+        if self.times < 0 or not 0 <= self.delay <= _LONGEST_DELAY:
+            raise ValueError("times and delay cannot be negative, and a delay is a day at most")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status must be from 200 to 599")
+        for name, value in [*self.headers.items(), ("content-type", self.content_type or "x")]:
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} cannot be sent")
 
     def answer(self, scope: Scope) -> Response:
         """Build the answer it gives."""
@@ -266,10 +275,23 @@ async def _pause(receive: Receive, seconds: float | None) -> bool:
 
 
 def _parsed(body: bytes | None) -> Any:
+    """Parse a body; None if it is no JSON that could be sent on: Python takes more than the standard has."""
+    if not body:
+        return None
     try:
-        return json.loads(body) if body else None
+        parsed = json.loads(body.decode(), parse_constant=_finite, parse_float=_finite)
+        if b"\\ud" in body or b"\\uD" in body:
+            json.dumps(parsed, ensure_ascii=False).encode()  # half of a surrogate pair is no character
     except (ValueError, RecursionError):
         return None
+    return parsed
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number of JSON")
+    return value
 
 
 def _without_credential(name: str, value: str) -> str:

@@ -96,6 +96,11 @@ def talk(server: Sandbox, call: Call) -> Talk:
         f"yes, do cancel {A}",
         f"cancel this one: {A}",
         f"Stop {A}'s processing immediately",
+        f"I sent tens of thousands of requests with the wrong prompt. Cancel {A} now!",
+        f"Hi Claude, I made a mistake: please cancel {A}",
+        f"The prompt is wrong, cancel {A}",
+        f"Why is it still running? Cancel {A}!",
+        f"Cancel {A}. Is it billed?",
     ],
 )
 def test_it_cancels_the_batch_it_is_told(words: str, talk: Talk) -> None:
@@ -159,6 +164,9 @@ def test_it_cancels_all_that_it_is_told(words: str, talk: Talk) -> None:
         "cancel my two newest batches",
         "cancel my newest batches",
         "cancel that one and the newest one",
+        f"Leave it running. Cancel {A}? No.",
+        f"don't. cancel {A}",
+        f"Wait. Cancel {A} when it is late.",
     ],
 )
 def test_what_is_no_plain_order_cancels_nothing(words: str, talk: Talk) -> None:

@@ -48,6 +48,14 @@ _WHY = frozenset(
     costing used sent submitted started launched made messed up as urgent""".split()  # noqa: SIM905
 )
 
+# What may turn an order around from another sentence.
+_QUALIFIES = re.compile(
+    r"\b(?:except|keep|leave|unless|until|only|tomorrow|later|instead|rather|wait|actually|never ?mind"
+    r"|do not|don't|dont|no|not|if|when|says?|said|wrote|undo|resume|first|second|other|all)\b"
+)
+
+_GREETING = frozenset({"hi", "hey", "hello", "claude", "oops", "ugh", "sorry", "ok", "okay"})
+
 # What is asked about a part of a batch, or for a while only: looked for behind the verb.
 _PART = re.compile(
     r"\b(?:requests?|items?|entry|entries|lines?)\b.*\b(?:of|in|from|inside)\b|\brequest[-_ #]*\d|\bcustom[ _]id"
@@ -109,17 +117,35 @@ def wish(said: str, mentioned: list[str]) -> Want:
         mentioned: The ids that were last talked about before, for what "it" is.
     """
     words = own_words(said)
-    low = IDS.sub(f" {_ID} ", words).lower().replace("\u2019", "'")
-    order = _ORDER.match(low)
+    everything = IDS.sub(f" {_ID} ", words).lower().replace("\u2019", "'")
+    low = _sentence(everything)
+    order = _ORDER.match(_without_preface(low))
     asks = _ASKING.match(low) is not None
     if not asks and (order is None or not order["asked"]):
-        asks = _ENDS_ASKING.search(low) is not None
+        asks = _ENDS_ASKING.search(everything if order is None else low) is not None
     verb = re.search(rf"\b{_VERB}", low)
     if verb and not asks:
         if _PART.search(low, verb.end()):
             return Want(text=_NOT_A_PART)
         return _order(order["rest"], said, mentioned) if order else Want(text=_NOT_UNDERSTOOD)
-    return _question(low, ids_in(words), mentioned, asks=asks)
+    return _question(everything, ids_in(words), mentioned, asks=asks)
+
+
+def _sentence(low: str) -> str:
+    """Return the one sentence that speaks of canceling, where the others only tell a story around it, else all."""
+    sentences = [part for part in re.split(r"(?<=[.!?])\s+|\n+", low) if part.strip()]
+    canceling = [part for part in sentences if re.search(rf"\b{_VERB}", part)]
+    others = " ".join(part for part in sentences if part not in canceling)
+    return canceling[0] if len(canceling) == 1 and _ID not in others and not _QUALIFIES.search(others) else low
+
+
+def _without_preface(low: str) -> str:
+    """Leave out a reason or a greeting before the order."""
+    while preface := re.match(r"([^\0,;:]+)[,;:]\s+(.+)", low, re.DOTALL):
+        if not (_WHY | _WHAT | _GREETING).issuperset(_WORDS.findall(preface[1])):
+            break
+        low = preface[2]
+    return low
 
 
 def _order(rest: str, said: str, mentioned: list[str]) -> Want:

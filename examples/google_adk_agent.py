@@ -19,15 +19,15 @@ runner = InMemoryRunner(LlmAgent(name="batches", model=AnthropicLlm(model="claud
 runner.auto_create_session = True
 
 
-def answer(part: Part) -> str:
-    message = Content(role="user", parts=[part])
-    events = list(runner.run(user_id="me", session_id="1", new_message=message))
-    for call in (call for event in events for call in event.get_function_calls()):
-        if call.name == "adk_request_confirmation":
-            yes = {"confirmed": input(f"Cancel {call.args['originalFunctionCall']['args']}? [y/N] ") == "y"}
-            return answer(Part(function_response=FunctionResponse(id=call.id, name=call.name, response=yes)))
-    return "".join(part.text or "" for part in events[-1].content.parts)
+def answer(parts: list[Part]) -> str:
+    events = list(runner.run(user_id="me", session_id="1", new_message=Content(role="user", parts=parts)))
+    calls = [call for event in events for call in event.get_function_calls() if call.name == "adk_request_confirmation"]
+    replies = []
+    for call in calls:
+        yes = {"confirmed": input(f"Cancel {call.args['originalFunctionCall']['args']}? [y/N] ") == "y"}
+        replies.append(Part(function_response=FunctionResponse(id=call.id, name=call.name, response=yes)))
+    return answer(replies) if replies else "".join(part.text or "" for part in events[-1].content.parts)
 
 
 if __name__ == "__main__":
-    print(answer(Part(text=sys.argv[1])))
+    print(answer([Part(text=sys.argv[1])]))

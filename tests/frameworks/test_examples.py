@@ -122,6 +122,13 @@ def test_listing_and_looking_run_without_asking(framework: Framework, sandbox: S
 
 
 @pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.asks], ids=NAME, indirect=True)
+def test_of_two_cancels_at_once_each_is_asked_for(framework: Framework, sandbox: Sandbox, running: str) -> None:
+    other = sandbox.account.add(requests=500, age=60, status="in_progress")
+    converse(framework, sandbox, f"Cancel {running} and {other}.", "y\ny\n")
+    assert sorted(cancels(sandbox)) == sorted([running, other])
+
+
+@pytest.mark.parametrize("framework", [each for each in FRAMEWORKS if each.asks], ids=NAME, indirect=True)
 def test_without_the_persons_yes_nothing_is_sent(framework: Framework, sandbox: Sandbox, running: str) -> None:
     converse(framework, sandbox, f"Cancel the message batch {running}.", "n\n\n")
     assert cancels(sandbox) == []

@@ -5,7 +5,7 @@ also works with gateways that know no threads, and a turn that a person interrup
 happened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -76,6 +76,7 @@ class Conversation:
         approve: Asks the person whether a batch that they did not name may be canceled. Without it there is nobody
             to ask, and such a batch is not canceled.
         report: Is told everything that happens, as it happens.
+        secrets: What no error may repeat, besides the client's own credential.
     """
 
     def __init__(
@@ -86,12 +87,14 @@ class Conversation:
         model: str = DEFAULT_MODEL,
         approve: Approve | None = None,
         report: Callable[[Event], None] = lambda _: None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._batches = batches
         self._model = model
         self._approve = approve
         self._report = report
+        self._secrets = [*secrets, *(own.strip() for own in (client.api_key, client.auth_token) if own)]
         self._messages: list[BetaMessageParam] = []
         self._named: set[str] = set()
         self._declined: set[str] = set()
@@ -113,7 +116,7 @@ class Conversation:
         try:
             return self._turn()
         except anthropic.AnthropicError as error:
-            raise from_sdk(error) or error from error
+            raise from_sdk(error, secrets=self._secrets) or error from error
         finally:
             self._settle()
 

@@ -8,7 +8,7 @@ import anthropic
 from . import summary
 from .agent import Conversation, Event, Text, ToolResult, ToolUse
 from .client import MessageBatches
-from .credentials import sdk_base_url
+from .credentials import Connection, sdk_base_url
 from .errors import ConfigurationError, MessageBatchError, clean
 from .models import MessageBatch
 from .terminal import Output, Prose, confirm, fitted, interactive, paint
@@ -71,12 +71,29 @@ def _short(outcome: ToolOutcome) -> str:
 
 
 def _conversation(batches: MessageBatches, model: str, screen: Screen, profile: str | None) -> Conversation:
+    connection = batches.connection
     try:
-        client = anthropic.Anthropic(base_url=sdk_base_url(batches.connection.base_url), profile=profile)
+        client = anthropic.Anthropic(
+            base_url=sdk_base_url(connection.base_url), **(_credential(connection) or {"profile": profile})
+        )
     except (anthropic.AnthropicError, ValueError) as error:
-        raise ConfigurationError(f"The SDK could not load a credential: {clean(str(error))}") from error
+        shown = clean(str(error), secrets=connection.secrets)
+        raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     approve = screen.approve if interactive() else None
-    return Conversation(client, batches, model=model, approve=approve, report=screen.report)
+    return Conversation(client, batches, model=model, approve=approve, report=screen.report, secrets=connection.secrets)
+
+
+def _credential(connection: Connection) -> dict[str, Any]:
+    """The credential in force, for the SDK's client, which then looks for none; empty where the SDK found it."""
+    if connection.api_key:
+        return {"api_key": connection.api_key}
+    if connection.auth_token:
+        return {"auth_token": connection.auth_token}
+    if connection.auth is not None:
+        return {}
+    # ANTHROPIC_CUSTOM_HEADERS, which the SDK reads too: no second credential may go out beside it.
+    second = {} if "authorization" in connection.headers else {"Authorization": anthropic.omit}
+    return {"auth_token": next(iter(connection.secrets), ""), "default_headers": second}
 
 
 def ask(batches: MessageBatches, message: str, *, model: str, profile: str | None, output: Output) -> int:

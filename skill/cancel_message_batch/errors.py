@@ -162,7 +162,7 @@ def retry_after_seconds(headers: Any) -> float | None:
     return max(email.utils.mktime_tz(date) - time.time(), 0.0) or None
 
 
-def from_sdk(error: BaseException) -> MessageBatchError | None:
+def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of the official SDK, current or 0.x; None when it is not one of the SDK's."""
     sdk = sys.modules.get("anthropic")
     if sdk is None or not isinstance(error, sdk.AnthropicError):
@@ -173,14 +173,17 @@ def from_sdk(error: BaseException) -> MessageBatchError | None:
             error.body,
             request_id=getattr(error, "request_id", None),
             retry_after=retry_after_seconds(error.response.headers),
+            secrets=secrets,
         )
     if isinstance(error, sdk.APITimeoutError):
         return APITimeoutError("the API did not answer in time", may_have_arrived=True)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised; only a connection that never stood is known to be harmless.
         unsent = type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout"}
-        cause = clean(str(error.__cause__ or error))
+        cause = clean(str(error.__cause__ or error), secrets=secrets)
+        if cause.startswith("Illegal header"):  # it repeats the value, which may be a credential nobody has told us
+            return ConfigurationError("the credential, or another header, holds a character that no header may have")
         return APIConnectionError(f"the API could not be reached ({cause})", may_have_arrived=not unsent)
     if isinstance(error, sdk.APIResponseValidationError):
         return APIResponseError("the answer is not a message batch", may_have_arrived=True)
-    return ConfigurationError(clean(str(error), limit=2 * SHOWN))
+    return ConfigurationError(clean(str(error), secrets=secrets, limit=2 * SHOWN))

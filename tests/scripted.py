@@ -14,7 +14,7 @@ Block = tuple[str, Any]
 
 @dataclass(frozen=True)
 class Raw:
-    """An answer byte by byte; one that is cut promises more than it sends."""
+    """An answer byte by byte; one that is cut promises more than it sends, one that hangs never ends."""
 
     body: bytes = b""
     status: int = 200
@@ -87,14 +87,14 @@ def serving() -> Iterator[Model]:
         def do_POST(self) -> None:
             made.headers.append({name.lower(): value for name, value in self.headers.items()})
             reply = made.reply(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            if reply.hang:
-                over.wait(60)
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(reply.body) + reply.cut))
             self.end_headers()
             self.wfile.write(reply.body)
+            if reply.hang:
+                over.wait(60)
             self.close_connection = True
 
         def log_message(self, *_: Any) -> None:

@@ -1,17 +1,30 @@
 """Faults on the way to the model: told in a sentence, with no secret in it, and the conversation can go on."""
 
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import anthropic
 import pytest
 
-from cancel_message_batch import ConfigurationError, MessageBatches
+from cancel_message_batch import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    ConfigurationError,
+    MessageBatchError,
+    MessageBatches,
+)
 from cancel_message_batch.agent import Conversation
+from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 
-from .conftest import Run
-from .scripted import Model, Raw, serving
+from .conftest import KEY, Run, cancels
+from .scripted import Block, Model, Raw, answer, serving, sse
 
 SECRET = "tok-SECRETSECRETSECRET"  # no credential of anybody's
 
@@ -20,6 +33,22 @@ SECRET = "tok-SECRETSECRETSECRET"  # no credential of anybody's
 def model() -> Iterator[Model]:
     with serving() as scripted:
         yield scripted
+
+
+Talk = Callable[..., Conversation]
+
+
+@pytest.fixture
+def talk(model: Model, batches: MessageBatches) -> Iterator[Talk]:
+    """Begin a conversation with the scripted model."""
+    with ExitStack() as clients:
+
+        def begin(**options: Any) -> Conversation:
+            client = anthropic.Anthropic(api_key=KEY, base_url=model.url, max_retries=0, **options)
+            clients.enter_context(client)
+            return Conversation(client, batches)
+
+        yield begin
 
 
 @pytest.mark.parametrize("variable", ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"])
@@ -55,3 +84,68 @@ def test_a_client_of_ones_own_with_an_impossible_credential_does_not_show_it(
         with pytest.raises(ConfigurationError, match="a character that no header may have") as caught:
             conversation.say("hi")
     assert "SECRET" not in str(caught.value)
+
+
+CALL: list[Block] = [("cancel_message_batch", {"message_batch_id": EXAMPLE_ID})]
+CUT = Raw(sse(answer("I will")[:3]), cut=True)
+HTML = Raw(b"<html>Welcome</html>", headers={"content-type": "text/html"})
+HALF_A_CHARACTER = Raw(sse(answer("\ud83d")))
+BAD_JSON = Raw(sse(answer([("cancel_message_batch", '{"message_batch_id": nope}')])))
+NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *answer("Hm")[1:]]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (CUT, (APIConnectionError, "the connection broke in the middle of the answer")),
+        (HTML, (APIResponseError, "what answered is not the Messages API")),
+        (Raw(), (APIResponseError, "what answered is not the Messages API")),
+        (Raw(b"event: message_start\ndata: {nope\n\n"), (APIResponseError, "garbled")),
+        (NO_CONTENT, (APIResponseError, "garbled")),
+        (HALF_A_CHARACTER, (APIResponseError, "garbled")),
+        (BAD_JSON, (APIResponseError, "garbled")),
+    ],
+)
+def test_an_answer_that_breaks_off_or_is_none_is_told_and_what_was_done_before_is_kept(
+    sandbox: Sandbox, talk: Talk, model: Model, fault: Raw, error: tuple[type[MessageBatchError], str]
+) -> None:
+    kind, told = error
+    model.replies = [CALL, fault, "Yes."]
+    conversation = talk()
+    with pytest.raises(kind, match=told):
+        conversation.say(f"cancel {EXAMPLE_ID}")
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert conversation.say("is it stopped?") == "Yes."
+    said, call, result, asked = model.requests[-1]["messages"]
+    assert (said["role"], asked["content"]) == ("user", "is it stopped?")
+    assert call["content"][0]["id"] == result["content"][0]["tool_use_id"]
+    assert "canceling" in result["content"][0]["content"]
+
+
+def test_a_model_that_falls_silent_in_its_answer_is_given_up_after_the_timeout(talk: Talk, model: Model) -> None:
+    model.replies = [Raw(sse(answer("I will")[:3]), cut=True, hang=True)]
+    with pytest.raises(APITimeoutError, match="in time"):
+        talk(timeout=0.5).say("hi")
+
+
+def test_a_fault_ends_ask_with_a_sentence_and_chat_goes_on(sandbox: Sandbox, model: Model, run: Run) -> None:
+    model.replies = [CUT, CUT, "Here."]
+    asked = run("ask", "hi", ANTHROPIC_BASE_URL=model.url)
+    assert asked.returncode == 1
+    assert asked.stdout == "I will\n"
+    assert asked.stderr.startswith("The connection broke in the middle of the answer")
+    assert asked.stderr.count("\n") == 1
+    chatted = run("chat", stdin="hi\nare you there?\n", ANTHROPIC_BASE_URL=model.url)
+    assert (chatted.returncode, chatted.stdout) == (0, "I will\nHere.\n")
+    assert chatted.stderr.count("\n") == 1
+
+
+def test_what_is_no_text_is_replaced_before_it_is_sent(sandbox: Sandbox, model: Model, run: Run) -> None:
+    model.replies = ["Done.", "Done."]
+    assert run("ask", "hi \udcff", ANTHROPIC_BASE_URL=model.url).returncode == 0
+    assert model.requests[0]["messages"][0]["content"] == "hi ?"
+    command = [sys.executable, "-m", "cancel_message_batch", "chat"]
+    environment = {**os.environ, "ANTHROPIC_BASE_URL": model.url, "PYTHONUTF8": "1"}
+    chatted = subprocess.run(command, input=b"hi \xff\n", capture_output=True, check=False, env=environment)
+    assert (chatted.returncode, chatted.stderr) == (0, b"")
+    assert len(model.requests) == 2

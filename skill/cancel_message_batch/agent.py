@@ -5,17 +5,25 @@ also works with gateways that know no threads, and a turn that a person interrup
 happened.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anthropic
+import httpx2
+from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from .approval import named_ids
 from .client import Batches
-from .errors import from_sdk
+from .errors import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    clean,
+    from_sdk,
+)
 from .models import MessageBatch
 from .tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
@@ -112,6 +120,8 @@ class Conversation:
         """
         self._named |= named_ids(message)
         self._declined.clear()
+        # What was no text in the terminal's encoding (PEP 383) cannot be sent.
+        message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})
         try:
             return self._turn()
@@ -134,7 +144,7 @@ class Conversation:
         said, stop_reason = "", None
         for stream in runner:
             said = ""
-            for event in stream:
+            for event in _events(stream):
                 if event.type == "text":
                     said += event.text
                     self._report(Text(event.text))
@@ -191,6 +201,28 @@ class Conversation:
         except ValueError:
             return True  # what is no id is refused by the tool, with nothing sent
         return given.message_batch_id in self._named
+
+
+def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
+    """Read an answer to its end. One that breaks off, or that is none, is an error in our words."""
+    begun = False
+    try:
+        for event in stream:
+            begun = begun or event.type == "message_start"
+            if event.type == "text":
+                event.text.encode()  # fails for half a character, which could not be sent back
+            yield event
+    except anthropic.AnthropicError:
+        raise
+    except httpx2.TimeoutException as error:
+        raise APITimeoutError("the answer stopped, and did not go on in time", may_have_arrived=True) from error
+    except httpx2.TransportError as error:
+        why = clean(str(error)) or type(error).__name__
+        raise APIConnectionError(f"the connection broke in the middle of the answer ({why})") from error
+    except Exception as error:  # the SDK checks nothing: what it trips over may be of any type
+        raise APIResponseError("the answer came garbled, and was not used") from error
+    if not begun:
+        raise APIResponseError("what answered is not the Messages API")
 
 
 _ENDINGS = {

@@ -115,6 +115,8 @@ def ask(batches: MessageBatches, message: str, *, model: str, profile: str | Non
 def chat(batches: MessageBatches, *, model: str, profile: str | None, output: Output) -> int:
     """Hold a conversation until the person ends it. Returns the exit code."""
     screen = Screen(output)
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
     conversation = _conversation(batches, model, screen, profile)
     read = _prompt() if interactive() else _lines
     if interactive():

@@ -14,6 +14,7 @@ import pytest
 from cancel_message_batch import (
     APIConnectionError,
     APIResponseError,
+    APIStatusError,
     APITimeoutError,
     ConfigurationError,
     MessageBatchError,
@@ -22,6 +23,7 @@ from cancel_message_batch import (
 from cancel_message_batch.agent import Conversation
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.summary import failed
 
 from .conftest import KEY, Run, cancels
 from .scripted import Block, Model, Raw, answer, serving, sse
@@ -149,3 +151,28 @@ def test_what_is_no_text_is_replaced_before_it_is_sent(sandbox: Sandbox, model: 
     chatted = subprocess.run(command, input=b"hi \xff\n", capture_output=True, check=False, env=environment)
     assert (chatted.returncode, chatted.stderr) == (0, b"")
     assert len(model.requests) == 2
+
+
+@pytest.mark.parametrize("events", [2, -2, -1])
+def test_an_answer_without_its_end_is_no_success_and_its_calls_are_not_run(
+    sandbox: Sandbox, talk: Talk, model: Model, events: int
+) -> None:
+    model.replies = [Raw(sse(answer(CALL)[:events])), "Yes."]
+    conversation = talk()
+    with pytest.raises(APIConnectionError, match="ended before it was complete"):
+        conversation.say(f"cancel {EXAMPLE_ID}")
+    assert cancels(sandbox) == []
+    assert conversation.say("and now?") == "Yes."
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [("overloaded_error", 529), ("rate_limit_error", 429), ("api_error", 500), ("billing_error", 402), ("new", 500)],
+)
+def test_an_error_in_the_middle_of_an_answer_goes_by_its_type(talk: Talk, model: Model, kind: str, status: int) -> None:
+    error = {"type": "error", "error": {"type": kind, "message": "Too much."}}
+    model.replies = [Raw(sse([*answer("I will")[:3], error]))]
+    with pytest.raises(APIStatusError, match=f"{status} {kind}: Too much.") as caught:
+        talk().say("hi")
+    assert caught.value.status == status
+    assert "200" not in failed(caught.value, "ask")

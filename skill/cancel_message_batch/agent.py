@@ -205,13 +205,15 @@ class Conversation:
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
     """Read an answer to its end. One that breaks off, or that is none, is an error in our words."""
-    begun = False
+    begun = ended = False
     try:
         for event in stream:
             begun = begun or event.type == "message_start"
+            ended = ended or event.type == "message_stop"
             if event.type == "text":
                 event.text.encode()  # fails for half a character, which could not be sent back
             yield event
+        ended = ended and stream.get_final_message().stop_reason is not None
     except anthropic.AnthropicError:
         raise
     except httpx2.TimeoutException as error:
@@ -223,6 +225,8 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
         raise APIResponseError("the answer came garbled, and was not used") from error
     if not begun:
         raise APIResponseError("what answered is not the Messages API")
+    if not ended:
+        raise APIConnectionError("the answer ended before it was complete")
 
 
 _ENDINGS = {

@@ -19,6 +19,20 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+# What an error of each type comes with (API reference: Errors), for those that come in a stream, after its 200.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
 SHOWN = 200  # characters of somebody else's text that one of ours repeats
 
 
@@ -168,8 +182,9 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
     if sdk is None or not isinstance(error, sdk.AnthropicError):
         return None
     if isinstance(error, sdk.APIStatusError):
+        kind = status_error(error.status_code, error.body).type
         return status_error(
-            error.status_code,
+            error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500),
             error.body,
             request_id=getattr(error, "request_id", None),
             retry_after=retry_after_seconds(error.response.headers),

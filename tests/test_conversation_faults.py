@@ -20,7 +20,7 @@ from cancel_message_batch import (
     MessageBatchError,
     MessageBatches,
 )
-from cancel_message_batch.agent import Conversation
+from cancel_message_batch.agent import NO_ANSWER, Conversation
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.summary import failed
@@ -176,3 +176,22 @@ def test_an_error_in_the_middle_of_an_answer_goes_by_its_type(talk: Talk, model:
         talk().say("hi")
     assert caught.value.status == status
     assert "200" not in failed(caught.value, "ask")
+
+
+@pytest.mark.parametrize("nothing", [[], [("text", "")], [("text", " \n")]])
+def test_an_empty_answer_is_told_and_is_not_sent_back(talk: Talk, model: Model, nothing: list[Block]) -> None:
+    model.replies = [nothing, "Hello."]
+    conversation = talk()
+    assert NO_ANSWER in conversation.say("hello")
+    assert conversation.say("again") == "Hello."
+    assert [message["role"] for message in model.requests[1]["messages"]] == ["user", "user"]
+
+
+def test_of_an_answer_only_what_the_api_takes_back_is_sent_back(talk: Talk, model: Model) -> None:
+    model.replies = [[("text", "\n"), ("cancel_message_batch", '["msgbatch_1"]')], "Hm.", "Hello."]
+    conversation = talk()
+    conversation.say("hello")
+    conversation.say("again")
+    for request in model.requests[1:]:
+        (block,) = request["messages"][1]["content"]
+        assert (block["type"], block["input"]) == ("tool_use", {})

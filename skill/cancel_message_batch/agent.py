@@ -47,6 +47,7 @@ INTERRUPTED = (
     "The person interrupted this call before its outcome was known. If it was a cancellation, it may have been sent: "
     "get the batch's status to find out."
 )
+NO_ANSWER = "(The model gave no answer.)"
 
 
 @dataclass(frozen=True)
@@ -150,13 +151,15 @@ class Conversation:
                     self._report(Text(event.text))
             message = stream.get_final_message()
             stop_reason = message.stop_reason
-            self._messages.append(message.to_param())
+            if message.content:  # an empty one would be refused with every later request
+                self._messages.append(message.to_param())
             # The runner keeps the response and sends it with its next request: no tool runs twice.
             if stop_reason == "tool_use" and (results := runner.generate_tool_call_response()):
                 self._messages.append(results)
-        if ending := _ENDINGS.get(stop_reason or ""):
+        ending = _ENDINGS.get(stop_reason or "", "" if said.strip() else NO_ANSWER)
+        if ending:
             self._report(Text(ending))
-        return said + (ending or "")
+        return said + ending
 
     def _settle(self) -> None:
         """Answer the tool calls that an interruption left open: without it the API takes no further message."""
@@ -209,11 +212,13 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
     try:
         for event in stream:
             begun = begun or event.type == "message_start"
-            ended = ended or event.type == "message_stop"
+            if event.type == "message_stop":  # after it the SDK records what it will send back
+                message = stream.current_message_snapshot
+                message.content = _sendable(message.content)
+                ended = message.stop_reason is not None
             if event.type == "text":
                 event.text.encode()  # fails for half a character, which could not be sent back
             yield event
-        ended = ended and stream.get_final_message().stop_reason is not None
     except anthropic.AnthropicError:
         raise
     except httpx2.TimeoutException as error:
@@ -227,6 +232,14 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
         raise APIResponseError("what answered is not the Messages API")
     if not ended:
         raise APIConnectionError("the answer ended before it was complete")
+
+
+def _sendable(content: list[Any]) -> list[Any]:
+    """What of an answer the API takes back: it refuses blank text, and arguments that are no object."""
+    for block in content:
+        if block.type == "tool_use" and not isinstance(block.input, dict):
+            block.input = {}
+    return [block for block in content if block.type != "text" or block.text.strip()]
 
 
 _ENDINGS = {

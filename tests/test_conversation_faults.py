@@ -195,3 +195,14 @@ def test_of_an_answer_only_what_the_api_takes_back_is_sent_back(talk: Talk, mode
     for request in model.requests[1:]:
         (block,) = request["messages"][1]["content"]
         assert (block["type"], block["input"]) == ("tool_use", {})
+
+
+def test_a_redirect_is_told_and_gets_neither_the_conversation_nor_a_credential(model: Model, run: Run) -> None:
+    with serving() as elsewhere:
+        location = f"{elsewhere.url.replace('//', '//bob:password@')}/v1/messages?key={SECRET}"
+        model.replies = [Raw(status=307, headers={"location": location})]
+        custom = {"ANTHROPIC_CUSTOM_HEADERS": f"x-api-key: {SECRET}"}
+        done = run("ask", "my question", ANTHROPIC_BASE_URL=model.url, **custom)
+    assert done.returncode == 1
+    assert f"redirects to {elsewhere.url}/v1/messages, and nothing was sent there" in done.stderr
+    assert elsewhere.requests == []

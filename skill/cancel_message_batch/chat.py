@@ -74,7 +74,10 @@ def _conversation(batches: MessageBatches, model: str, screen: Screen, profile: 
     connection = batches.connection
     try:
         client = anthropic.Anthropic(
-            base_url=sdk_base_url(connection.base_url), **(_credential(connection) or {"profile": profile})
+            base_url=sdk_base_url(connection.base_url),
+            # Custom headers, and all that was said, would follow a redirect to any host.
+            http_client=anthropic.DefaultHttpxClient(follow_redirects=False),
+            **(_credential(connection) or {"profile": profile}),
         )
     except (anthropic.AnthropicError, ValueError) as error:
         shown = clean(str(error), secrets=connection.secrets)

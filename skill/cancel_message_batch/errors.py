@@ -181,6 +181,12 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
     sdk = sys.modules.get("anthropic")
     if sdk is None or not isinstance(error, sdk.AnthropicError):
         return None
+    if isinstance(error, sdk.APIStatusError) and 300 <= error.status_code < 400:
+        place = clean(re.sub(r"(?<=//)[^/@]*@|[?#].*", "", error.response.headers.get("location", "")), secrets=secrets)
+        return APIResponseError(
+            f"the base URL redirects to {place or 'somewhere else'}, and nothing was sent there; "
+            "if that is the API, make it the base URL"
+        )
     if isinstance(error, sdk.APIStatusError):
         kind = status_error(error.status_code, error.body).type
         return status_error(

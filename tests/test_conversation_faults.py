@@ -206,3 +206,16 @@ def test_a_redirect_is_told_and_gets_neither_the_conversation_nor_a_credential(m
     assert done.returncode == 1
     assert f"redirects to {elsewhere.url}/v1/messages, and nothing was sent there" in done.stderr
     assert elsewhere.requests == []
+
+
+def test_timeout_and_retries_hold_for_the_model_too(sandbox: Sandbox, model: Model, run: Run) -> None:
+    limits = ("--timeout", "1s", "--max-retries", "0")
+    model.replies = [Raw(sse(answer("I will")[:3]), cut=True, hang=True)]
+    silent = run("ask", "hi", *limits, ANTHROPIC_BASE_URL=model.url)
+    assert (silent.returncode, silent.stdout) == (1, "I will\n")
+    assert "in time" in silent.stderr
+    with serving() as failing:
+        failing.replies = [Raw(status=500)] * 4
+        assert run("ask", "hi", "--max-retries", "0", ANTHROPIC_BASE_URL=failing.url).returncode == 1
+        assert run("chat", "--max-retries", "1", stdin="hi\n", ANTHROPIC_BASE_URL=failing.url).returncode == 0
+    assert len(failing.requests) == 1 + 2

@@ -59,6 +59,14 @@ def sse(events: list[dict[str, Any]]) -> bytes:
     return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
 
 
+CANCELING = {
+    "type": "message_batch", "processing_status": "canceling", "results_url": None, "archived_at": None,
+    "created_at": "2026-11-24T09:00:00Z", "expires_at": "2026-11-25T09:00:00Z", "ended_at": None,
+    "cancel_initiated_at": "2026-11-24T10:00:00Z",
+    "request_counts": {"processing": 3, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0},
+}  # fmt: skip
+
+
 class Model:
     """What it is to answer, and what it was sent."""
 
@@ -66,10 +74,14 @@ class Model:
         self.replies: list[str | list[Block] | Raw] = []
         self.requests: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
+        self.canceled: list[str] = []
         self.stop_reason = ""
         self.url = ""
 
-    def reply(self, request: dict[str, Any]) -> Raw:
+    def reply(self, path: str, request: dict[str, Any]) -> Raw:
+        if path.endswith("/cancel"):
+            self.canceled.append(path.split("/")[-2])
+            return Raw(json.dumps({"id": self.canceled[-1], **CANCELING}).encode())
         self.requests.append(request)
         reply = self.replies.pop(0)
         if isinstance(reply, Raw):
@@ -86,7 +98,8 @@ def serving() -> Iterator[Model]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             made.headers.append({name.lower(): value for name, value in self.headers.items()})
-            reply = made.reply(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+            reply = made.reply(self.path, json.loads(body or "{}"))
             self.send_response(reply.status)
             for name, value in reply.headers.items():
                 self.send_header(name, value)

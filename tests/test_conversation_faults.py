@@ -219,3 +219,21 @@ def test_timeout_and_retries_hold_for_the_model_too(sandbox: Sandbox, model: Mod
         assert run("ask", "hi", "--max-retries", "0", ANTHROPIC_BASE_URL=failing.url).returncode == 1
         assert run("chat", "--max-retries", "1", stdin="hi\n", ANTHROPIC_BASE_URL=failing.url).returncode == 0
     assert len(failing.requests) == 1 + 2
+
+
+def test_a_reader_that_goes_away_ends_the_output_and_not_the_work(sandbox: Sandbox, model: Model) -> None:
+    model.replies = [[("text", "I will cancel it now.\n"), *CALL], "Done."]
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cancel_message_batch", "ask", f"cancel {EXAMPLE_ID}"]
+    done = subprocess.run(
+        command,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "ANTHROPIC_BASE_URL": model.url},
+    )
+    os.close(writing)
+    assert done.returncode == 0, done.stderr
+    assert (len(model.requests), model.canceled) == (2, [EXAMPLE_ID])

@@ -75,7 +75,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 class Prose:
     """Writes prose as it streams in. A word is written once it is whole: in a terminal, no line ends within one.
 
-    What is no terminal gets everything as it comes.
+    What is no terminal gets everything as it comes. A reader that goes away ends the output, never the work.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -87,13 +87,14 @@ class Prose:
     def write(self, text: str) -> None:
         """Write a piece, but for its last word, which may go on."""
         text = _CONTROL.sub("", text)
-        if self._stream.isatty():
-            for part in re.findall(r"\n|[^\S\n]+|\S+", text):
-                self._take(part)
-        elif text:
-            self._stream.write(text)
-            self._column = 0 if text.endswith("\n") else 1
-        self._stream.flush()
+        with self._unless_gone():
+            if self._stream.isatty():
+                for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+                    self._take(part)
+            elif text:
+                self._stream.write(text)
+                self._column = 0 if text.endswith("\n") else 1
+            self._stream.flush()
 
     def _take(self, part: str) -> None:
         if part.strip():
@@ -108,11 +109,20 @@ class Prose:
 
     def end(self) -> None:
         """Write what is left, and end the line if one has been begun."""
-        self._put_word()
-        if self._column:
-            self._stream.write("\n")
-        self._column, self._gap = 0, ""
-        self._stream.flush()
+        with self._unless_gone():
+            self._put_word()
+            if self._column:
+                self._stream.write("\n")
+            self._column, self._gap = 0, ""
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What is left in the buffer, and all that follows, goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _put_word(self) -> None:
         if not self._word:

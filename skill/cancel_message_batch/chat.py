@@ -185,8 +185,10 @@ def _lines() -> str | None:
 def _prompt() -> Any:
     """Read from a terminal, where a paste of many lines arrives as one message, as it was meant."""
     from prompt_toolkit import PromptSession  # noqa: PLC0415 - only a person who chats pays for it
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
 
-    session: PromptSession[str] = PromptSession("> ")
+    # Standard output is for the answers, and may be a file.
+    session: PromptSession[str] = PromptSession("> ", output=create_output(stdout=sys.stderr))
 
     def read() -> str | None:
         while True:

@@ -291,6 +291,7 @@ def _live_row(name: str, batch: MessageBatch | None) -> str:
 def pick(batches: Sequence[MessageBatch]) -> str:
     """Let a person choose a batch with the arrow keys or by number; returns its id. An interruption passes on."""
     import questionary  # noqa: PLC0415 - only a person who picks pays for it
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
 
     numbered = len(batches) <= 9
     detail = " {} {:>7,} {:>11}" if _wide() else "\n      {} {:,}, {}"
@@ -307,6 +308,7 @@ def pick(batches: Sequence[MessageBatch]) -> str:
         choices=choices,
         use_shortcuts=numbered,
         instruction="\n  arrow keys or number, Enter; Ctrl-C: none" if _wide() else "\n  Enter; Ctrl-C: none",
+        output=create_output(stdout=sys.stderr),  # standard output is for results, and may be a file
         erase_when_done=True,  # what is canceled is told next, with its id whole
     ).unsafe_ask()
     return chosen

@@ -20,7 +20,7 @@ from cancel_message_batch import (
     MessageBatchError,
     MessageBatches,
 )
-from cancel_message_batch.agent import NO_ANSWER, Conversation
+from cancel_message_batch.agent import NO_ANSWER, NOT_RUN, Conversation
 from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.summary import failed
@@ -237,3 +237,17 @@ def test_a_reader_that_goes_away_ends_the_output_and_not_the_work(sandbox: Sandb
     os.close(writing)
     assert done.returncode == 0, done.stderr
     assert (len(model.requests), model.canceled) == (2, [EXAMPLE_ID])
+
+
+@pytest.mark.parametrize("stop_reason", ["max_tokens", "refusal", "end_turn"])
+def test_a_call_in_an_answer_that_was_cut_short_is_told_as_not_run(
+    sandbox: Sandbox, talk: Talk, model: Model, stop_reason: str
+) -> None:
+    cut_short = [("cancel_message_batch", f'{{"message_batch_id": "{EXAMPLE_ID}')]
+    model.replies = [Raw(sse(answer(cut_short, stop_reason))), "Hello."]
+    conversation = talk()
+    conversation.say(f"cancel {EXAMPLE_ID}")
+    assert cancels(sandbox) == []
+    conversation.say("again")
+    (result,) = model.requests[1]["messages"][2]["content"]
+    assert (result["is_error"], result["content"]) == (True, NOT_RUN)

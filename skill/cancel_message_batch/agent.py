@@ -47,6 +47,7 @@ INTERRUPTED = (
     "The person interrupted this call before its outcome was known. If it was a cancellation, it may have been sent: "
     "get the batch's status to find out."
 )
+NOT_RUN = "This call was not run and nothing was sent for it: the answer that it stood in ended before it was complete."
 NO_ANSWER = "(The model gave no answer.)"
 
 
@@ -129,7 +130,7 @@ class Conversation:
         except anthropic.AnthropicError as error:
             raise from_sdk(error, secrets=self._secrets) or error from error
         finally:
-            self._settle()
+            self._settle(INTERRUPTED)
 
     def _turn(self) -> str:
         runner = self._client.beta.messages.tool_runner(
@@ -156,13 +157,14 @@ class Conversation:
             # The runner keeps the response and sends it with its next request: no tool runs twice.
             if stop_reason == "tool_use" and (results := runner.generate_tool_call_response()):
                 self._messages.append(results)
+        self._settle(NOT_RUN)
         ending = _ENDINGS.get(stop_reason or "", "" if said.strip() else NO_ANSWER)
         if ending:
             self._report(Text(ending))
         return said + ending
 
-    def _settle(self) -> None:
-        """Answer the tool calls that an interruption left open: without it the API takes no further message."""
+    def _settle(self, words: str) -> None:
+        """Answer the tool calls that were left open: without it the API takes no further message."""
         last = self._messages[-1]
         if last["role"] != "assistant" or isinstance(last["content"], str):
             return
@@ -175,7 +177,7 @@ class Conversation:
                         {
                             "type": "tool_result",
                             "tool_use_id": _get(call, "id"),
-                            "content": INTERRUPTED,
+                            "content": words,
                             "is_error": True,
                         }
                         for call in calls

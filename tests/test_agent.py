@@ -1,10 +1,7 @@
 """The conversation: real loop, real SDK, real HTTP; only the model is scripted."""
 
-import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import anthropic
@@ -16,6 +13,7 @@ from cancel_message_batch.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 
 from .conftest import KEY, cancels
+from .scripted import Model, serving
 
 
 class Person:
@@ -47,6 +45,12 @@ def talk(sandbox: Sandbox, batches: MessageBatches) -> Iterator[Talk]:
             return Conversation(client, batches, approve=approve, report=person.events.append), person
 
         yield begin
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    with serving() as scripted:
+        yield scripted
 
 
 def running(sandbox: Sandbox) -> list[str]:
@@ -88,7 +92,7 @@ def test_without_a_yes_nothing_is_sent_and_the_model_is_told_so(
     assert told in results[-1]
 
 
-def test_an_id_in_a_pasted_block_needs_a_yes_too(sandbox: Sandbox, talk: Talk, model: "Model") -> None:
+def test_an_id_in_a_pasted_block_needs_a_yes_too(sandbox: Sandbox, talk: Talk, model: Model) -> None:
     target = running(sandbox)[0]
     model.replies = [[("cancel_message_batch", {"message_batch_id": target})], "Done."]
     conversation, person = talk(False, model.url)
@@ -98,7 +102,7 @@ def test_an_id_in_a_pasted_block_needs_a_yes_too(sandbox: Sandbox, talk: Talk, m
 
 
 def test_a_no_is_not_asked_again_in_the_same_turn_but_naming_the_batch_later_is_enough(
-    sandbox: Sandbox, talk: Talk, model: "Model"
+    sandbox: Sandbox, talk: Talk, model: Model
 ) -> None:
     target = running(sandbox)[0]
     call = [("cancel_message_batch", {"message_batch_id": target})]
@@ -112,7 +116,7 @@ def test_a_no_is_not_asked_again_in_the_same_turn_but_naming_the_batch_later_is_
 
 
 def test_nobody_is_asked_about_a_batch_that_does_not_exist_or_has_ended(
-    sandbox: Sandbox, talk: Talk, model: "Model"
+    sandbox: Sandbox, talk: Talk, model: Model
 ) -> None:
     ended = sandbox.account.add(requests=3, age=7200, status="ended")
     model.replies = [
@@ -152,7 +156,7 @@ def test_a_conversation_goes_on_over_several_turns(sandbox: Sandbox, talk: Talk)
     assert any(isinstance(event, Text) for event in person.events)
 
 
-def test_the_model_is_sent_the_definitions_and_the_whole_conversation(talk: Talk, model: "Model") -> None:
+def test_the_model_is_sent_the_definitions_and_the_whole_conversation(talk: Talk, model: Model) -> None:
     model.replies = ["Hello.", "Again."]
     conversation, _ = talk(None, model.url)
     conversation.say("hello")
@@ -163,7 +167,7 @@ def test_the_model_is_sent_the_definitions_and_the_whole_conversation(talk: Talk
 
 
 def test_an_interruption_in_a_tool_leaves_a_conversation_that_can_go_on(
-    sandbox: Sandbox, talk: Talk, model: "Model", monkeypatch: pytest.MonkeyPatch
+    sandbox: Sandbox, talk: Talk, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -188,71 +192,7 @@ def test_a_model_that_cannot_be_reached_is_an_error_in_plain_words(sandbox: Sand
 
 
 @pytest.mark.parametrize(("stop_reason", "told"), [("max_tokens", "cut off"), ("refusal", "declined")])
-def test_an_answer_that_did_not_end_by_itself_says_so(talk: Talk, model: "Model", stop_reason: str, told: str) -> None:
+def test_an_answer_that_did_not_end_by_itself_says_so(talk: Talk, model: Model, stop_reason: str, told: str) -> None:
     model.replies = ["Hm"]
     model.stop_reason = stop_reason
     assert told in talk(None, model.url)[0].say("hello")
-
-
-class Model:
-    """A model that says what a test wrote down, over the streaming Messages API."""
-
-    def __init__(self) -> None:
-        self.replies: list[str | list[tuple[str, dict[str, Any]]]] = []
-        self.requests: list[dict[str, Any]] = []
-        self.stop_reason = ""
-        self.url = ""
-
-    def reply(self, request: dict[str, Any]) -> bytes:
-        self.requests.append(request)
-        reply = self.replies.pop(0)
-        stop = self.stop_reason or ("end_turn" if isinstance(reply, str) else "tool_use")
-        events: list[dict[str, Any]] = [
-            {
-                "type": "message_start",
-                "message": {
-                    "id": f"msg_{len(self.requests)}", "type": "message", "role": "assistant", "content": [],
-                    "model": "scripted", "stop_reason": None, "stop_sequence": None,
-                    "usage": {"input_tokens": 1, "output_tokens": 1},
-                },
-            }
-        ]  # fmt: skip
-        blocks = [("text", reply)] if isinstance(reply, str) else reply
-        for index, (name, content) in enumerate(blocks):
-            if isinstance(content, str):
-                start: dict[str, Any] = {"type": "text", "text": ""}
-                delta: dict[str, Any] = {"type": "text_delta", "text": content}
-            else:
-                start = {"type": "tool_use", "id": f"toolu_{len(self.requests)}_{index}", "name": name, "input": {}}
-                delta = {"type": "input_json_delta", "partial_json": json.dumps(content)}
-            events.append({"type": "content_block_start", "index": index, "content_block": start})
-            events.append({"type": "content_block_delta", "index": index, "delta": delta})
-            events.append({"type": "content_block_stop", "index": index})
-        ending = {"stop_reason": stop, "stop_sequence": None}
-        events.append({"type": "message_delta", "delta": ending, "usage": {"output_tokens": 1}})
-        events.append({"type": "message_stop"})
-        return "".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n" for event in events).encode()
-
-
-@pytest.fixture
-def model() -> Iterator[Model]:
-    made = Model()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = made.reply(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    made.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield made
-    server.shutdown()
-    server.server_close()

@@ -1,6 +1,7 @@
 """What a person sees and types at a terminal: a real pseudo-terminal, read as a screen, in colour."""
 
 import io
+import json
 import os
 import pty
 import select
@@ -10,6 +11,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyte
@@ -27,20 +29,22 @@ UP, DOWN, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", "\r", "\x03", "\x04"
 class Terminal:
     """A command at a terminal of its own."""
 
-    def __init__(self, columns: int, *arguments: str) -> None:
+    def __init__(self, columns: int, *arguments: str, stdout: Path | None = None) -> None:
         self._screen: Any = pyte.HistoryScreen(columns, 60)
         self._stream: Any = pyte.Stream(self._screen)
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (60, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
+        output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
             [sys.executable, "-m", "cancel_message_batch", *arguments],
             stdin=theirs,
-            stdout=theirs,
+            stdout=output,
             stderr=theirs,
             env=environment | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
         )
-        os.close(theirs)
+        for descriptor in {output, theirs}:
+            os.close(descriptor)
 
     @property
     def lines(self) -> list[str]:
@@ -102,8 +106,8 @@ def running(sandbox: Sandbox) -> list[str]:
     return [sandbox.account.add(requests=5_000, age=20.0 + age, status="in_progress") for age in range(2)]
 
 
-def opened(terminals: list[Terminal], columns: int, *arguments: str) -> Terminal:
-    terminals.append(Terminal(columns, *arguments))
+def opened(terminals: list[Terminal], columns: int, *arguments: str, stdout: Path | None = None) -> Terminal:
+    terminals.append(Terminal(columns, *arguments, stdout=stdout))
     return terminals[-1]
 
 
@@ -149,6 +153,32 @@ def test_a_batch_is_picked_with_the_arrow_keys_or_by_number(
     assert cancels(sandbox) == [running[1]]
     assert "accepted" in screen.text
     assert any(running[1] in line for line in screen.lines)
+
+
+def test_a_batch_is_picked_at_the_terminal_where_the_result_goes_to_a_file(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], tmp_path: Path
+) -> None:
+    screen = opened(terminals, 80, "--json", stdout=tmp_path / "out.json")
+    screen.until(running[1])
+    screen.type(DOWN + ENTER)
+    assert screen.end() == 0
+    assert cancels(sandbox) == [running[1]]
+    assert json.loads((tmp_path / "out.json").read_text())["id"] == running[1]
+
+
+def test_a_chat_prompts_at_the_terminal_where_the_answers_go_to_a_file(
+    sandbox: Sandbox, terminals: list[Terminal], tmp_path: Path
+) -> None:
+    answers = tmp_path / "answers.txt"
+    screen = opened(terminals, 80, "chat", stdout=answers)
+    screen.until(">")
+    screen.type(f"cancel {EXAMPLE_ID}\r")
+    screen.until(f"← {EXAMPLE_ID}: canceling\n>")
+    screen.type(CTRL_D)
+    assert screen.end() == 0
+    assert EXAMPLE_ID in answers.read_text()
+    assert answers.read_text().replace("\n", "").isprintable()
+    assert ">" not in answers.read_text()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--all",), ("--yes",)])

@@ -5,17 +5,25 @@ also works with gateways that know no threads, and a turn that a person interrup
 happened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 import anthropic
+import httpx2
+from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from .approval import named_ids
 from .client import Batches
-from .errors import from_sdk
+from .errors import (
+    APIConnectionError,
+    APIResponseError,
+    APITimeoutError,
+    clean,
+    from_sdk,
+)
 from .models import MessageBatch
 from .tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
@@ -39,6 +47,8 @@ INTERRUPTED = (
     "The person interrupted this call before its outcome was known. If it was a cancellation, it may have been sent: "
     "get the batch's status to find out."
 )
+NOT_RUN = "This call was not run and nothing was sent for it: the answer that it stood in ended before it was complete."
+NO_ANSWER = "(The model gave no answer.)"
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Conversation:
         approve: Asks the person whether a batch that they did not name may be canceled. Without it there is nobody
             to ask, and such a batch is not canceled.
         report: Is told everything that happens, as it happens.
+        secrets: What no error may repeat, besides the client's own credential.
     """
 
     def __init__(
@@ -86,12 +97,14 @@ class Conversation:
         model: str = DEFAULT_MODEL,
         approve: Approve | None = None,
         report: Callable[[Event], None] = lambda _: None,
+        secrets: Iterable[str] = (),
     ) -> None:
         self._client = client
         self._batches = batches
         self._model = model
         self._approve = approve
         self._report = report
+        self._secrets = [*secrets, *(own.strip() for own in (client.api_key, client.auth_token) if own)]
         self._messages: list[BetaMessageParam] = []
         self._named: set[str] = set()
         self._declined: set[str] = set()
@@ -109,13 +122,15 @@ class Conversation:
         """
         self._named |= named_ids(message)
         self._declined.clear()
+        # What was no text in the terminal's encoding (PEP 383) cannot be sent.
+        message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})
         try:
             return self._turn()
         except anthropic.AnthropicError as error:
-            raise from_sdk(error) or error from error
+            raise from_sdk(error, secrets=self._secrets) or error from error
         finally:
-            self._settle()
+            self._settle(INTERRUPTED)
 
     def _turn(self) -> str:
         runner = self._client.beta.messages.tool_runner(
@@ -131,22 +146,25 @@ class Conversation:
         said, stop_reason = "", None
         for stream in runner:
             said = ""
-            for event in stream:
+            for event in _events(stream):
                 if event.type == "text":
                     said += event.text
                     self._report(Text(event.text))
             message = stream.get_final_message()
             stop_reason = message.stop_reason
-            self._messages.append(message.to_param())
+            if message.content:  # an empty one would be refused with every later request
+                self._messages.append(message.to_param())
             # The runner keeps the response and sends it with its next request: no tool runs twice.
             if stop_reason == "tool_use" and (results := runner.generate_tool_call_response()):
                 self._messages.append(results)
-        if ending := _ENDINGS.get(stop_reason or ""):
+        self._settle(NOT_RUN)
+        ending = _ENDINGS.get(stop_reason or "", "" if said.strip() else NO_ANSWER)
+        if ending:
             self._report(Text(ending))
-        return said + (ending or "")
+        return said + ending
 
-    def _settle(self) -> None:
-        """Answer the tool calls that an interruption left open: without it the API takes no further message."""
+    def _settle(self, words: str) -> None:
+        """Answer the tool calls that were left open: without it the API takes no further message."""
         last = self._messages[-1]
         if last["role"] != "assistant" or isinstance(last["content"], str):
             return
@@ -159,7 +177,7 @@ class Conversation:
                         {
                             "type": "tool_result",
                             "tool_use_id": _get(call, "id"),
-                            "content": INTERRUPTED,
+                            "content": words,
                             "is_error": True,
                         }
                         for call in calls
@@ -188,6 +206,42 @@ class Conversation:
         except ValueError:
             return True  # what is no id is refused by the tool, with nothing sent
         return given.message_batch_id in self._named
+
+
+def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
+    """Read an answer to its end. One that breaks off, or that is none, is an error in our words."""
+    begun = ended = False
+    try:
+        for event in stream:
+            begun = begun or event.type == "message_start"
+            if event.type == "message_stop":  # after it the SDK records what it will send back
+                message = stream.current_message_snapshot
+                message.content = _sendable(message.content)
+                ended = message.stop_reason is not None
+            if event.type == "text":
+                event.text.encode()  # fails for half a character, which could not be sent back
+            yield event
+    except anthropic.AnthropicError:
+        raise
+    except httpx2.TimeoutException as error:
+        raise APITimeoutError("the answer stopped, and did not go on in time", may_have_arrived=True) from error
+    except httpx2.TransportError as error:
+        why = clean(str(error)) or type(error).__name__
+        raise APIConnectionError(f"the connection broke in the middle of the answer ({why})") from error
+    except Exception as error:  # the SDK checks nothing: what it trips over may be of any type
+        raise APIResponseError("the answer came garbled, and was not used") from error
+    if not begun:
+        raise APIResponseError("what answered is not the Messages API")
+    if not ended:
+        raise APIConnectionError("the answer ended before it was complete")
+
+
+def _sendable(content: list[Any]) -> list[Any]:
+    """What of an answer the API takes back: it refuses blank text, and arguments that are no object."""
+    for block in content:
+        if block.type == "tool_use" and not isinstance(block.input, dict):
+            block.input = {}
+    return [block for block in content if block.type != "text" or block.text.strip()]
 
 
 _ENDINGS = {

@@ -1,6 +1,9 @@
 """The terminal's side of the conversation with Claude: ``ask`` and ``chat``."""
 
+import contextlib
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import anthropic
@@ -8,7 +11,7 @@ import anthropic
 from . import summary
 from .agent import Conversation, Event, Text, ToolResult, ToolUse
 from .client import MessageBatches
-from .credentials import sdk_base_url
+from .credentials import Connection, sdk_base_url
 from .errors import ConfigurationError, MessageBatchError, clean
 from .models import MessageBatch
 from .terminal import Output, Prose, confirm, fitted, interactive, paint
@@ -70,20 +73,69 @@ def _short(outcome: ToolOutcome) -> str:
     return outcome.text.splitlines()[0].rstrip(":")
 
 
-def _conversation(batches: MessageBatches, model: str, screen: Screen, profile: str | None) -> Conversation:
+@dataclass(frozen=True)
+class Settings:
+    """How to talk with the model.
+
+    Args:
+        model: The model's id.
+        profile: A profile of the official SDK, by its name.
+        timeout: Seconds that each request to the model may take; None leaves it to the SDK.
+        max_retries: How often each is sent again.
+    """
+
+    model: str
+    profile: str | None
+    timeout: float | None
+    max_retries: int
+
+
+@contextlib.contextmanager
+def _conversation(batches: MessageBatches, settings: Settings, screen: Screen) -> Iterator[Conversation]:
+    connection = batches.connection
     try:
-        client = anthropic.Anthropic(base_url=sdk_base_url(batches.connection.base_url), profile=profile)
+        client = anthropic.Anthropic(
+            base_url=sdk_base_url(connection.base_url),
+            timeout=settings.timeout or anthropic.not_given,
+            max_retries=settings.max_retries,
+            # Custom headers, and all that was said, would follow a redirect to any host.
+            http_client=anthropic.DefaultHttpxClient(follow_redirects=False),
+            **(_credential(connection) or {"profile": settings.profile}),
+        )
     except (anthropic.AnthropicError, ValueError) as error:
-        raise ConfigurationError(f"The SDK could not load a credential: {clean(str(error))}") from error
+        shown = clean(str(error), secrets=connection.secrets)
+        raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     approve = screen.approve if interactive() else None
-    return Conversation(client, batches, model=model, approve=approve, report=screen.report)
+    with client:
+        yield Conversation(
+            client,
+            batches,
+            model=settings.model,
+            approve=approve,
+            report=screen.report,
+            secrets=connection.secrets,
+        )
 
 
-def ask(batches: MessageBatches, message: str, *, model: str, profile: str | None, output: Output) -> int:
+def _credential(connection: Connection) -> dict[str, Any]:
+    """The credential in force, for the SDK's client, which then looks for none; empty where the SDK found it."""
+    if connection.api_key:
+        return {"api_key": connection.api_key}
+    if connection.auth_token:
+        return {"auth_token": connection.auth_token}
+    if connection.auth is not None:
+        return {}
+    # ANTHROPIC_CUSTOM_HEADERS, which the SDK reads too: no second credential may go out beside it.
+    second = {} if "authorization" in connection.headers else {"Authorization": anthropic.omit}
+    return {"auth_token": next(iter(connection.secrets), ""), "default_headers": second}
+
+
+def ask(batches: MessageBatches, message: str, settings: Settings, output: Output) -> int:
     """Say one thing to Claude and print its answer. Returns the exit code."""
     screen = Screen(output)
     try:
-        _conversation(batches, model, screen, profile).say(message)
+        with _conversation(batches, settings, screen) as conversation:
+            conversation.say(message)
     except KeyboardInterrupt:
         screen.stopped()
         raise KeyboardInterrupt("told") from None
@@ -95,13 +147,20 @@ def ask(batches: MessageBatches, message: str, *, model: str, profile: str | Non
     return 0
 
 
-def chat(batches: MessageBatches, *, model: str, profile: str | None, output: Output) -> int:
+def chat(batches: MessageBatches, settings: Settings, output: Output) -> int:
     """Hold a conversation until the person ends it. Returns the exit code."""
     screen = Screen(output)
-    conversation = _conversation(batches, model, screen, profile)
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="replace")
     read = _prompt() if interactive() else _lines
-    if interactive():
-        output.say(WELCOME)
+    with _conversation(batches, settings, screen) as conversation:
+        if interactive():
+            output.say(WELCOME)
+        _converse(conversation, read, screen, output)
+    return 0
+
+
+def _converse(conversation: Conversation, read: Callable[[], str | None], screen: Screen, output: Output) -> None:
     while (message := read()) is not None:
         if not message.strip():
             continue
@@ -115,7 +174,6 @@ def chat(batches: MessageBatches, *, model: str, profile: str | None, output: Ou
         except MessageBatchError as error:
             screen.end()
             output.warn(summary.failed(error, "ask"))
-    return 0
 
 
 def _lines() -> str | None:
@@ -127,8 +185,10 @@ def _lines() -> str | None:
 def _prompt() -> Any:
     """Read from a terminal, where a paste of many lines arrives as one message, as it was meant."""
     from prompt_toolkit import PromptSession  # noqa: PLC0415 - only a person who chats pays for it
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
 
-    session: PromptSession[str] = PromptSession("> ")
+    # Standard output is for the answers, and may be a file.
+    session: PromptSession[str] = PromptSession("> ", output=create_output(stdout=sys.stderr))
 
     def read() -> str | None:
         while True:

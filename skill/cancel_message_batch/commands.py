@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from . import summary, terminal
 from .cli import DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
@@ -264,16 +265,21 @@ def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Names
 
 def _ask(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
     model = _model(given)
-    from .chat import ask
+    from .chat import Settings, ask
 
-    return ask(batches, given.message, model=model, profile=given.profile, output=output)
+    return ask(batches, given.message, Settings(model, given.profile, _seconds(given), given.max_retries), output)
 
 
 def _chat(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
     model = _model(given)
-    from .chat import chat
+    from .chat import Settings, chat
 
-    return chat(batches, model=model, profile=given.profile, output=output)
+    return chat(batches, Settings(model, given.profile, _seconds(given), given.max_retries), output)
+
+
+def _seconds(given: argparse.Namespace) -> float | None:
+    timeout: timedelta | None = given.timeout
+    return timeout.total_seconds() if timeout else None
 
 
 def _model(given: argparse.Namespace) -> str:

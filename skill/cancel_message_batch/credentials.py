@@ -41,6 +41,8 @@ class Connection:
         credential: Which credential it is and what set it, for people; at most its last four characters.
         auth: An ``httpx2.Auth`` borrowed from the SDK, for credentials that are renewed.
         secrets: What must never be shown.
+        api_key: The API key in force, for the official SDK's client; None where the credential is another.
+        auth_token: The token in force, likewise.
     """
 
     base_url: str
@@ -49,6 +51,8 @@ class Connection:
     credential: str
     auth: Any = field(default=None, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    auth_token: str | None = field(default=None, repr=False)
 
 
 def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in one place
@@ -123,6 +127,8 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
         credential=credential,
         auth=auth,
         secrets=(secret,) if secret else (),
+        api_key=secret if api_key is not None and not carried else None,
+        auth_token=secret if auth_token is not None and not carried else None,
     )
 
 

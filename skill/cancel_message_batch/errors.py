@@ -20,6 +20,20 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+# What an error of each type comes with (API reference: Errors), for those that come in a stream, after its 200.
+_STATUS = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+
 SHOWN = 200  # characters of somebody else's text that one of ours repeats
 
 
@@ -173,25 +187,35 @@ def retry_after_seconds(headers: Any) -> float | None:
     return min(max(calendar.timegm(date.utctimetuple()) - time.time(), 0.0), _LONGEST_WAIT) or None
 
 
-def from_sdk(error: BaseException) -> MessageBatchError | None:
+def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of the official SDK, current or 0.x; None when it is not one of the SDK's."""
     sdk = sys.modules.get("anthropic")
     if sdk is None or not isinstance(error, sdk.AnthropicError):
         return None
+    if isinstance(error, sdk.APIStatusError) and 300 <= error.status_code < 400:
+        place = clean(re.sub(r"(?<=//)[^/@]*@|[?#].*", "", error.response.headers.get("location", "")), secrets=secrets)
+        return APIResponseError(
+            f"the base URL redirects to {place or 'somewhere else'}, and nothing was sent there; "
+            "if that is the API, make it the base URL"
+        )
     if isinstance(error, sdk.APIStatusError):
+        kind = status_error(error.status_code, error.body).type
         return status_error(
-            error.status_code,
+            error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500),
             error.body,
             request_id=getattr(error, "request_id", None),
             retry_after=retry_after_seconds(error.response.headers),
+            secrets=secrets,
         )
     if isinstance(error, sdk.APITimeoutError):
         return APITimeoutError("the API did not answer in time", may_have_arrived=True)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised; only a connection that never stood is known to be harmless.
         unsent = type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout"}
-        cause = clean(str(error.__cause__ or error))
+        cause = clean(str(error.__cause__ or error), secrets=secrets)
+        if cause.startswith("Illegal header"):  # it repeats the value, which may be a credential nobody has told us
+            return ConfigurationError("the credential, or another header, holds a character that no header may have")
         return APIConnectionError(f"the API could not be reached ({cause})", may_have_arrived=not unsent)
     if isinstance(error, sdk.APIResponseValidationError):
         return APIResponseError("the answer is not a message batch", may_have_arrived=True)
-    return ConfigurationError(clean(str(error), limit=2 * SHOWN))
+    return ConfigurationError(clean(str(error), secrets=secrets, limit=2 * SHOWN))

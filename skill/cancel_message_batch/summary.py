@@ -196,6 +196,8 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
         return f"{_sentence(what)} Nothing was sent."
     if isinstance(error, APIStatusError):
         what, advice = _refused(error, action, message_batch_id)
+    elif isinstance(error, APIResponseError) and action == "ask":
+        advice = "Try again; if it stays so, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
     elif isinstance(error, APIResponseError):
         advice = NOT_THE_API
     elif isinstance(error, APIConnectionError):

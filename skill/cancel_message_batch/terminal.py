@@ -69,7 +69,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 class Prose:
     """Writes prose as it streams in. A word is written once it is whole: in a terminal, no line ends within one.
 
-    What is no terminal gets everything as it comes.
+    What is no terminal gets everything as it comes. A reader that goes away ends the output, never the work.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -81,13 +81,14 @@ class Prose:
     def write(self, text: str) -> None:
         """Write a piece, but for its last word, which may go on."""
         text = _CONTROL.sub("", text)
-        if self._stream.isatty():
-            for part in re.findall(r"\n|[^\S\n]+|\S+", text):
-                self._take(part)
-        elif text:
-            self._stream.write(text)
-            self._column = 0 if text.endswith("\n") else 1
-        self._stream.flush()
+        with self._unless_gone():
+            if self._stream.isatty():
+                for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+                    self._take(part)
+            elif text:
+                self._stream.write(text)
+                self._column = 0 if text.endswith("\n") else 1
+            self._stream.flush()
 
     def _take(self, part: str) -> None:
         if part.strip():
@@ -102,11 +103,20 @@ class Prose:
 
     def end(self) -> None:
         """Write what is left, and end the line if one has been begun."""
-        self._put_word()
-        if self._column:
-            self._stream.write("\n")
-        self._column, self._gap = 0, ""
-        self._stream.flush()
+        with self._unless_gone():
+            self._put_word()
+            if self._column:
+                self._stream.write("\n")
+            self._column, self._gap = 0, ""
+            self._stream.flush()
+
+    @contextlib.contextmanager
+    def _unless_gone(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            # What is left in the buffer, and all that follows, goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
     def _put_word(self) -> None:
         if not self._word:
@@ -281,6 +291,7 @@ def _live_row(name: str, batch: MessageBatch | None) -> str:
 def pick(batches: Sequence[MessageBatch]) -> str:
     """Let a person choose a batch with the arrow keys or by number; returns its id. An interruption passes on."""
     import questionary  # noqa: PLC0415 - only a person who picks pays for it
+    from prompt_toolkit.output import create_output  # noqa: PLC0415
 
     numbered = len(batches) <= 9
     detail = " {} {:>7,} {:>11}" if _wide() else "\n      {} {:,}, {}"
@@ -297,6 +308,7 @@ def pick(batches: Sequence[MessageBatch]) -> str:
         choices=choices,
         use_shortcuts=numbered,
         instruction="\n  arrow keys or number, Enter; Ctrl-C: none" if _wide() else "\n  Enter; Ctrl-C: none",
+        output=create_output(stdout=sys.stderr),  # standard output is for results, and may be a file
         erase_when_done=True,  # what is canceled is told next, with its id whole
     ).unsafe_ask()
     return chosen

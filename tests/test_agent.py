@@ -115,6 +115,17 @@ def test_a_no_is_not_asked_again_in_the_same_turn_but_naming_the_batch_later_is_
     assert person.asked == [target]
 
 
+def test_an_order_that_is_taken_back_needs_a_yes_again(sandbox: Sandbox, talk: Talk, model: "Model") -> None:
+    target = running(sandbox)[0]
+    call = [("cancel_message_batch", {"message_batch_id": target})]
+    model.replies = ["Shall I?", call, "You said no."]
+    conversation, person = talk(False, model.url)
+    conversation.say(f"cancel {target}")
+    conversation.say(f"no, leave {target} alone")
+    assert person.asked == [target]
+    assert cancels(sandbox) == []
+
+
 def test_nobody_is_asked_about_a_batch_that_does_not_exist_or_has_ended(
     sandbox: Sandbox, talk: Talk, model: Model
 ) -> None:

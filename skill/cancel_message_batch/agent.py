@@ -15,15 +15,9 @@ from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
-from .approval import named_ids
+from .approval import mentioned_ids, named_ids
 from .client import Batches
-from .errors import (
-    APIConnectionError,
-    APIResponseError,
-    APITimeoutError,
-    clean,
-    from_sdk,
-)
+from .errors import APIConnectionError, APIResponseError, APITimeoutError, clean, from_sdk
 from .models import MessageBatch
 from .tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
@@ -120,7 +114,8 @@ class Conversation:
             MessageBatchError: The model could not be reached, or refused the request. What the tools had done
                 until then is kept in the conversation.
         """
-        self._named |= named_ids(message)
+        # What is said last of a batch holds: an order may be taken back.
+        self._named = self._named - mentioned_ids(message) | named_ids(message)
         self._declined.clear()
         # What was no text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()

@@ -81,52 +81,41 @@ class Prose:
     def write(self, text: str) -> None:
         """Write a piece, but for its last word, which may go on."""
         text = _CONTROL.sub("", text)
-        with self._unless_gone():
-            if self._stream.isatty():
-                for part in re.findall(r"\n|[^\S\n]+|\S+", text):
-                    self._take(part)
-            elif text:
-                self._stream.write(text)
-                self._column = 0 if text.endswith("\n") else 1
-            self._stream.flush()
-
-    def _take(self, part: str) -> None:
-        if part.strip():
-            self._word += part
-            return
-        self._put_word()
-        if part == "\n":
-            self._stream.write("\n")
-            self._column, self._gap = 0, ""
-        else:
-            self._gap += part
+        if self._stream.isatty():
+            text = "".join(map(self._taken, re.findall(r"\n|[^\S\n]+|\S+", text)))
+        elif text:
+            self._column = 0 if text.endswith("\n") else 1
+        streams.write(self._stream, text)
 
     def end(self) -> None:
         """Write what is left, and end the line if one has been begun."""
-        with self._unless_gone():
-            self._put_word()
-            if self._column:
-                self._stream.write("\n")
-            self._column, self._gap = 0, ""
-            self._stream.flush()
+        word = self._whole_word()
+        streams.write(self._stream, word + ("\n" if self._column else ""))
+        self._column, self._gap = 0, ""
 
-    @contextlib.contextmanager
-    def _unless_gone(self) -> Iterator[None]:
-        try:
-            yield
-        except BrokenPipeError:
-            # What is left in the buffer, and all that follows, goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
-
-    def _put_word(self) -> None:
-        if not self._word:
-            return
-        if self._column and self._column + len(self._gap) + len(self._word) > width():
-            self._stream.write("\n")
+    def _taken(self, part: str) -> str:
+        """Take a part of a text; returns what can be written now."""
+        if part.strip():
+            self._word += part
+            return ""
+        word = self._whole_word()
+        if part == "\n":
             self._column, self._gap = 0, ""
-        self._stream.write(self._gap + self._word)
-        self._column += len(self._gap) + len(self._word)
+            return word + "\n"
+        self._gap += part
+        return word
+
+    def _whole_word(self) -> str:
+        """Return the word that has ended, behind its gap or on a new line."""
+        word, gap = self._word, self._gap
+        if not word:
+            return ""
+        if self._column and self._column + len(gap) + len(word) > width():
+            self._column, gap = 0, ""
+            word = "\n" + word
+        self._column += len(gap) + len(self._word)
         self._gap = self._word = ""
+        return gap + word
 
 
 def width() -> int:

@@ -10,7 +10,7 @@ import anyio
 from httpx2 import AsyncClient, Limits, Request
 
 from . import summary
-from .client import FIRST_PAUSE, LONGEST_PAUSE, AsyncMessageBatches, MessageBatches, new_http_client
+from .client import FIRST_PAUSE, LONGEST_PAUSE, AsyncMessageBatches, MessageBatches, build_client
 from .credentials import Connection
 from .errors import MessageBatchError, clean, retry_after_seconds
 from .models import MessageBatch
@@ -74,7 +74,7 @@ async def cancel_all(
 ) -> None:
     """Cancel every batch of ``progress.waiting``, and tell each outcome as it comes."""
     limits = Limits(max_connections=CONCURRENCY, max_keepalive_connections=CONCURRENCY)
-    http = new_http_client(AsyncClient, connection, limits=limits)
+    http = build_client(AsyncClient, connection, limits=limits)
     slots = anyio.Semaphore(CONCURRENCY)
     async with (
         _Patient(connection=connection, timeout=timeout, max_retries=max_retries, http_client=http) as batches,

@@ -267,7 +267,7 @@ def _should_retry(answer: _Answer) -> bool:
 HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
 
 
-def new_http_client(kind: type[HTTPClient], connection: Connection, **options: Any) -> HTTPClient:
+def build_client(kind: type[HTTPClient], connection: Connection, **options: Any) -> HTTPClient:
     """Set up an HTTP client, which reads the environment for proxies and certificates.
 
     Raises:
@@ -418,7 +418,7 @@ class MessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._client = http_client or new_http_client(Client, connection)
+        self._client = http_client or build_client(Client, connection)
 
     def cancel(self, message_batch_id: str) -> MessageBatch:
         """Start canceling a batch (API reference: Cancel a Message Batch).
@@ -528,7 +528,7 @@ class AsyncMessageBatches(_Client):
             workspace_id=workspace_id,
         )
         super().__init__(connection, timeout, max_retries)
-        self._client = http_client or new_http_client(AsyncClient, connection)
+        self._client = http_client or build_client(AsyncClient, connection)
 
     async def cancel(self, message_batch_id: str) -> MessageBatch:  # noqa: D102 - documented in the sync twin
         return await self._run(self._cancel_steps(message_batch_id))

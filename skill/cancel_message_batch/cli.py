@@ -204,7 +204,10 @@ def _api_arguments(made: Parser, *, json: bool) -> None:
     group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK, instead of a key")
     group.add_argument("--workspace-id", metavar="ID", help="the workspace to act in, for credentials with several")
     group.add_argument(
-        "--timeout", type=duration, metavar="TIME", help="give up after this long: each request, or the whole wait"
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        help="give up after this long (90s, 30m, 2h): each request, or the whole wait",
     )
     group.add_argument("--max-retries", type=count, default=2, metavar="N", help="per request (default: 2)")
     group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
@@ -215,7 +218,12 @@ def _api_arguments(made: Parser, *, json: bool) -> None:
 def _cancel_arguments(made: Parser) -> None:
     made.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
     made.add_argument("--all", action="store_true", help="every batch in progress in the workspace")
-    made.add_argument("--older-than", type=duration, metavar="TIME", help="with --all: created longer ago than this")
+    made.add_argument(
+        "--older-than",
+        type=duration,
+        metavar="TIME",
+        help="with --all: created longer ago than this, such as 90s, 30m, 2h or 1d",
+    )
     made.add_argument("--newer-than", type=duration, metavar="TIME", help="with --all: created since this long ago")
     made.add_argument("--at-least", type=count, metavar="N", help="with --all: with at least N requests")
     made.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")

@@ -2,8 +2,9 @@
 
 from .cli import COMMANDS, PROGRAM, parser
 
-_IDS = f"{PROGRAM} list --status in_progress --quiet --limit 50 --timeout 3s --max-retries 0 2>/dev/null"
-_TAKE_IDS = ("cancel", "status", "wait")
+_IDS = f"{PROGRAM} list --quiet --limit 50 --timeout 3s --max-retries 0 2>/dev/null"
+# What can be canceled runs; what is looked at or waited for may be canceling, too.
+_TAKE_IDS = {"cancel": f"{_IDS} --status in_progress", "status": _IDS, "wait": _IDS}
 
 
 def script(shell: str) -> str:
@@ -19,6 +20,10 @@ def _cases(indent: str) -> str:
     return "\n".join(f'{indent}{command}) flags="{" ".join(_flags(command))}" ;;' for command in COMMANDS)
 
 
+def _ids_cases(indent: str, use: str) -> str:
+    return "\n".join(f"{indent}{command}) {use.format(ids)} ;;" for command, ids in _TAKE_IDS.items())
+
+
 def _bash() -> str:
     newline = "\\n"  # as bash writes it
     return f"""\
@@ -30,7 +35,9 @@ _cancel_message_batch() {{
     esac
     if [[ "$word" == -* ]]; then words=${{flags// /$'\\n'}}
     else
-        case "$command" in {"|".join(_TAKE_IDS)}) words="$({_IDS})" ;; esac
+        case "$command" in
+{_ids_cases("            ", 'words="$({})"')}
+        esac
         [[ "$COMP_CWORD" -eq 1 ]] && words+=$'\\n{newline.join(COMMANDS)}'
         [[ "$command" == completion ]] && words=$'bash\\nzsh\\nfish'
     fi
@@ -54,7 +61,7 @@ _cancel_message_batch() {{
     esac
     if [[ "$PREFIX" == -* ]]; then compadd -- ${{=flags}}; return; fi
     case "$command" in
-        {"|".join(_TAKE_IDS)}) compadd -- ${{(f)"$({_IDS})"}} ;;
+{_ids_cases("        ", 'compadd -- ${{(f)"$({})"}}')}
         completion) compadd -- bash zsh fish ;;
     esac
     (( CURRENT == 2 )) && compadd -- {" ".join(COMMANDS)}
@@ -73,6 +80,6 @@ def _fish() -> str:
         )
         lines += [f"complete -c {PROGRAM} -n '{seen}' -l {flag[2:]}" for flag in _flags(command)]
         if command in _TAKE_IDS:
-            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_IDS})'")
+            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_TAKE_IDS[command]})'")
     lines.append(f"complete -c {PROGRAM} -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ On the SDK's low-level server, so that wrong arguments are answered in our words
 the same truth as the text: some clients show a model only one of the two.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -77,7 +78,9 @@ def _described(batch: MessageBatch) -> dict[str, Any]:
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
         return ListOutput(
-            summary=" ".join(line for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)),
+            summary=" ".join(
+                re.sub(":$", ".", line) for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)
+            ),
             message_batches=[Batch(**_described(batch)) for batch in outcome.batches],
         )
     batch = outcome.batch

@@ -97,7 +97,7 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str])
 def stopped(message_batch_id: str) -> str:
     """Say what stopping a conversation's turn left; the id is that of a cancel without an answer, or empty."""
     if not message_batch_id:
-        return "Stopped. Nothing was left half done."
+        return "Stopped. No cancellation was under way."
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent, without an answer. Get its status."
 
 

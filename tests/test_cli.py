@@ -665,7 +665,7 @@ _COMPLETES = {
 def complete(shell: str, typed: str, where: Path) -> list[str]:
     """What a shell offers after what is typed."""
     if not shutil.which(shell):
-        pytest.skip(f"there is no {shell}")
+        pytest.skip(f"{shell} is not installed on this machine")
     script = _COMPLETES[shell].format(typed, len(typed.split(" ")))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
@@ -707,7 +707,7 @@ def test_completion_never_runs_what_the_api_answers(sandbox: Sandbox, tmp_path: 
 
 def test_zsh_takes_the_completion_before_it_has_set_up_its_own(run: Run, tmp_path: Path) -> None:
     if not shutil.which("zsh"):
-        pytest.skip("there is no zsh")
+        pytest.skip("zsh is not installed on this machine")
     script = run("completion", "zsh").stdout
     done = subprocess.run(["zsh", "-f", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

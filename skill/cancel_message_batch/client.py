@@ -11,8 +11,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -45,6 +43,7 @@ from .errors import (
     MessageBatchError,
     clean,
     from_sdk,
+    http_date,
     retry_after_seconds,
     status_error,
 )
@@ -218,10 +217,8 @@ class _Client:
                 f"{clean(kind, limit=40) or 'something'} that is not the API's answer",
                 may_have_arrived=True,
             ) from error
-        with contextlib.suppress(KeyError, ValueError, OverflowError):
-            # An HTTP date is in GMT, said or not.
-            said_at = parsedate_to_datetime(answer.headers["date"])
-            parsed.said_at(said_at.astimezone(UTC) if said_at.tzinfo else said_at.replace(tzinfo=UTC))
+        if (said_at := http_date(answer.headers.get("date"))) is not None:
+            parsed.said_at(said_at)
         return parsed
 
     def _redirected(self, url: URL, location: str, status: int, method: str, redirects: int) -> URL:

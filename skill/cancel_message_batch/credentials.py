@@ -137,8 +137,13 @@ def sdk_base_url(base_url: str) -> str:
     return base_url.removesuffix("/v1")
 
 
+def shown_url(url: str) -> str:
+    """A URL as it can be shown: a name and a password in it are left out."""
+    return re.sub(r"//[^/]*@", "//…@", url)
+
+
 def _api_root(base_url: str, source: str) -> str:
-    shown = clean(re.sub(r"//[^/@]*@", "//…@", base_url))
+    shown = clean(shown_url(base_url))
     wrong = ConfigurationError(
         f'The base URL "{shown}" from {source} is not an http or https URL such as {DEFAULT_BASE_URL}.'
     )

@@ -1,10 +1,10 @@
 """Checks what is in force and what works, for somebody whose command does not."""
 
-import re
 from collections.abc import Iterator
 
 from . import summary
 from .client import MessageBatches
+from .credentials import shown_url
 from .errors import APIStatusError, MessageBatchError
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
@@ -15,8 +15,7 @@ def examine(batches: MessageBatches) -> Iterator[tuple[bool, str]]:
     """Yield what was found: whether it is well, and what it is."""
     connection = batches.connection
     yield True, f"Credential: {connection.credential}"
-    shown = re.sub(r"//[^/]*@", "//…@", connection.base_url)  # a password may stand there
-    yield True, f"Base URL: {shown} (from {connection.base_url_source})"
+    yield True, f"Base URL: {shown_url(connection.base_url)} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield True, f"Workspace: {workspace}"
     try:

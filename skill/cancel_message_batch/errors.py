@@ -18,6 +18,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 # What an error of each type comes with (API reference: Errors), for those that come in a stream, after its 200.
@@ -169,22 +170,26 @@ _LONGEST_WAIT = 86_400.0  # seconds; whoever asks for more means no
 
 def retry_after_seconds(headers: Any) -> float | None:
     """Read how long the API asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
-    import calendar  # noqa: PLC0415 - only an answer that asks to wait needs these
-    import email.utils  # noqa: PLC0415
-    import time  # noqa: PLC0415
-
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
             seconds = float(headers.get(name)) * unit
         except (TypeError, ValueError):
             continue
         return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
+    if (date := http_date(headers.get("retry-after"))) is None:
+        return None
+    return min(max((date - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT) or None
+
+
+def http_date(text: str | None) -> datetime | None:
+    """Read the date of an HTTP header, which is in GMT whether it says so or not; None when it is none."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only what was answered needs it
+
     try:
-        date = email.utils.parsedate_to_datetime(headers.get("retry-after") or "")
+        date = parsedate_to_datetime(text or "")
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    # An HTTP date is in GMT, said or not.
-    return min(max(calendar.timegm(date.utctimetuple()) - time.time(), 0.0), _LONGEST_WAIT) or None
 
 
 def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:

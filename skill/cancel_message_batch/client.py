@@ -43,7 +43,7 @@ from .errors import (
     MessageBatchError,
     clean,
     from_sdk,
-    http_date,
+    header_date,
     retry_after_seconds,
     status_error,
 )
@@ -217,7 +217,7 @@ class _Client:
                 f"{clean(kind, limit=40) or 'something'} that is not the API's answer",
                 may_have_arrived=True,
             ) from error
-        if (said_at := http_date(answer.headers.get("date"))) is not None:
+        if (said_at := header_date(answer.headers.get("date"))) is not None:
             parsed.said_at(said_at)
         return parsed
 

@@ -176,12 +176,12 @@ def retry_after_seconds(headers: Any) -> float | None:
         except (TypeError, ValueError):
             continue
         return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
-    if (date := http_date(headers.get("retry-after"))) is None:
+    if (date := header_date(headers.get("retry-after"))) is None:
         return None
     return min(max((date - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_WAIT) or None
 
 
-def http_date(text: str | None) -> datetime | None:
+def header_date(text: str | None) -> datetime | None:
     """Read the date of an HTTP header, which is in GMT whether it says so or not; None when it is none."""
     from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only what was answered needs it
 

@@ -11,9 +11,9 @@ import anthropic
 
 from cancel_message_batch import MessageBatches, summary
 from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
-from cancel_message_batch.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.terminal import fitted, paint
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 

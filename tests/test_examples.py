@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 
 from .conftest import ROOT, cancels

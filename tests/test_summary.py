@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch, summary
-from cancel_message_batch.errors import MessageBatchError, status_error
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.errors import MessageBatchError, status_error
+from cancel_message_batch.api.models import EXAMPLE_ID
 
 NOW = datetime(2026, 11, 23, 17, 0, 0, tzinfo=UTC)
 RESULTS = f"https://api.anthropic.com/v1/messages/batches/{EXAMPLE_ID}/results"

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 import cancel_message_batch
 from cancel_message_batch import MessageBatches, aio, tools
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, ToolOutcome
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from . import __version__, summary
-from .errors import clean
-from .models import ID_PREFIX, MessageBatch
+from .api.errors import clean
+from .api.models import ID_PREFIX, MessageBatch
 from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 
 NAME = "cancel-message-batch"

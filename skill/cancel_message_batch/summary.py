@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from .errors import (
+from .api.errors import (
     APIConnectionError,
     APIResponseError,
     APIStatusError,
@@ -19,7 +19,7 @@ from .errors import (
     MessageBatchError,
     clean,
 )
-from .models import EXAMPLE_ID, ID_LIMIT, ID_PREFIX, MessageBatch
+from .api.models import EXAMPLE_ID, ID_LIMIT, ID_PREFIX, MessageBatch
 
 CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended"]
 Action = Literal["cancel", "get", "list", "ask"]

@@ -15,8 +15,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import GetJsonSchemaHandler, ValidationError
 
 from . import summary
-from .client import AsyncBatches, AsyncMessageBatches, Batches, MessageBatches
-from .errors import (
+from .api.client import AsyncBatches, AsyncMessageBatches, Batches, MessageBatches
+from .api.errors import (
     APIResponseError,
     APIStatusError,
     ConfigurationError,
@@ -25,7 +25,7 @@ from .errors import (
     clean,
     from_sdk,
 )
-from .models import (
+from .api.models import (
     LIST_AFTER,
     LIST_LIMIT,
     LIST_STATUS,

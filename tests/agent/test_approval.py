@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from cancel_message_batch.approval import mentioned_ids, named_ids
+from cancel_message_batch.agent.approval import mentioned_ids, named_ids
 
 A, B, C = "msgbatch_01AAAA", "msgbatch_02BBBB", "msgbatch_03CC"
 

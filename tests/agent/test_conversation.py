@@ -8,12 +8,11 @@ import anthropic
 import pytest
 
 from cancel_message_batch import APIStatusError, MessageBatch, MessageBatches
-from cancel_message_batch.agent import INTERRUPTED, Conversation, Event, Text, ToolResult, ToolUse
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.agent.conversation import INTERRUPTED, Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
-
-from .conftest import KEY, cancels
-from .scripted import Model, serving
+from tests.conftest import KEY, cancels
+from tests.scripted import Model, serving
 
 
 class Person:

@@ -20,13 +20,12 @@ from cancel_message_batch import (
     MessageBatchError,
     MessageBatches,
 )
-from cancel_message_batch.agent import NO_ANSWER, NOT_RUN, Conversation
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.agent.conversation import NO_ANSWER, NOT_RUN, Conversation
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.summary import failed
-
-from .conftest import KEY, Run, cancels
-from .scripted import Block, Model, Raw, answer, serving, sse
+from tests.conftest import KEY, Run, cancels
+from tests.scripted import Block, Model, Raw, answer, serving, sse
 
 SECRET = "tok-SECRETSECRETSECRET"  # no credential of anybody's
 

@@ -25,10 +25,9 @@ from cancel_message_batch import (
     MessageBatches,
     summary,
 )
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
-
-from .conftest import KEY, cancels
+from tests.conftest import KEY, cancels
 
 Call = Callable[..., Any]
 

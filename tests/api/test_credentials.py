@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch import ConfigurationError, MessageBatches
-from cancel_message_batch.credentials import connect, sdk_base_url
+from cancel_message_batch.api.credentials import connect, sdk_base_url
 from cancel_message_batch.sandbox import Sandbox
 
 
@@ -137,7 +137,7 @@ def test_a_profile_of_the_sdk_is_used_when_nothing_else_is_set(
 
 def test_the_sdk_is_imported_only_when_no_static_credential_is_set() -> None:
     program = (
-        "import sys; from cancel_message_batch.credentials import connect; connect(api_key='k');"
+        "import sys; from cancel_message_batch.api.credentials import connect; connect(api_key='k');"
         "sys.exit('anthropic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

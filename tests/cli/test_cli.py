@@ -17,12 +17,11 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import summary
-from cancel_message_batch.bulk import CONCURRENCY
-from cancel_message_batch.cli import COMMANDS, main
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.batches.many import CONCURRENCY
+from cancel_message_batch.cli.main import COMMANDS, main
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-
-from .conftest import ROOT, Run, cancels
+from tests.conftest import ROOT, Run, cancels
 
 
 def running(sandbox: Sandbox, count: int, *, age: float = 600) -> list[str]:

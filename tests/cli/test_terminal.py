@@ -17,11 +17,10 @@ from typing import Any
 import pyte
 import pytest
 
-from cancel_message_batch.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.cli.terminal import Prose
 from cancel_message_batch.sandbox import Fault, Sandbox
-from cancel_message_batch.terminal import Prose
-
-from .conftest import cancels
+from tests.conftest import cancels
 
 UP, DOWN, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", "\r", "\x03", "\x04"
 

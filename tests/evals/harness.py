@@ -19,7 +19,7 @@ from typing import Any
 import anthropic
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.agent import DEFAULT_MODEL, SYSTEM, Conversation
+from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
 from cancel_message_batch.sandbox import Account, Sandbox
 
 HERE = Path(__file__).parent

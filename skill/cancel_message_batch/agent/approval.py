@@ -9,7 +9,7 @@ a second, a wrong cancellation a batch.
 import re
 from collections.abc import Iterator
 
-from .models import ID_PREFIX
+from cancel_message_batch.api.models import ID_PREFIX
 
 _ID = re.compile(rf"(?<![A-Za-z0-9_-]){ID_PREFIX}[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*")
 

@@ -15,11 +15,12 @@ from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
+from cancel_message_batch.api.client import Batches
+from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, APITimeoutError, clean, from_sdk
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
+
 from .approval import mentioned_ids, named_ids
-from .client import Batches
-from .errors import APIConnectionError, APIResponseError, APITimeoutError, clean, from_sdk
-from .models import MessageBatch
-from .tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 4096

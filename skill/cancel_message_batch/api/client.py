@@ -32,7 +32,8 @@ from httpx2 import (
 )
 from pydantic import ValidationError
 
-from . import __version__
+from cancel_message_batch import __version__
+
 from .credentials import Connection, connect
 from .errors import (
     APIConnectionError,

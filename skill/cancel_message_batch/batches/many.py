@@ -9,12 +9,18 @@ from typing import Any
 import anyio
 from httpx2 import AsyncClient, Limits, Request
 
-from . import summary
-from .client import FIRST_PAUSE, LONGEST_PAUSE, AsyncMessageBatches, MessageBatches, build_client
-from .credentials import Connection
-from .errors import MessageBatchError, clean, retry_after_seconds
-from .models import MessageBatch
-from .tools import CANCEL, RUNNING, ToolOutcome, long_over
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    AsyncMessageBatches,
+    MessageBatches,
+    build_client,
+)
+from cancel_message_batch.api.credentials import Connection
+from cancel_message_batch.api.errors import MessageBatchError, clean, retry_after_seconds
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import CANCEL, RUNNING, ToolOutcome, long_over
 
 CONCURRENCY = 32  # requests under way at once
 TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute

@@ -4,12 +4,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from . import summary
-from .bulk import listing
-from .client import MAX_RETRIES, TIMEOUT, MessageBatches, Model, Steps
-from .errors import APIConnectionError, APIResponseError, APIStatusError, MessageBatchError
-from .models import MessageBatch
-from .tools import ToolOutcome
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import MAX_RETRIES, TIMEOUT, MessageBatches, Model, Steps
+from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, APIStatusError, MessageBatchError
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import ToolOutcome
+
+from .many import listing
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0

@@ -8,14 +8,15 @@ from typing import Any
 
 import anthropic
 
-from . import summary
-from .agent import Conversation, Event, Text, ToolResult, ToolUse
-from .client import MessageBatches
-from .credentials import Connection, sdk_base_url
-from .errors import ConfigurationError, MessageBatchError, clean
-from .models import MessageBatch
+from cancel_message_batch import summary
+from cancel_message_batch.agent.conversation import Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import Connection, sdk_base_url
+from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import CANCEL, ToolOutcome
+
 from .terminal import Output, Prose, confirm, fitted, interactive, paint
-from .tools import CANCEL, ToolOutcome
 
 WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
 
@@ -184,8 +185,8 @@ def _lines() -> str | None:
 
 def _prompt() -> Any:
     """Read from a terminal, where a paste of many lines arrives as one message, as it was meant."""
-    from prompt_toolkit import PromptSession  # noqa: PLC0415 - only a person who chats pays for it
-    from prompt_toolkit.output import create_output  # noqa: PLC0415
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.output import create_output
 
     # Standard output is for the answers, and may be a file.
     session: PromptSession[str] = PromptSession("> ", output=create_output(stdout=sys.stderr))

@@ -1,6 +1,6 @@
 """Shell completion, made from the command line's own parsers, so that it knows every command and flag."""
 
-from .cli import COMMANDS, PROGRAM, parser
+from .main import COMMANDS, PROGRAM, parser
 
 _IDS = f"{PROGRAM} list --quiet --limit 50 --timeout 3s --max-retries 0 2>/dev/null"
 # What can be canceled runs; what is looked at or waited for may be canceling, too.

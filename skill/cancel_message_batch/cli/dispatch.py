@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from . import summary, terminal
-from .cli import DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
-from .client import TIMEOUT, MessageBatches
-from .errors import ConfigurationError, InvalidInputError, MessageBatchError
-from .models import MessageBatch, message_batch_id_fault
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import TIMEOUT, MessageBatches
+from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError
+from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
+from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+
+from . import terminal
+from .main import DONE, ENDED, FAILED, PARTLY, PROGRAM, TIME_UP, USAGE, UsageError
 from .terminal import Output
-from .tools import CANCEL, GET, ToolOutcome
 
 _HINT = 3  # ids that fit into a hint
 
@@ -95,7 +97,7 @@ def _choose(
     """Find out which batches are meant, asking where that is not said; returns their ids and what is known of them."""
     if ids := _read_ids(given.ids):
         return ids, ()
-    from .bulk import matching
+    from cancel_message_batch.batches.many import matching
 
     known = matching(
         batches,
@@ -144,8 +146,8 @@ def _cancel_many(
 ) -> list[ToolOutcome]:
     import anyio
 
-    from .bulk import TIMEOUT as EACH
-    from .bulk import Progress, cancel_all
+    from cancel_message_batch.batches.many import TIMEOUT as EACH
+    from cancel_message_batch.batches.many import Progress, cancel_all
 
     def done(outcome: ToolOutcome) -> None:
         if outcome.batch is None or outcome.result is None or outcome.batch.ended or given.json:
@@ -190,7 +192,7 @@ def _show(
 def _list(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
     from itertools import islice
 
-    from .bulk import listing
+    from cancel_message_batch.batches.many import listing
 
     limit = given.limit or None
     page = 1000 if given.status or limit is None else min(limit, 1000)
@@ -237,7 +239,7 @@ def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) ->
 
 
 def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output) -> int:
-    from .waiting import Wait
+    from cancel_message_batch.batches.waiting import Wait
 
     timeout = given.timeout.total_seconds() if given.timeout is not None else None
     wait = Wait(batches, ids, timeout=timeout, max_retries=given.max_retries)
@@ -286,11 +288,11 @@ def _model(given: argparse.Namespace) -> str:
     """Choose the model; an SDK too old for the conversation is told before it is imported for it."""
     import anthropic
 
-    from .credentials import SDK_TOO_OLD
+    from cancel_message_batch.api.credentials import SDK_TOO_OLD
 
     if int(anthropic.__version__.partition(".")[0]) < 2:
         raise ConfigurationError(SDK_TOO_OLD.format("ask and chat"))
-    from .agent import DEFAULT_MODEL
+    from cancel_message_batch.agent.conversation import DEFAULT_MODEL
 
     return given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL
 
@@ -312,7 +314,7 @@ def _doctor(batches: MessageBatches, given: argparse.Namespace, output: Output) 
 
 def _sandbox(given: argparse.Namespace, output: Output) -> int:
     try:
-        from .sandbox import Account, Sandbox
+        from cancel_message_batch.sandbox import Account, Sandbox
     except ModuleNotFoundError as error:
         raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
     sandbox = Sandbox(port=given.port, account=Account.believable(speed=given.speed), limit_every=given.limit_every)
@@ -321,7 +323,7 @@ def _sandbox(given: argparse.Namespace, output: Output) -> int:
 
 def _mcp(given: argparse.Namespace, output: Output) -> int:
     try:
-        from . import mcp_server
+        from cancel_message_batch import mcp_server
     except ModuleNotFoundError as error:
         raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
     if given.http is None:

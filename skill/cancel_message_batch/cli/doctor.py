@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from . import summary
-from .client import MessageBatches
-from .credentials import shown_url
-from .errors import APIStatusError, MessageBatchError
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import shown_url
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 NO_BATCH = "msgbatch_doctor"

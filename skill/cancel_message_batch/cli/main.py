@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import NoReturn
 
-from . import __version__, streams
+from cancel_message_batch import __version__
+
+from . import streams
 
 PROGRAM = "cancel-message-batch"
 DONE, FAILED, USAGE, ENDED, PARTLY, TIME_UP, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
@@ -310,6 +312,6 @@ def _run(arguments: list[str]) -> int:
 
         streams.write(sys.stdout, script(given.shell) + "\n")
         return DONE
-    from . import commands
+    from . import dispatch
 
-    return commands.run(command, given)
+    return dispatch.run(command, given)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.summary import duration, shown_id, shown_status
+
 from . import streams
-from .models import MessageBatch
-from .summary import duration, shown_id, shown_status
 
 if TYPE_CHECKING:
-    from .waiting import Wait
+    from cancel_message_batch.batches.waiting import Wait
 
 WIDTH_OF_A_TABLE = 78
 _COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
@@ -244,9 +245,9 @@ def watching(wait: "Wait", *, quiet: bool) -> "Iterator[Callable[[], None]]":
 
 @contextlib.contextmanager
 def _live(wait: "Wait") -> "Iterator[Callable[[], None]]":
-    from rich.console import Console, Group  # noqa: PLC0415 - only a person who watches pays for it
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
 
     began = time.monotonic()
 
@@ -279,8 +280,8 @@ def _live_row(name: str, batch: MessageBatch | None) -> str:
 
 def pick(batches: Sequence[MessageBatch]) -> str:
     """Let a person choose a batch with the arrow keys or by number; returns its id. An interruption passes on."""
-    import questionary  # noqa: PLC0415 - only a person who picks pays for it
-    from prompt_toolkit.output import create_output  # noqa: PLC0415
+    import questionary
+    from prompt_toolkit.output import create_output
 
     numbered = len(batches) <= 9
     detail = " {} {:>7,} {:>11}" if _wide() else "\n      {} {:,}, {}"

@@ -4,7 +4,6 @@ On the SDK's low-level server, so that wrong arguments are answered in our words
 the same truth as the text: some clients show a model only one of the two.
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from . import __version__, summary
 from .api.errors import clean
-from .api.models import ID_PREFIX, MessageBatch
+from .api.models import MessageBatch
 from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 
 NAME = "cancel-message-batch"
@@ -67,20 +66,19 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
+    facts = summary.facts(batch)
     return {
-        "message_batch_id": summary.shown_id(batch),
-        "processing_status": summary.shown_status(batch),
-        "requests": batch.request_counts.total,
-        "created": summary.moment(batch.created_at, batch),
+        "message_batch_id": facts.id,
+        "processing_status": facts.status,
+        "requests": facts.requests,
+        "created": facts.created,
     }
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
         return ListOutput(
-            summary=" ".join(
-                re.sub(":$", ".", line) for line in outcome.text.splitlines() if not line.startswith(ID_PREFIX)
-            ),
+            summary=outcome.headline,
             message_batches=[Batch(**_described(batch)) for batch in outcome.batches],
         )
     batch = outcome.batch

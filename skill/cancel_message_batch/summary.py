@@ -1,12 +1,13 @@
 """Every sentence that is said about a batch or an error.
 
-Pure functions of a state. What they say must be true with every answer the API may give: before a batch has
-ended its counts may all be zero but one, so only counts that are not zero are ever told (API reference: Message
-Batch), and times are compared with the API's own clock (``MessageBatch.as_of``).
+Pure functions of a state. Each sentence must be true with every answer the API may give. Before a batch has ended, all
+its counts but one may be zero, so a count of zero is never mentioned (API reference: Message Batch). Times are compared
+with the API's own clock (``MessageBatch.as_of``).
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -32,18 +33,64 @@ NOT_IMMEDIATE = (
     "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
     "results_url once ended."
 )
-# Longer ago than a batch can live, the clocks disagree.
+# A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
 
 
-def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
-    """Tell what a cancel request did, from the batch that answered it.
-
-    The API answers a repeated cancel like the first one, so an earlier cancellation shows only in its time.
+@dataclass(frozen=True)
+class Facts:
+    """What a row, a question or a structured answer shows of a batch, safe to show anywhere.
 
     Args:
-        batch: The batch, as it was after the request.
-        took: Seconds from the request, the first of them where it was repeated, to the answer.
+        batch: The batch, as the API described it.
+    """
+
+    batch: MessageBatch
+
+    @property
+    def id(self) -> str:
+        """The id."""
+        return clean(self.batch.id, limit=ID_LIMIT)
+
+    @property
+    def status(self) -> str:
+        """The processing status."""
+        return clean(self.batch.processing_status, limit=40)
+
+    @property
+    def requests(self) -> int:
+        """The number of requests."""
+        return self.batch.request_counts.total
+
+    @property
+    def created(self) -> str:
+        """The local time of its creation, and its age."""
+        return moment(self.batch.created_at, self.batch)
+
+    @property
+    def age(self) -> str:
+        """The time since its creation."""
+        return since(self.batch.created_at, self.batch)
+
+    @property
+    def state(self) -> str:
+        """Its id and status."""
+        return f"{self.id}: {self.status}"
+
+
+def facts(batch: MessageBatch) -> Facts:
+    """Return what can be shown of a batch."""
+    return Facts(batch)
+
+
+def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
+    """Derive what a cancel request did from the batch in its answer.
+
+    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older.
+
+    Args:
+        batch: The batch in the answer.
+        took: Seconds from the first time the request was sent to the answer.
     """
     age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
@@ -56,28 +103,28 @@ def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
     """Say what a cancel request did to a batch."""
     match result or cancel_result(batch):
         case "already_ended":
-            start = f"Nothing was canceled now: message batch {shown_id(batch)} had already ended{_at_end(batch)}."
+            start = f"Nothing was canceled now: message batch {facts(batch).id} had already ended{_at_end(batch)}."
             return f"{start} {_final(batch)}"
         case "ended":
-            return f"Message batch {shown_id(batch)} was canceled and has ended. {_final(batch)}"
+            return f"Message batch {facts(batch).id} was canceled and has ended. {_final(batch)}"
         case "already_canceling":
             since = moment(batch.cancel_initiated_at, batch)
-            start = f"Message batch {shown_id(batch)} was already canceling, since {since}; it has not stopped yet."
+            start = f"Message batch {facts(batch).id} was already canceling, since {since}; it has not stopped yet."
         case _:
             start = (
-                f"Cancellation of message batch {shown_id(batch)} ({_size(batch)}) is accepted but not immediate: "
-                f"it is now {shown_status(batch)}."
+                f"Cancellation of message batch {facts(batch).id} ({_size(batch)}) is accepted but not immediate: "
+                f"it is now {facts(batch).status}."
             )
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
 
 
 def brief(batch: MessageBatch, result: CancelResult) -> str:
-    """Say in a line what a cancel request did to a batch, where there are many."""
-    return f"{shown_id(batch)} {result.replace('_', ' ')}"
+    """Say in one line what a cancel request did to one of many batches."""
+    return f"{facts(batch).id} {result.replace('_', ' ')}"
 
 
 def tally(results: Sequence[CancelResult | None]) -> str:
-    """Sum up what became of many batches; None stands for one that failed."""
+    """Sum up many cancel requests; None stands for one that failed."""
     numbers = Counter(result or "failed" for result in results)
     parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in numbers.items())
     running = numbers["canceling"] + numbers["already_canceling"]
@@ -85,7 +132,7 @@ def tally(results: Sequence[CancelResult | None]) -> str:
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str]) -> str:
-    """Say what an interruption left: what was canceled, what may have been, and what was not."""
+    """Say what an interruption left canceled, perhaps canceled, and untouched."""
     lines = [f"Interrupted. {answered:,} cancel requests were answered."]
     if unanswered:
         lines.append("Sent without an answer, so these may be canceling: " + " ".join(unanswered))
@@ -95,20 +142,20 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str])
 
 
 def stopped(message_batch_id: str) -> str:
-    """Say what stopping a conversation's turn left; the id is that of a cancel without an answer, or empty."""
+    """Say what a stopped turn of a conversation left; the id is that of a cancel without an answer, or empty."""
     if not message_batch_id:
         return "Stopped. No cancellation was under way."
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent, without an answer. Get its status."
 
 
 def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, and what that means for the batches: nothing.
+    """Say that waiting was given up, which changes nothing for the batches.
 
     Args:
-        why: What ended it.
-        batch_ids: The batches that had not ended when they were seen last.
-        unknown: Those that were never seen.
-        trouble: What kept them from being seen.
+        why: What ended the waiting.
+        batch_ids: The batches that had not ended when they were last seen.
+        unknown: The batches that were never seen.
+        trouble: Why they could not be seen.
     """
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
@@ -117,31 +164,44 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
 
 
 def status(batch: MessageBatch) -> str:
-    """Say where a batch stands."""
+    """Say what state a batch is in."""
     size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
         return (
-            f"Message batch {shown_id(batch)} ({size}) has ended{_at_end(batch)}; nothing of it is running. "
+            f"Message batch {facts(batch).id} ({size}) has ended{_at_end(batch)}; nothing of it is running. "
             f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
         since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {shown_id(batch)} ({size}) is canceling{since}: not stopped yet. "
+            f"Message batch {facts(batch).id} ({size}) is canceling{since}: not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
         start = (
-            f"Message batch {shown_id(batch)} ({size}) is in_progress: it is running and no cancellation was requested."
+            f"Message batch {facts(batch).id} ({size}) is in_progress: it is running and no cancellation was requested."
         )
     else:
-        start = f"Message batch {shown_id(batch)} ({size}) has the status {shown_status(batch)}: not ended."
+        start = f"Message batch {facts(batch).id} ({size}) has the status {facts(batch).status}: not ended."
     return f"{start} {created}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A listing in words.
+
+    Args:
+        headline: How many batches there are, and how to see more.
+        text: The same, with a line for each batch.
+    """
+
+    headline: str
+    text: str
 
 
 def listed(
     batches: Sequence[MessageBatch], wanted: str, *, more: bool, searched: int | None = None, after_id: str = ""
-) -> str:
+) -> Listed:
     """Say which batches there are, newest first, a line each.
 
     Args:
@@ -157,22 +217,23 @@ def listed(
         if searched:
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
         others = "" if wanted == "any" or searched or after_id else " Others may be listed without a status."
-        return f"There is no {kind} {where}.{others}"
-    lines = "\n".join(
-        f"{shown_id(batch)} {shown_status(batch)}, {batch.request_counts.total:,} requests, "
-        f"created {moment(batch.created_at, batch)}"
-        for batch in batches
+        text = f"There is no {kind} {where}.{others}"
+        return Listed(text, text)
+    rows = "\n".join(
+        f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
+        for batch in map(facts, batches)
     )
+    head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
     # Last, as the first id of a listing is taken for the newest batch's.
-    more_after = f"\nThere may be more; for older ones pass after_id {shown_id(batches[-1])}." if more else ""
-    return f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first:\n{lines}{more_after}"
+    more_after = f"There may be more; for older ones pass after_id {facts(batches[-1]).id}." if more else ""
+    return Listed(f"{head}. {more_after}".rstrip(), f"{head}:\n{rows}\n{more_after}".rstrip())
 
 
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     return (
-        f"Cancel message batch {shown_id(batch)}? It is {shown_status(batch)}, has "
-        f"{batch.request_counts.total:,} requests and was created {moment(batch.created_at, batch)}."
+        f"Cancel message batch {facts(batch).id}? It is {facts(batch).status}, has "
+        f"{facts(batch).requests:,} requests and was created {facts(batch).created}."
     )
 
 
@@ -257,19 +318,24 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
 
 
 def moment(time: datetime | None, batch: MessageBatch) -> str:
-    """Write a local time, with its distance from when the API spoke: ``2026-11-23 14:59 CET (2 h 5 min ago)``."""
+    """Write a local time, with its distance from the API's answer: ``2026-11-23 14:59 CET (2 h 5 min ago)``."""
     if time is None:
         return "an unknown time"
     seconds = (batch.as_of - time).total_seconds()
-    if abs(seconds) < 2:  # the API tells its own time in whole seconds
+    if abs(seconds) < 2:  # the API's clock counts whole seconds
         distance = "just now"
     else:
         distance = f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
     return f"{time.astimezone():%Y-%m-%d %H:%M %Z} ({distance})"
 
 
+def since(time: datetime, batch: MessageBatch) -> str:
+    """Write how long before the API's answer a time lies."""
+    return duration(max((batch.as_of - time).total_seconds(), 0))
+
+
 def duration(seconds: float) -> str:
-    """Write a length of time in its two largest units: ``40 s``, ``5 min``, ``2 h 5 min``, ``29 d 3 h``."""
+    """Write a duration in its two largest units: ``40 s``, ``5 min``, ``2 h 5 min``, ``29 d 3 h``."""
     left = int(seconds)
     if left < 60:
         return f"{left} s"
@@ -287,20 +353,10 @@ def _sentence(text: str) -> str:
 
 
 def counts(batch: MessageBatch) -> str:
-    """List the counts that are not zero."""
+    """Write the counts that are not zero."""
     pairs = batch.request_counts.model_dump(include={"succeeded", "errored", "canceled", "expired", "processing"})
     order = ("succeeded", "errored", "canceled", "expired", "processing")
     return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
-
-
-def shown_id(batch: MessageBatch) -> str:
-    """The id, fit to be shown."""
-    return clean(batch.id, limit=ID_LIMIT)
-
-
-def shown_status(batch: MessageBatch) -> str:
-    """The processing status, fit to be shown."""
-    return clean(batch.processing_status, limit=40)
 
 
 def _size(batch: MessageBatch) -> str:
@@ -308,7 +364,7 @@ def _size(batch: MessageBatch) -> str:
 
 
 def _so_far(batch: MessageBatch) -> str:
-    # All but one zero is how the API counts before the end, and says nothing.
+    # Before the end the API may count everything as processing, which says nothing.
     return f" Reported so far: {counts(batch)}." if batch.request_counts.finished else ""
 
 

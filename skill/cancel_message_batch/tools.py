@@ -1,30 +1,22 @@
 """The three tools: their definitions, their handlers, and plain functions that any framework can load.
 
-A definition exists once, as a ``Tool``; its JSON schema comes from its pydantic model, and the plain functions at
-the end take their docstrings and parameter descriptions from the same place.
+A definition exists once, as a ``Tool``. Its JSON schema comes from its pydantic model, and the plain functions at the
+end take their docstrings and parameter descriptions from the same place. Each handler is written once, as a coroutine.
 """
 
 import contextlib
 import json
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, TypeVar
 
 from pydantic import GetJsonSchemaHandler, ValidationError
 
 from . import summary
-from .api.client import AsyncBatches, AsyncMessageBatches, Batches, MessageBatches
-from .api.errors import (
-    APIResponseError,
-    APIStatusError,
-    ConfigurationError,
-    InvalidInputError,
-    MessageBatchError,
-    clean,
-    from_sdk,
-)
+from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled
+from .api.client import AsyncMessageBatches, MessageBatches
+from .api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError, clean
 from .api.models import (
     LIST_AFTER,
     LIST_LIMIT,
@@ -33,9 +25,10 @@ from .api.models import (
     ListMessageBatchesInput,
     MessageBatch,
     MessageBatchIdInput,
-    Status,
+    StatusFilter,
     ToolInput,
 )
+from .api.pages import LARGEST_PAGE, search
 
 
 @dataclass(frozen=True)
@@ -44,38 +37,28 @@ class ToolOutcome:
 
     Args:
         text: For the model or the person: what happened, what holds now, what to do.
-        is_error: Whether what was asked for could not be done. A batch that had already ended is no error.
+        headline: The same in one line, for where a batch's own state is shown beside it.
         batch: The batch, as the API described it last.
-        result: What a cancel did to it.
+        result: What a cancel did to the batch.
         batches: What a listing found, newest first.
+        declined: Whether the batch was left alone because no person agreed.
         error: What went wrong.
     """
 
     text: str
-    is_error: bool = False
+    headline: str = ""
     batch: MessageBatch | None = None
     result: summary.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
+    declined: bool = False
     error: MessageBatchError | None = None
 
-
-@dataclass(frozen=True)
-class _Call:
-    """A method of ``messages.batches`` to call, ours or the SDK's."""
-
-    method: str
-    arguments: tuple[str, ...] = ()
-    options: dict[str, Any] = field(default_factory=dict)
+    @property
+    def is_error(self) -> bool:
+        """Whether the call failed. A batch that had already ended is no failure."""
+        return self.error is not None
 
 
-@dataclass(frozen=True)
-class _Question:
-    """A batch that a person is to be asked about before it is canceled."""
-
-    batch: MessageBatch
-
-
-Steps = Generator[_Call | _Question, Any, ToolOutcome]
 # Asks a person whether a batch may be canceled: True for a yes, False for a no, None when there is nobody to ask.
 Approve = Callable[[MessageBatch], bool | None]
 AsyncApprove = Callable[[MessageBatch], Awaitable[bool | None]]
@@ -89,9 +72,9 @@ class Tool:
         name: Its name, for the model.
         title: Its name, for people.
         description: What it does, when to use it and when not, for the model.
-        action: What its failures are failures of.
+        action: The verb used in its error messages.
         input_model: The model of its arguments, which its schema comes from.
-        steps: What it does, as calls of the API and an outcome.
+        handler: What it does, given its arguments and a client.
     """
 
     name: str
@@ -99,7 +82,7 @@ class Tool:
     description: str
     action: summary.Action
     input_model: type[ToolInput]
-    steps: Callable[[Any], Steps]
+    handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -129,25 +112,14 @@ class Tool:
                 without it, a client with the environment's credential is used for this call.
             approve: Asks a person before a running batch is canceled. Without it nobody is asked.
         """
-        if batches is None:
-            try:
-                self.parse(arguments)
-                with MessageBatches() as own:
-                    return self.run(arguments, own, approve=approve)
-            except (InvalidInputError, ConfigurationError) as error:
-                return _failure(error, self.action)
-        steps = self._outcome(arguments, ask=approve is not None)
-        step = _advance(steps, None)
-        while not isinstance(step, ToolOutcome):
-            if isinstance(step, _Question):
-                step = _advance(steps, approve and approve(step.batch))
-                continue
-            try:
-                answer = getattr(batches, step.method)(*step.arguments, **step.options)
-            except Exception as error:  # noqa: BLE001 - what is not expected is raised again
-                answer = _expected(error)
-            step = _advance(steps, answer)
-        return step
+        try:
+            given = self.parse(arguments)
+            if batches is not None:
+                return finish(self._answer(given, batches, approve))
+            with MessageBatches() as own:
+                return finish(self._answer(given, own, approve))
+        except (InvalidInputError, ConfigurationError) as error:
+            return _failure(error, self.action)
 
     async def run_async(
         self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
@@ -159,25 +131,14 @@ class Tool:
             batches: ``AsyncMessageBatches()``, or ``anthropic.AsyncAnthropic().messages.batches``.
             approve: Asks a person before a running batch is canceled.
         """
-        if batches is None:
-            try:
-                self.parse(arguments)
-                async with AsyncMessageBatches() as own:
-                    return await self.run_async(arguments, own, approve=approve)
-            except (InvalidInputError, ConfigurationError) as error:
-                return _failure(error, self.action)
-        steps = self._outcome(arguments, ask=approve is not None)
-        step = _advance(steps, None)
-        while not isinstance(step, ToolOutcome):
-            if isinstance(step, _Question):
-                step = _advance(steps, approve and await approve(step.batch))
-                continue
-            try:
-                answer = await getattr(batches, step.method)(*step.arguments, **step.options)
-            except Exception as error:  # noqa: BLE001 - what is not expected is raised again
-                answer = _expected(error)
-            step = _advance(steps, answer)
-        return step
+        try:
+            given = self.parse(arguments)
+            if batches is not None:
+                return await self._answer(given, batches, approve)
+            async with AsyncMessageBatches() as own:
+                return await self._answer(given, own, approve)
+        except (InvalidInputError, ConfigurationError) as error:
+            return _failure(error, self.action)
 
     def parse(self, arguments: Any) -> ToolInput:
         """Check the arguments of a call.
@@ -195,51 +156,32 @@ class Tool:
             names = list(self.input_model.model_fields)
             raise InvalidInputError(_input_fault(fault, names), about_id="message_batch_id" in names) from error
 
-    def _outcome(self, arguments: Any, *, ask: bool) -> Steps:
-        try:
-            given = self.parse(arguments)
-        except InvalidInputError as error:
-            return _failure(error, self.action)
-        if ask and isinstance(given, MessageBatchIdInput) and self.action == "cancel":
-            refusal = yield from _refusal(given)
+    async def _answer(self, given: ToolInput, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
+        if approve is not None and self.action == "cancel" and isinstance(given, MessageBatchIdInput):
+            refusal = await _refusal(given, batches, approve)
             if refusal is not None:
                 return refusal
-        return (yield from self.steps(given))
+        return await self.handler(given, batches)
 
 
-def _refusal(given: MessageBatchIdInput) -> Generator[_Call | _Question, Any, ToolOutcome | None]:
-    """Ask a person, where there is something to ask; returns what keeps the batch from being canceled."""
-    look = yield from _get(given)
+async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | None:
+    """Ask a person where there is something to ask; return what keeps the batch from being canceled."""
+    look = await _get(given, batches)
     if look.batch is None:
-        return replace(look, text=f"Not canceled. {look.text}")
+        return replace(look, text=f"Not canceled. {look.text}", declined=True)
     if look.batch.ended:
         return _canceled(look.batch, "already_ended")
     if look.batch.processing_status == "canceling":
         return None
-    answer = yield _Question(look.batch)
+    answer = await settled(approve(look.batch))
     if answer:
         return None
-    return ToolOutcome(summary.declined(given.message_batch_id, asked=answer is not None), batch=look.batch)
-
-
-def _advance(steps: Steps, answer: Any) -> _Call | _Question | ToolOutcome:
-    try:
-        return steps.throw(answer) if isinstance(answer, MessageBatchError) else steps.send(answer)
-    except StopIteration as stop:
-        outcome: ToolOutcome = stop.value
-        return outcome
-
-
-def _expected(error: Exception) -> MessageBatchError:
-    """Take our own errors as they are, translate the SDK's, and raise what nobody expects."""
-    known = error if isinstance(error, MessageBatchError) else from_sdk(error)
-    if known is None:
-        raise error
-    return known
+    text = summary.declined(given.message_batch_id, asked=answer is not None)
+    return ToolOutcome(text, text, batch=look.batch, declined=True)
 
 
 def _failure(error: MessageBatchError, action: summary.Action, message_batch_id: str = "") -> ToolOutcome:
-    return ToolOutcome(summary.failed(error, action, message_batch_id), is_error=True, error=error)
+    return ToolOutcome(summary.failed(error, action, message_batch_id), str(error), error=error)
 
 
 def _input_fault(fault: Any, names: list[str]) -> str:
@@ -261,29 +203,20 @@ def _input_fault(fault: Any, names: list[str]) -> str:
             return f"the argument {field} is {shown}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
 
-def _batch(answer: Any) -> MessageBatch:
-    """Take a batch of ours as it is, and read one of the SDK's."""
-    if isinstance(answer, MessageBatch):
-        return answer
-    try:
-        return MessageBatch.model_validate(answer.model_dump())
-    except (AttributeError, ValidationError) as error:
-        raise APIResponseError("the answer is not a message batch", may_have_arrived=True) from error
-
-
+# A refusal with one of these says nothing about the state of the batch.
 _NOT_ABOUT_STATE = frozenset({401, 402, 403, 404, 408, 413, 429})
 
 
-def _cancel(given: MessageBatchIdInput) -> Steps:
+async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id = given.message_batch_id
     began = time.monotonic()
     try:
-        batch = _batch((yield _Call("cancel", (message_batch_id,))))
+        batch = as_message_batch(await call(batches.cancel, message_batch_id))
     except MessageBatchError as error:
         if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
             # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
             with contextlib.suppress(MessageBatchError):
-                batch = _batch((yield _Call("retrieve", (message_batch_id,))))
+                batch = as_message_batch(await call(batches.retrieve, message_batch_id))
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
         return _failure(error, "cancel", message_batch_id)
@@ -291,57 +224,42 @@ def _cancel(given: MessageBatchIdInput) -> Steps:
 
 
 def _canceled(batch: MessageBatch, result: summary.CancelResult) -> ToolOutcome:
-    return ToolOutcome(summary.canceled(batch, result), batch=batch, result=result)
+    return ToolOutcome(summary.canceled(batch, result), summary.facts(batch).state, batch=batch, result=result)
 
 
-def _get(given: MessageBatchIdInput) -> Steps:
+async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        batch = _batch((yield _Call("retrieve", (given.message_batch_id,))))
+        batch = as_message_batch(await call(batches.retrieve, given.message_batch_id))
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
-    return ToolOutcome(summary.status(batch), batch=batch)
+    return ToolOutcome(summary.status(batch), summary.facts(batch).state, batch=batch)
 
 
-_PAGES = 10
+_PAGES = 10  # that one listing reads at most
 
 
-def _list(given: ListMessageBatchesInput) -> Steps:
-    """Collect batches of one status: the API lists all of them and filters none."""
+async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
+    """Collect the batches of one status."""
+    status = None if given.status == "any" else given.status
+    size = LARGEST_PAGE if status else given.limit
     found: list[MessageBatch] = []
-    searched = 0
-    options: dict[str, Any] = {"limit": given.limit if given.status == "any" else 1000}
-    if given.after_id:
-        options["after_id"] = given.after_id
-    for _ in range(_PAGES):
-        try:
-            page = yield _Call("list", options=options)
-            batches = [_batch(batch) for batch in page.data or ()]
-        except MessageBatchError as error:
-            return _failure(error, "list")
-        searched += len(batches)
-        found += [batch for batch in batches if given.status in {"any", batch.processing_status}]
-        more = bool(page.has_more) and page.last_id not in {None, options.get("after_id")}
-        more = more and not (given.status in RUNNING and long_over(batches))
-        if len(found) >= given.limit or not more:
-            break
-        options["after_id"] = page.last_id
-    more = more or len(found) > given.limit
+    searched = pages = 0
+    more = False
+    try:
+        async for findings in search(batches.list, status, limit=size, after_id=given.after_id or None):
+            found += findings.batches
+            searched += findings.searched
+            pages += 1
+            more = findings.more or len(found) > given.limit
+            if len(found) >= given.limit or pages == _PAGES:
+                break
+    except MessageBatchError as error:
+        return _failure(error, "list")
     shown = tuple(found[: given.limit])
-    text = summary.listed(
+    listed = summary.listed(
         shown, given.status, more=more, searched=searched if more and not shown else None, after_id=given.after_id
     )
-    return ToolOutcome(text, batches=shown)
-
-
-RUNNING = frozenset({"in_progress", "canceling"})
-
-
-def long_over(page: Sequence[MessageBatch]) -> bool:
-    """Whether a page ends so far in the past that no batch on a later one can still be running.
-
-    A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
-    """
-    return not page or page[-1].expires_at < page[-1].as_of - timedelta(days=1)
+    return ToolOutcome(listed.text, listed.headline, batches=shown)
 
 
 CANCEL = Tool(
@@ -359,7 +277,7 @@ CANCEL = Tool(
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
-    steps=_cancel,
+    handler=_cancel,
 )
 LIST = Tool(
     name="list_message_batches",
@@ -373,7 +291,7 @@ LIST = Tool(
     ),
     action="list",
     input_model=ListMessageBatchesInput,
-    steps=_list,
+    handler=_list,
 )
 GET = Tool(
     name="get_message_batch",
@@ -387,13 +305,13 @@ GET = Tool(
     ),
     action="get",
     input_model=MessageBatchIdInput,
-    steps=_get,
+    handler=_get,
 )
 TOOLS = (CANCEL, LIST, GET)
 
 
 class Words(str):
-    """The description of a parameter, beside its type: a text for whoever reads texts there, a schema for pydantic."""
+    """The description of a parameter in its annotation: a plain text for some frameworks, a schema for pydantic."""
 
     __slots__ = ()
 
@@ -402,7 +320,7 @@ class Words(str):
 
 
 MessageBatchId = Annotated[str, Words(MESSAGE_BATCH_ID)]
-ListStatus = Annotated[Status, Words(LIST_STATUS)]
+ListStatus = Annotated[StatusFilter, Words(LIST_STATUS)]
 ListLimit = Annotated[int, Words(LIST_LIMIT)]
 ListAfter = Annotated[str, Words(LIST_AFTER)]
 
@@ -410,7 +328,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def documented(tool: Tool) -> Callable[[Function], Function]:
-    """Give a function the words of a tool, in the form that the agent frameworks parse."""
+    """Give a function the description of a tool, in the form that the agent frameworks parse."""
     arguments = "\n".join(
         f"    {name}: {argument.description}" for name, argument in tool.input_model.model_fields.items()
     )

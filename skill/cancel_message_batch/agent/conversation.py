@@ -15,7 +15,7 @@ from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
-from cancel_message_batch.api.client import Batches
+from cancel_message_batch.api.calls import Batches
 from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, APITimeoutError, clean, from_sdk
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome

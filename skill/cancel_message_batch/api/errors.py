@@ -1,17 +1,18 @@
 """What can go wrong, and what a caller needs in order to act on it.
 
     MessageBatchError
-    ├── InvalidInputError       an argument is not what it must be; nothing was sent
-    ├── ConfigurationError      no credential, or a base URL that is none; nothing was sent
+    ├── InvalidInputError       an argument has a wrong value; nothing was sent
+    ├── ConfigurationError      no credential, or an invalid base URL; nothing was sent
     ├── APIConnectionError      the API could not be reached, or its answer was lost
-    │   └── APITimeoutError     it did not answer in time
+    │   └── APITimeoutError     the API did not answer in time
     ├── APIStatusError          the API answered with an error
     └── APIResponseError        something answered, but not as the API does
 
-``str()`` of each says what happened. What state the batch is in now, and what to do next, is said by
-``cancel_message_batch.summary``.
+``str()`` of each says what happened. ``cancel_message_batch.summary`` says what state the batch is in now and what
+to do next. Every error of the HTTP client and of the official SDK is translated here, so each is phrased once.
 """
 
+import contextlib
 import copyreg
 import json
 import re
@@ -20,8 +21,9 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urljoin
 
-# What an error of each type comes with (API reference: Errors), for those that come in a stream, after its 200.
+# The status of each error type (API reference: Errors), for errors inside a stream that began with a 200.
 _STATUS = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -35,11 +37,11 @@ _STATUS = {
     "overloaded_error": 529,
 }
 
-SHOWN = 200  # characters of somebody else's text that one of ours repeats
+SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 
 class MessageBatchError(Exception):
-    """Anything this package raises on purpose.
+    """The base of every exception that this package raises on purpose.
 
     ``may_have_arrived`` is True when a request was sent and it is not known whether the API acted on it.
     """
@@ -47,14 +49,14 @@ class MessageBatchError(Exception):
     may_have_arrived = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let it pass between processes, whatever its subclass is made from."""
+        """Make every subclass picklable, whatever its constructor takes."""
         return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class InvalidInputError(MessageBatchError, ValueError):
-    """An argument is not what it must be. Nothing was sent.
+    """An argument has a wrong value. Nothing was sent.
 
-    ``about_id`` is True when it was to be a message batch id.
+    ``about_id`` is True when the argument should have been a message batch id.
     """
 
     def __init__(self, message: str, *, about_id: bool = False) -> None:
@@ -67,7 +69,7 @@ class ConfigurationError(MessageBatchError):
 
 
 class APIConnectionError(MessageBatchError):
-    """The API could not be reached, or the connection broke before it had answered."""
+    """The API could not be reached, or the connection broke before the API had answered."""
 
     def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
         super().__init__(message)
@@ -83,10 +85,11 @@ class APIStatusError(MessageBatchError):
 
     Args:
         status: HTTP status code.
-        type: The API's error type, such as ``not_found_error``; empty when the answer named none.
-        message: The API's own words, or the HTTP reason.
+        type: The API's error type, such as ``not_found_error``; empty when the answer held none.
+        message: The API's own message, or the HTTP reason phrase.
         request_id: The id to give to support, when the answer carried one.
         retry_after: Seconds that the API asked to wait, when it did.
+        should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class APIStatusError(MessageBatchError):
         *,
         request_id: str | None = None,
         retry_after: float | None = None,
+        should_retry: bool | None = None,
     ) -> None:
         super().__init__(f"the API answered {status}{f' {type}' if type else ''}: {message}")
         self.status = status
@@ -104,12 +108,13 @@ class APIStatusError(MessageBatchError):
         self.message = message
         self.request_id = request_id
         self.retry_after = retry_after
-        # A refusal (4xx, 529) took no effect; a fault on the far side (500, 502, 503, 504) may have come after it.
+        self.should_retry = should_retry
+        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
         self.may_have_arrived = 500 <= status < 529
 
 
 class APIResponseError(MessageBatchError):
-    """Something answered that does not speak the Message Batches API: a page, a redirect, another object."""
+    """Something other than the Message Batches API answered: a web page, a redirect, another object."""
 
     def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
         super().__init__(message)
@@ -117,7 +122,7 @@ class APIResponseError(MessageBatchError):
 
 
 def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
-    """Make somebody else's text fit to be shown: one line, no control characters, no secret, not too long."""
+    """Make a foreign text safe to show: one line, no control characters, no secret, at most ``limit`` characters."""
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, masked(secret))
@@ -128,7 +133,7 @@ def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
 
 
 def masked(secret: str) -> str:
-    """Show of a secret only that it is there, and its last four characters when that gives nothing away."""
+    """Mask a secret; long ones keep their last four characters."""
     return "…" + secret[-4:] if len(secret) >= 12 else "…"
 
 
@@ -139,12 +144,13 @@ def status_error(
     reason: str = "",
     request_id: str | None = None,
     retry_after: float | None = None,
+    should_retry: bool | None = None,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
     """Build the exception for an error answer.
 
-    Takes the API's envelope ``{"type": "error", "error": {"type", "message"}, "request_id"}``, the flat
-    ``{"type", "message"}``, and anything else, of which only the status is told.
+    Reads the API's envelope ``{"type": "error", "error": {"type", "message"}, "request_id"}`` and the flat
+    ``{"type", "message"}``. Of any other body only the status is used.
     """
     parsed: Any = body
     if isinstance(body, bytes | str):
@@ -162,10 +168,11 @@ def status_error(
         clean(message, secrets=secrets) if isinstance(message, str) and message else reason or "no explanation",
         request_id=clean(request_id, limit=80) if isinstance(request_id, str) else None,
         retry_after=retry_after,
+        should_retry=should_retry,
     )
 
 
-_LONGEST_WAIT = 86_400.0  # seconds; whoever asks for more means no
+_LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
 
 
 def retry_after_seconds(headers: Any) -> float | None:
@@ -182,8 +189,8 @@ def retry_after_seconds(headers: Any) -> float | None:
 
 
 def header_date(text: str | None) -> datetime | None:
-    """Read the date of an HTTP header, which is in GMT whether it says so or not; None when it is none."""
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - only what was answered needs it
+    """Read the date of an HTTP header, which is in GMT whether it says so or not; None when it cannot be read."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - not needed before an answer has come
 
     try:
         date = parsedate_to_datetime(text or "")
@@ -192,18 +199,69 @@ def header_date(text: str | None) -> datetime | None:
         return None
 
 
+def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = ()) -> APIResponseError:
+    """Report a redirect, which is never followed: the credential would go where it leads.
+
+    Args:
+        place: How to name the server in the message.
+        url: The URL that was asked for.
+        location: Where the answer points to.
+        secrets: Texts that the message must not repeat.
+    """
+    with contextlib.suppress(ValueError):
+        location = urljoin(url, location)
+    target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location), secrets=secrets)
+    return APIResponseError(
+        f"{place} redirects to {target or 'nowhere'}, and nothing was sent there; "
+        "if that is the API, make it the base URL"
+    )
+
+
+def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
+    """Report a successful answer whose content, of this media type, is not what the API sends."""
+    return APIResponseError(
+        f"{place} answered {status} with {kind or 'something'} that is not the API's answer", may_have_arrived=True
+    )
+
+
+def from_http_client(
+    error: BaseException, place: str = "the API", *, secrets: Iterable[str] = ()
+) -> MessageBatchError | None:
+    """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
+
+    The classes are recognised by name, so that neither package has to be imported for it.
+
+    Args:
+        error: What the HTTP client raised.
+        place: How to name the server in the message.
+        secrets: Texts that the message must not repeat.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in {"httpx2", "httpx"}}
+    why = clean(str(error), secrets=secrets, limit=80) or type(error).__name__
+    if why.startswith("Illegal header"):  # the text repeats the value, which may be a credential nobody told us about
+        return ConfigurationError("the credential, or another header, holds a character that no header may have")
+    if "ConnectTimeout" in names:
+        return APITimeoutError(f"{place} cannot be reached (no connection in time)")
+    if "TimeoutException" in names:
+        return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)
+    if names & {"ConnectError", "ProxyError"}:
+        return APIConnectionError(f"{place} cannot be reached ({why})")
+    if "DecodingError" in names:
+        return APIResponseError(f"{place} answered with something unreadable", may_have_arrived=True)
+    if "RequestError" in names:
+        return APIConnectionError(f"the connection to {place} broke ({why})", may_have_arrived=True)
+    return None
+
+
 def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of the official SDK, current or 0.x; None when it is not one of the SDK's."""
     sdk = sys.modules.get("anthropic")
     if sdk is None or not isinstance(error, sdk.AnthropicError):
         return None
-    if isinstance(error, sdk.APIStatusError) and 300 <= error.status_code < 400:
-        place = clean(re.sub(r"(?<=//)[^/@]*@|[?#].*", "", error.response.headers.get("location", "")), secrets=secrets)
-        return APIResponseError(
-            f"the base URL redirects to {place or 'somewhere else'}, and nothing was sent there; "
-            "if that is the API, make it the base URL"
-        )
     if isinstance(error, sdk.APIStatusError):
+        if 300 <= error.status_code < 400:
+            location = error.response.headers.get("location", "")
+            return redirected("the base URL", str(error.request.url), location, secrets=secrets)
         kind = status_error(error.status_code, error.body).type
         return status_error(
             error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500),
@@ -212,15 +270,13 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
             retry_after=retry_after_seconds(error.response.headers),
             secrets=secrets,
         )
-    if isinstance(error, sdk.APITimeoutError):
-        return APITimeoutError("the API did not answer in time", may_have_arrived=True)
     if isinstance(error, sdk.APIConnectionError):
-        # The SDK wraps what its HTTP client raised; only a connection that never stood is known to be harmless.
-        unsent = type(error.__cause__).__name__ in {"ConnectError", "ConnectTimeout"}
-        cause = clean(str(error.__cause__ or error), secrets=secrets)
-        if cause.startswith("Illegal header"):  # it repeats the value, which may be a credential nobody has told us
-            return ConfigurationError("the credential, or another header, holds a character that no header may have")
-        return APIConnectionError(f"the API could not be reached ({cause})", may_have_arrived=not unsent)
+        # The SDK wraps what its HTTP client raised.
+        known = from_http_client(error.__cause__, secrets=secrets) if error.__cause__ else None
+        if isinstance(error, sdk.APITimeoutError) and not isinstance(known, APITimeoutError):
+            return APITimeoutError("the API did not answer in time", may_have_arrived=True)
+        what = clean(str(error.__cause__ or error), secrets=secrets)
+        return known or APIConnectionError(f"the API could not be reached ({what})", may_have_arrived=True)
     if isinstance(error, sdk.APIResponseValidationError):
         return APIResponseError("the answer is not a message batch", may_have_arrived=True)
     return ConfigurationError(clean(str(error), secrets=secrets, limit=2 * SHOWN))

@@ -1,7 +1,7 @@
 """What the Message Batches API sends, and what a tool call may ask for.
 
-The models of the API's objects accept fields and status values that this version does not know. The models
-of the tool inputs accept nothing but what they declare, and every JSON schema derives from them.
+The models of the API's objects accept fields and status values that this version does not know. The models of the
+tool inputs accept only the fields they declare, and every JSON schema derives from them.
 """
 
 import json
@@ -22,21 +22,21 @@ LIST_AFTER = "The after_id of the previous answer"
 
 
 def _zoned(value: datetime) -> datetime:
-    """Read a time without a zone as UTC, which is what the API means, and keep it where every zone can show it."""
+    """Read a time without a zone as UTC, as the API means it, and keep the year within what every zone can show."""
     value = value.replace(year=min(max(value.year, 2), 9998))
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 Time = Annotated[datetime, AfterValidator(_zoned)]
 
-Status = Literal["any", "in_progress", "canceling", "ended"]
+StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
 
 
 class RequestCounts(BaseModel):
-    """How many requests of a batch stand where.
+    """How many requests of a batch are in each state.
 
-    The sum is the number of requests. All count as ``processing`` until the whole batch has ended; until then
-    the other four may be zero and say nothing (API reference: Message Batch).
+    The sum is the number of requests. All requests count as ``processing`` until the whole batch has ended. Until
+    then the other four may be zero, which says nothing (API reference: Message Batch).
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -83,21 +83,21 @@ class MessageBatch(BaseModel):
 
     @property
     def as_of(self) -> datetime:
-        """When the API said this, by the API's clock where it told the time, else by this machine's."""
+        """When the API sent this: by its own clock where the answer held the time, else by this machine's."""
         return self._as_of
 
     @property
     def clocks_differ(self) -> timedelta:
-        """By how much ``as_of`` may be off from the clock of the batch's own times."""
+        """The possible clock skew between ``as_of`` and the batch's own times."""
         return self._clocks_differ
 
     def said_at(self, time: datetime) -> None:
-        """Note when the API said this, by its own clock, which it tells in whole seconds."""
+        """Note when the API sent this, by its own clock, which counts whole seconds."""
         self._as_of, self._clocks_differ = time, timedelta(seconds=5)
 
     @property
     def ended(self) -> bool:
-        """Whether no request of the batch runs any more."""
+        """Whether processing of the whole batch has ended."""
         return self.processing_status == "ended"
 
 
@@ -112,15 +112,15 @@ class MessageBatchList(BaseModel):
     last_id: str | None = None
 
     def said_at(self, time: datetime) -> None:
-        """Note when the API said this, by its own clock."""
+        """Note when the API sent this, by its own clock."""
         for batch in self.data:
             batch.said_at(time)
 
 
 def message_batch_id_fault(value: str) -> str | None:
-    """Say what keeps a text from being a message batch id, or None when it may be one.
+    """Say why a text is not a message batch id, or return None when it may be one.
 
-    Only the prefix and the characters are judged: "the format and length of IDs may change over time" (API
+    Only the prefix and the characters are checked: "the format and length of IDs may change over time" (API
     reference: Message Batch).
     """
     if not value:
@@ -139,7 +139,7 @@ def message_batch_id_fault(value: str) -> str | None:
 
 
 def _pasted_id(value: Any) -> Any:
-    """Take an id out of what people and frameworks wrap around it: white space, or JSON text."""
+    """Remove what people and frameworks put around an id: white space, or JSON."""
     if not isinstance(value, str):
         return value
     text = value.strip()
@@ -168,7 +168,7 @@ def _checked_cursor(value: Any) -> Any:
 
 
 class ToolInput(BaseModel):
-    """The arguments of a tool: these and no others."""
+    """The arguments of a tool; others are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -182,10 +182,10 @@ class MessageBatchIdInput(ToolInput):
 class ListMessageBatchesInput(ToolInput):
     """The arguments of the listing tool."""
 
-    status: Status = Field(default="any", description=LIST_STATUS)
-    # Strict tool use takes no minimum or maximum: the bounds are told in words and checked here.
+    status: StatusFilter = Field(default="any", description=LIST_STATUS)
+    # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
     limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
-    # Empty rather than null, which some frameworks' schemas cannot say.
+    # Empty rather than null, because some frameworks' schemas cannot express null.
     after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
 
 

@@ -2,117 +2,116 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-from cancel_message_batch import summary
-from cancel_message_batch.api.client import MAX_RETRIES, TIMEOUT, MessageBatches, Model, Steps
-from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, APIStatusError, MessageBatchError
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import APIResponseError, APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.tools import ToolOutcome
+from cancel_message_batch.api.requests import may_pass
 
-from .many import listing
+from .selection import listing
 
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
-LONGEST_ASKED = 3600.0  # the API may ask for more than the 60 s, but a nonsense answer must not end the waiting
+FIRST_LOOK_PAUSE = 1.0  # seconds
+LONGEST_LOOK_PAUSE = 60.0
+LONGEST_ASKED_PAUSE = 3600.0  # the API may ask for more than 60 s, but a nonsense answer must not end the waiting
 SHORTEST_LOOK = 1.0  # seconds that a look gets at least, also when the time is up
 _ONE_BY_ONE = 5  # more batches than these are read from listings, which cost one request for a thousand
-_GIVE_UP = 3  # looks in a row that something answers which is not the API
+_GIVE_UP = 3  # looks in a row that something other than the API answers
 
 
-class _Looking(MessageBatches):
-    """A client whose calls end with the time there is for them."""
-
-    until = 0.0
-
-    def _run(self, steps: Steps[Model]) -> Model:
-        self._timeout = min(self.until - time.monotonic(), TIMEOUT)
-        return super()._run(steps)
-
-
-class Wait:
-    """Asks again and again until every batch has ended.
+@dataclass(frozen=True)
+class WaitState:
+    """What is known after one look at the batches.
 
     Args:
-        batches: The client whose connection is used.
-        message_batch_ids: Which batches.
-        timeout: Seconds after which to give up, or None. With 0 it looks once.
-        max_retries: How often a request is sent again within one look.
-        pause: Waits some seconds; replaced where something is to be shown meanwhile.
-
-    ``latest`` holds what is known of each batch, ``failed`` those that cannot be waited for (unknown, no
-    permission), and ``trouble`` what went wrong last, while it may pass.
+        batches: The latest state of each batch that was seen, by id.
+        failed: The batches that cannot be waited for (unknown, no permission), by id, and why.
+        pending: The batches that have not ended, as far as is known.
+        trouble: What went wrong in this look and may pass.
     """
 
-    def __init__(
-        self,
-        batches: MessageBatches,
-        message_batch_ids: Sequence[str],
-        *,
-        timeout: float | None = None,
-        max_retries: int = MAX_RETRIES,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._batches = _Looking(connection=batches.connection, max_retries=max_retries)
-        self._ids = list(message_batch_ids)
-        self._deadline = float("inf") if timeout is None else time.monotonic() + timeout
-        self._pause = pause
-        self._strange: Counter[str] = Counter()
-        self.latest: dict[str, MessageBatch] = {}
-        self.failed: dict[str, ToolOutcome] = {}
-        self.trouble = ""
+    batches: dict[str, MessageBatch] = field(default_factory=dict)
+    failed: dict[str, MessageBatchError] = field(default_factory=dict)
+    pending: tuple[str, ...] = ()
+    trouble: MessageBatchError | None = None
+
+
+def wait(
+    batches: MessageBatches,
+    message_batch_ids: Sequence[str],
+    *,
+    timeout: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[WaitState]:
+    """Look at the batches again and again until each has ended, and yield what is known after each look.
+
+    When the last state has pending batches, the time was up.
+
+    Args:
+        batches: The client.
+        message_batch_ids: The batches to wait for.
+        timeout: Seconds after which to give up, or None. With 0 there is one look.
+        clock: Tells the time in seconds.
+        sleep: Lets some seconds pass.
+    """
+    deadline = float("inf") if timeout is None else clock() + timeout
+    looks = _Looks(batches, message_batch_ids, clock)
+    pause = FIRST_LOOK_PAUSE
+    while True:
+        asked_pause = looks.look(max(deadline, clock() + SHORTEST_LOOK))
+        yield looks.state
+        left = deadline - clock()
+        if not looks.pending or left <= 0:
+            return
+        sleep(min(max(pause, asked_pause), LONGEST_ASKED_PAUSE, left))
+        pause = min(pause * 1.5, LONGEST_LOOK_PAUSE)
+
+
+class _Looks:
+    """Looks at the batches that are pending, and gathers what becomes known."""
+
+    def __init__(self, batches: MessageBatches, message_batch_ids: Sequence[str], clock: Callable[[], float]) -> None:
+        self._batches = batches
+        self._clock = clock
+        self._seen: dict[str, MessageBatch] = {}
+        self._failed: dict[str, MessageBatchError] = {}
+        self._trouble: MessageBatchError | None = None
+        self._foreign: Counter[str] = Counter()  # how often in a row something other than the API answered
+        self.pending = tuple(message_batch_ids)
 
     @property
-    def open(self) -> list[str]:
-        """The batches that have not ended, as far as is known."""
-        return [name for name in self._ids if name not in self.failed and not self._ended(name)]
+    def state(self) -> WaitState:
+        return WaitState(dict(self._seen), dict(self._failed), self.pending, self._trouble)
 
-    def run(self, changed: Callable[[], None]) -> bool:
-        """Wait; returns False when the time was up first. ``changed`` is called after each look."""
-        pause = FIRST_PAUSE
-        with self._batches:
-            while True:
-                asked_to_wait = self._look()
-                changed()
-                if not self.open:
-                    return True
-                left = self._deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._pause(min(max(pause, asked_to_wait), LONGEST_ASKED, left))
-                pause = min(pause * 1.5, LONGEST_PAUSE)
-
-    def _ended(self, name: str) -> bool:
-        return name in self.latest and self.latest[name].ended
-
-    def _look(self) -> float:
-        """Ask for the batches that are open; returns the seconds that the API asked to wait."""
-        self.trouble = ""
-        asked_to_wait = 0.0
-        end = max(self._deadline, time.monotonic() + SHORTEST_LOOK)
-        missing = self.open
+    def look(self, end: float) -> float:
+        """Look at the pending batches until ``end``; return the seconds that the API asked to wait."""
+        self._trouble, asked_pause = None, 0.0
+        missing = list(self.pending)
         if len(missing) > _ONE_BY_ONE:
-            self._batches.until = end
             try:
-                missing = self._listed(missing)
+                missing = self._listed(missing, end)
             except MessageBatchError as error:
-                return self._note(error, "list", missing)
+                asked_pause, missing = self._note(error, missing), []
         for number, name in enumerate(missing):
-            # One that does not answer must leave time for the others.
-            left = end - time.monotonic()
+            left = end - self._clock()
             if left <= 0:
                 break
-            self._batches.until = time.monotonic() + max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
+            # One batch that is not answered for must leave time for the others.
+            share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self._see(name, self._batches.retrieve(name))
+                self._see(name, self._within(share).retrieve(name))
             except MessageBatchError as error:
-                asked_to_wait = max(asked_to_wait, self._note(error, "get", [name]))
-        return asked_to_wait
+                asked_pause = max(asked_pause, self._note(error, [name]))
+        over = self._failed.keys() | {name for name, batch in self._seen.items() if batch.ended}
+        self.pending = tuple(name for name in self.pending if name not in over)
+        return asked_pause
 
-    def _listed(self, names: Sequence[str]) -> list[str]:
-        """Look for the batches in the listing; returns those that are not there."""
+    def _listed(self, names: Sequence[str], end: float) -> list[str]:
+        """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in listing(self._batches):
+        for batch in listing(self._within(end - self._clock())):
             if batch.id in missing:
                 del missing[batch.id]
                 self._see(batch.id, batch)
@@ -120,22 +119,21 @@ class Wait:
                 break
         return list(missing)
 
+    def _within(self, seconds: float) -> MessageBatches:
+        policy = self._batches.policy
+        return self._batches.with_options(replace(policy, timeout=min(seconds, policy.timeout)))
+
     def _see(self, name: str, batch: MessageBatch) -> None:
-        self.latest[name] = batch
-        self._strange.pop(name, None)
+        self._seen[name] = batch
+        del self._foreign[name]
 
-    def _note(self, error: MessageBatchError, action: summary.Action, names: Sequence[str]) -> float:
-        """Remember what went wrong; returns the seconds that the API asked to wait."""
+    def _note(self, error: MessageBatchError, names: Sequence[str]) -> float:
+        """Note what went wrong; return the seconds that the API asked to wait."""
+        foreign = isinstance(error, APIResponseError)
         for name in names:
-            self._strange[name] = self._strange[name] + 1 if isinstance(error, APIResponseError) else 0
-            if not _may_pass(error) or self._strange[name] >= _GIVE_UP:
-                self.failed[name] = ToolOutcome(summary.failed(error, action, name), is_error=True, error=error)
+            self._foreign[name] = self._foreign[name] + 1 if foreign else 0
+            if not (foreign or may_pass(error)) or self._foreign[name] >= _GIVE_UP:
+                self._failed[name] = error
             else:
-                self.trouble = str(error)
+                self._trouble = error
         return (error.retry_after if isinstance(error, APIStatusError) else None) or 0.0
-
-
-def _may_pass(error: MessageBatchError) -> bool:
-    if isinstance(error, APIStatusError):
-        return error.status in {408, 409, 429} or error.status >= 500
-    return isinstance(error, APIConnectionError | APIResponseError)

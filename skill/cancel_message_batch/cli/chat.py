@@ -14,7 +14,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.tools import CANCEL, ToolOutcome
+from cancel_message_batch.tools import CANCEL
 
 from .terminal import Output, Prose, confirm, fitted, interactive, paint
 
@@ -41,7 +41,7 @@ class Screen:
                 self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):
                 self._canceling = ""
-                self._dim(f"← {_short(outcome)}")
+                self._dim(f"← {outcome.headline}")
 
     def approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. Nothing has been sent for it until the answer."""
@@ -64,14 +64,6 @@ class Screen:
         if not self._output.quiet:
             lines = fitted(clean(text, limit=300), sys.stderr).splitlines()
             self._output.show(paint(line, "2", sys.stderr) for line in lines)
-
-
-def _short(outcome: ToolOutcome) -> str:
-    if outcome.error is not None:
-        return str(outcome.error)
-    if outcome.batch is not None and not outcome.text.startswith("Not canceled"):
-        return f"{outcome.batch.id}: {outcome.batch.processing_status}"
-    return outcome.text.splitlines()[0].rstrip(":")
 
 
 @dataclass(frozen=True)

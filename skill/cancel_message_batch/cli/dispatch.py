@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 
 from cancel_message_batch import summary
-from cancel_message_batch.api.client import TIMEOUT, MessageBatches
+from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
+from cancel_message_batch.api.requests import CALL_TIMEOUT, RetryPolicy
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 
 from . import terminal
@@ -36,7 +37,7 @@ def run(command: str, given: argparse.Namespace) -> int:
         if command == "ask" and not given.message.strip():
             raise UsageError('say something, for example: ask "what is running?"')
         waiting = command == "wait" or (command == "cancel" and given.wait)
-        timeout = given.timeout.total_seconds() if given.timeout is not None and not waiting else TIMEOUT
+        timeout = given.timeout.total_seconds() if given.timeout is not None and not waiting else CALL_TIMEOUT
         if not timeout:
             raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
         with MessageBatches(
@@ -97,18 +98,13 @@ def _choose(
     """Find out which batches are meant, asking where that is not said; returns their ids and what is known of them."""
     if ids := _read_ids(given.ids):
         return ids, ()
-    from cancel_message_batch.batches.many import matching
+    from cancel_message_batch.batches.selection import Filters, in_progress
 
-    known = matching(
-        batches,
-        older_than=given.older_than,
-        newer_than=given.newer_than,
-        at_least=given.at_least or 0,
-    )
+    filters = Filters(given.older_than, given.newer_than, given.at_least)
+    known = in_progress(batches, filters)
     ids = [batch.id for batch in known]
     if not known:
-        narrowed = any(value is not None for value in (given.older_than, given.newer_than, given.at_least))
-        output.say(f"No message batch{' like that' if narrowed else ''} is in progress: there is nothing to cancel.")
+        output.say(f"No message batch{' like that' if filters else ''} is in progress: there is nothing to cancel.")
     elif given.dry_run:
         pass
     elif not given.all:
@@ -146,8 +142,7 @@ def _cancel_many(
 ) -> list[ToolOutcome]:
     import anyio
 
-    from cancel_message_batch.batches.many import TIMEOUT as EACH
-    from cancel_message_batch.batches.many import Progress, cancel_all
+    from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
 
     def done(outcome: ToolOutcome) -> None:
         if outcome.batch is None or outcome.result is None or outcome.batch.ended or given.json:
@@ -155,11 +150,16 @@ def _cancel_many(
         elif not output.quiet:
             output.tell(summary.brief(outcome.batch, outcome.result))
 
-    progress = Progress(list(ids))
-    timeout = given.timeout.total_seconds() if given.timeout is not None and not given.wait else EACH
-    work = functools.partial(cancel_all, timeout=timeout, max_retries=given.max_retries)
+    progress = Progress()
+    timeout = given.timeout.total_seconds() if given.timeout is not None and not given.wait else CANCEL_TIMEOUT
+    policy = RetryPolicy(timeout, given.max_retries)
+
+    async def work() -> None:
+        async with client_for_many(batches.connection) as many:
+            await cancel_many(many, ids, done, policy=policy, progress=progress)
+
     try:
-        anyio.run(work, batches.connection, progress, done)
+        anyio.run(work)
     except KeyboardInterrupt:
         lost = [name for name in ids if name in progress.sent and name not in progress.outcomes]
         unsent = [name for name in ids if name not in progress.sent]
@@ -186,19 +186,19 @@ def _show(
             output.warn(outcome.text)
     _print_batches(found, given, output)
     output.say("Dry run: nothing was canceled.")
-    return _exit_code([_code(outcome) for outcome in outcomes])
+    return _exit_code([_code(outcome.error) for outcome in outcomes])
 
 
 def _list(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
     from itertools import islice
 
-    from cancel_message_batch.batches.many import listing
+    from cancel_message_batch.batches.selection import listing
 
     limit = given.limit or None
     page = 1000 if given.status or limit is None else min(limit, 1000)
     found = islice(listing(batches, given.status, page=page), limit)
     if not _print_batches(found, given, output) and not output.closed:
-        output.say(summary.listed((), given.status or "any", more=False))
+        output.say(summary.listed((), given.status or "any", more=False).text)
     return DONE
 
 
@@ -231,7 +231,7 @@ def _status(batches: MessageBatches, given: argparse.Namespace, output: Output) 
     for message_batch_id in _read_ids(given.ids):
         outcomes.append(GET.run({"message_batch_id": message_batch_id}, batches))
         _tell(outcomes[-1], given, output)
-    return _exit_code([_code(outcome) for outcome in outcomes])
+    return _exit_code([_code(outcome.error) for outcome in outcomes])
 
 
 def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
@@ -239,30 +239,33 @@ def _wait(batches: MessageBatches, given: argparse.Namespace, output: Output) ->
 
 
 def _wait_for(batches: MessageBatches, ids: Sequence[str], given: argparse.Namespace, output: Output) -> int:
-    from cancel_message_batch.batches.waiting import Wait
+    from cancel_message_batch.batches.waiting import WaitState, wait
 
     timeout = given.timeout.total_seconds() if given.timeout is not None else None
-    wait = Wait(batches, ids, timeout=timeout, max_retries=given.max_retries)
-    why = ""
+    state = WaitState(pending=tuple(ids))
+    interrupted = False
     try:
-        with terminal.watching(wait, quiet=output.quiet) as changed:
-            why = "" if wait.run(changed) else "The time is up"
+        with terminal.watching(state, quiet=output.quiet) as changed:
+            for state in wait(batches, ids, timeout=timeout):
+                changed(state)
     except KeyboardInterrupt:
-        why = "Interrupted"
-    for text in dict.fromkeys(wait.failed[name].text for name in ids if name in wait.failed):
+        interrupted = True
+    failures = [summary.failed(state.failed[name], "get", name) for name in ids if name in state.failed]
+    for text in dict.fromkeys(failures):
         output.warn(text)
-    for batch in (wait.latest[name] for name in ids if name in wait.latest):
+    for batch in (state.batches[name] for name in ids if name in state.batches):
         if batch.ended:
             _tell(ToolOutcome(summary.status(batch), batch=batch), given, output)
-    if why:
-        seen = [name for name in wait.open if name in wait.latest]
-        unknown = [name for name in wait.open if name not in wait.latest]
-        output.warn(summary.not_ended(why, seen, unknown=unknown, trouble=wait.trouble))
-    if why == "Interrupted":
+    if state.pending:
+        seen = [name for name in state.pending if name in state.batches]
+        unknown = [name for name in state.pending if name not in state.batches]
+        why = "Interrupted" if interrupted else "The time is up"
+        output.warn(summary.not_ended(why, seen, unknown=unknown, trouble=str(state.trouble or "")))
+    if interrupted:
         raise KeyboardInterrupt("told")
-    if why:
+    if state.pending:
         return TIME_UP
-    return _exit_code([_code(wait.failed[name]) if name in wait.failed else DONE for name in ids])
+    return _exit_code([_code(state.failed.get(name)) for name in ids])
 
 
 def _ask(batches: MessageBatches, given: argparse.Namespace, output: Output) -> int:
@@ -396,16 +399,14 @@ def _standard_input() -> str:
         return ""
 
 
-def _code(outcome: ToolOutcome) -> int:
-    if isinstance(outcome.error, InvalidInputError):
-        return USAGE
-    if outcome.is_error:
-        return FAILED
-    return DONE
+def _code(error: MessageBatchError | None) -> int:
+    if error is None:
+        return DONE
+    return USAGE if isinstance(error, InvalidInputError) else FAILED
 
 
 def _cancel_code(outcome: ToolOutcome) -> int:
-    return ENDED if outcome.result == "already_ended" else _code(outcome)
+    return ENDED if outcome.result == "already_ended" else _code(outcome.error)
 
 
 def _exit_code(codes: Sequence[int]) -> int:

@@ -27,7 +27,7 @@ def examine(batches: MessageBatches) -> Iterator[tuple[bool, str]]:
     else:
         seen = "there is no batch"
         if newest:
-            seen = f"the newest is {summary.shown_id(newest[0])} ({summary.shown_status(newest[0])})"
+            seen = f"the newest is {summary.facts(newest[0]).id} ({summary.facts(newest[0]).status})"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import duration, shown_id, shown_status
+from cancel_message_batch.summary import facts, since
 
 from . import streams
 
 if TYPE_CHECKING:
-    from cancel_message_batch.batches.waiting import Wait
+    from cancel_message_batch.batches.waiting import WaitState
 
 WIDTH_OF_A_TABLE = 78
 _COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
@@ -153,11 +153,7 @@ def paint(text: str, code: str, stream: TextIO) -> str:
 
 def age(batch: MessageBatch) -> str:
     """How long ago a batch was created."""
-    return _since(batch.created_at, batch)
-
-
-def _since(time: datetime, batch: MessageBatch) -> str:
-    return duration(max((batch.as_of - time).total_seconds(), 0))
+    return facts(batch).age
 
 
 def _date(time: datetime) -> str:
@@ -176,7 +172,7 @@ def _wide() -> bool:
 
 def _status(batch: MessageBatch, stream: TextIO) -> str:
     """The status, painted, and filled up to its column where there are columns."""
-    shown = f"{shown_status(batch):<11}" if _wide() else shown_status(batch)
+    shown = f"{facts(batch).status:<11}" if _wide() else facts(batch).status
     return paint(shown, _COLORS.get(batch.processing_status, "0"), stream)
 
 
@@ -184,8 +180,8 @@ def row(batch: MessageBatch, stream: TextIO) -> str:
     """One batch in a line or, where the terminal is narrow, in three."""
     status, size, created = _status(batch, stream), f"{batch.request_counts.total:,}", _date(batch.created_at)
     if _wide():
-        return f"{shown_id(batch):<33} {status} {size:>8} {created:<11} {age(batch):>11}"
-    return f"{shown_id(batch)}\n  {status}, {size} requests,\n  {created} ({age(batch)} ago)"
+        return f"{facts(batch).id:<33} {status} {size:>8} {created:<11} {age(batch):>11}"
+    return f"{facts(batch).id}\n  {status}, {size} requests,\n  {created} ({age(batch)} ago)"
 
 
 def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
@@ -219,32 +215,32 @@ def mark(*, well: bool) -> str:
 
 
 @contextlib.contextmanager
-def watching(wait: "Wait", *, quiet: bool) -> "Iterator[Callable[[], None]]":
+def watching(state: "WaitState", *, quiet: bool) -> "Iterator[Callable[[WaitState], None]]":
     """Show on standard error how waiting goes: live lines in a terminal, else a line for each change.
 
     Yields what is to be called after each look at the batches.
     """
     if quiet:
-        yield lambda: None
+        yield lambda _: None
     elif sys.stderr.isatty():
-        with _live(wait) as changed:
+        with _live(state) as changed:
             yield changed
     else:
         told: dict[str, str] = {}
 
-        def changed() -> None:
-            states = {shown_id(batch): shown_status(batch) for batch in wait.latest.values()}
-            states["trying again:"] = wait.trouble
-            for what, state in states.items():
-                if state and told.get(what) != state:
-                    streams.write(sys.stderr, f"{what} {state}\n")
+        def changed(state: "WaitState") -> None:
+            states = {facts(batch).id: facts(batch).status for batch in state.batches.values()}
+            states["trying again:"] = str(state.trouble or "")
+            for what, now in states.items():
+                if now and told.get(what) != now:
+                    streams.write(sys.stderr, f"{what} {now}\n")
             told.update(states)
 
         yield changed
 
 
 @contextlib.contextmanager
-def _live(wait: "Wait") -> "Iterator[Callable[[], None]]":
+def _live(state: "WaitState") -> "Iterator[Callable[[WaitState], None]]":
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -254,28 +250,34 @@ def _live(wait: "Wait") -> "Iterator[Callable[[], None]]":
     def picture() -> Group:
         elapsed = int(time.monotonic() - began)
         lines = [paint(_HEADS["wait"], "1", sys.stderr)] if _wide() else []
-        lines += [_live_row(name, wait.latest.get(name)) for name in wait.open]
+        lines += [_live_row(name, state.batches.get(name)) for name in state.pending]
         lines.append(f"waiting {elapsed // 60}:{elapsed % 60:02d}; the API tells no progress before the end")
-        if wait.trouble:
-            lines.append(f"trying again: {wait.trouble}")
+        if state.trouble:
+            lines.append(f"trying again: {state.trouble}")
         return Group(*(Text.from_ansi(line, overflow="fold") for line in lines))
 
     console = Console(stderr=True, highlight=False)
     with Live(picture(), console=console, refresh_per_second=4, transient=True, get_renderable=picture) as live:
-        yield live.refresh
+
+        def changed(now: "WaitState") -> None:
+            nonlocal state
+            state = now
+            live.refresh()
+
+        yield changed
 
 
 def _live_row(name: str, batch: MessageBatch | None) -> str:
     """One batch that is waited for; of its counts, what is known before the end."""
     if batch is None:
         return f"{name} …"
-    status, elapsed = _status(batch, sys.stderr), _since(batch.cancel_initiated_at or batch.created_at, batch)
+    status, elapsed = _status(batch, sys.stderr), since(batch.cancel_initiated_at or batch.created_at, batch)
     counts = batch.request_counts
     size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
     latest = _date(batch.expires_at) if batch.expires_at > batch.as_of else ""
     if _wide():
-        return f"{shown_id(batch):<33} {status} {elapsed:>11} {size:>8} {latest:<11}".rstrip()
-    return f"{shown_id(batch)}\n  {status} for {elapsed},\n  {size} requests{f', ends by {latest}' if latest else ''}"
+        return f"{facts(batch).id:<33} {status} {elapsed:>11} {size:>8} {latest:<11}".rstrip()
+    return f"{facts(batch).id}\n  {status} for {elapsed},\n  {size} requests{f', ends by {latest}' if latest else ''}"
 
 
 def pick(batches: Sequence[MessageBatch]) -> str:
@@ -287,7 +289,7 @@ def pick(batches: Sequence[MessageBatch]) -> str:
     detail = " {} {:>7,} {:>11}" if _wide() else "\n      {} {:,}, {}"
     choices = [
         questionary.Choice(
-            shown_id(batch) + detail.format(shown_status(batch), batch.request_counts.total, age(batch)),
+            facts(batch).id + detail.format(facts(batch).status, batch.request_counts.total, age(batch)),
             value=batch.id,
             shortcut_key=str(number) if numbered else None,
         )

@@ -1,0 +1,103 @@
+"""Calling ``messages.batches``, ours or the official SDK's, sync or async, in one way.
+
+What takes several calls is written once, as a coroutine. Async callers await it. Sync callers ``finish`` it: a sync
+client blocks instead of waiting, so such a coroutine ends at its first step.
+"""
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from .errors import APIResponseError, MessageBatchError, from_sdk
+from .models import MessageBatch
+
+Result = TypeVar("Result")
+
+
+class Batches(Protocol):
+    """What the tools need: ``MessageBatches()`` or ``anthropic.Anthropic().messages.batches``."""
+
+    def cancel(self, message_batch_id: str, /) -> Any:
+        """Cancel a batch."""
+
+    def retrieve(self, message_batch_id: str, /) -> Any:
+        """Retrieve a batch."""
+
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Any:
+        """List batches, one page at a time."""
+
+
+class AsyncBatches(Protocol):
+    """What the async tools need: ``AsyncMessageBatches()`` or ``anthropic.AsyncAnthropic().messages.batches``."""
+
+    def cancel(self, message_batch_id: str, /) -> Awaitable[Any]:
+        """Cancel a batch."""
+
+    def retrieve(self, message_batch_id: str, /) -> Awaitable[Any]:
+        """Retrieve a batch."""
+
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Awaitable[Any]:
+        """List batches, one page at a time."""
+
+
+def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine that never waits.
+
+    Raises:
+        RuntimeError: The coroutine waits: it was given something async.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        result: Result = stop.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a sync call was given an async client; use the async call")
+
+
+def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
+    """Yield the values of an async generator that never waits."""
+    while True:
+        try:
+            value = finish(values.__anext__())
+        except StopAsyncIteration:
+            return
+        yield value
+
+
+async def settled(value: Any) -> Any:
+    """Return a value, awaited when it has to be."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Call an operation.
+
+    Raises:
+        MessageBatchError: The operation failed; an error of the SDK is translated.
+    """
+    try:
+        return await settled(operation(*arguments, **options))
+    except MessageBatchError:
+        raise
+    except Exception as error:
+        known = from_sdk(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def as_message_batch(answer: Any) -> MessageBatch:
+    """Return a batch of ours as it is, and one of the SDK's as ours.
+
+    Raises:
+        APIResponseError: The answer is neither.
+    """
+    if isinstance(answer, MessageBatch):
+        return answer
+    try:
+        return MessageBatch.model_validate(answer.model_dump())
+    except (AttributeError, ValidationError) as error:
+        raise APIResponseError("the answer is not a message batch", may_have_arrived=True) from error

@@ -1,0 +1,182 @@
+"""Going through the pages of a listing: for listing, filtering and iterating, sync and async."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from .calls import as_message_batch, call, finish_each
+from .models import MessageBatch, MessageBatchList
+
+LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
+RUNNING = frozenset({"in_progress", "canceling"})
+
+
+class Page(Protocol):
+    """What ours and the SDK's pages have in common (API reference: List Message Batches)."""
+
+    data: Any
+    has_more: Any
+    first_id: str | None
+    last_id: str | None
+
+
+def next_cursor(page: Page, cursor: str | None, *, backwards: bool) -> str | None:
+    """Return where the page after this one begins, or None when this is the last."""
+    following = page.first_id if backwards else page.last_id
+    # A cursor that does not move would be followed for ever.
+    return following if page.data and page.has_more and following != cursor else None
+
+
+async def walk(
+    list_page: Callable[..., Any],
+    *,
+    limit: int,
+    after_id: str | None = None,
+    before_id: str | None = None,
+    first: Any = None,
+) -> AsyncGenerator[Any, None]:
+    """Yield page after page.
+
+    Args:
+        list_page: ``messages.batches.list``, ours or the SDK's, sync or async.
+        limit: Batches in a page.
+        after_id: Begin after this batch and go on to older ones.
+        before_id: Begin before this batch and go on to newer ones.
+        first: The first page, when it is at hand.
+    """
+    cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
+    page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
+    while True:
+        yield page
+        cursor = next_cursor(page, cursor, backwards=name == "before_id")
+        if cursor is None:
+            return
+        page = await call(list_page, limit=limit, **{name: cursor})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one page holds of the batches that are looked for.
+
+    Args:
+        batches: Those with the status that was asked for, newest first.
+        searched: How many batches the page held.
+        more: Whether a later page may hold more.
+    """
+
+    batches: list[MessageBatch]
+    searched: int
+    more: bool
+
+
+async def search(
+    list_page: Callable[..., Any], status: str | None = None, *, limit: int = LARGEST_PAGE, after_id: str | None = None
+) -> AsyncGenerator[Findings, None]:
+    """Yield, page by page, the batches of one status, or all: the API itself does not filter.
+
+    The search for batches that still run ends where none can follow.
+    """
+    cursor = after_id
+    async for page in walk(list_page, limit=limit, after_id=after_id):
+        batches = [as_message_batch(batch) for batch in page.data or ()]
+        cursor = next_cursor(page, cursor, backwards=False)
+        over = cursor is None or (status in RUNNING and _long_over(batches))
+        found = [batch for batch in batches if status in {None, batch.processing_status}]
+        yield Findings(found, len(batches), more=not over)
+        if over:
+            return
+
+
+def _long_over(page: Sequence[MessageBatch]) -> bool:
+    """Return whether no batch on a later page can still be running.
+
+    A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
+    """
+    return not page or page[-1].expires_at < page[-1].as_of - timedelta(days=1)
+
+
+class _Page:
+    """What the sync and the async page share: the API's answer, and where the next page begins."""
+
+    def __init__(
+        self,
+        listed: MessageBatchList,
+        list_page: Callable[..., Any],
+        *,
+        limit: int,
+        after_id: str | None = None,
+        before_id: str | None = None,
+    ) -> None:
+        self.data = listed.data
+        self.has_more = listed.has_more
+        self.first_id = listed.first_id
+        self.last_id = listed.last_id
+        self._list_page = list_page
+        self._options: dict[str, Any] = {"limit": limit, "after_id": after_id, "before_id": before_id}
+
+    def has_next_page(self) -> bool:
+        """Return whether there is more in the direction of the listing."""
+        return self._following is not None
+
+    @property
+    def _following(self) -> str | None:
+        before_id = self._options["before_id"]
+        return next_cursor(self, before_id or self._options["after_id"], backwards=bool(before_id))
+
+    def _next_page(self) -> Any:
+        name = "before_id" if self._options["before_id"] else "after_id"
+        return self._list_page(limit=self._options["limit"], **{name: self._following})
+
+    def _pages(self) -> AsyncGenerator[Any, None]:
+        return walk(self._list_page, first=self, **self._options)
+
+
+class MessageBatchPage(_Page):
+    """One page of batches; iterating over it goes on through all the pages that follow."""
+
+    def get_next_page(self) -> "MessageBatchPage":
+        """Fetch the page that follows."""
+        page: MessageBatchPage = self._next_page()
+        return page
+
+    def iter_pages(self) -> "Iterator[MessageBatchPage]":
+        """Yield this page and all that follow."""
+        return finish_each(self._pages())
+
+    def __iter__(self) -> Iterator[MessageBatch]:
+        for page in self.iter_pages():
+            yield from page.data
+
+
+class AsyncMessageBatchPage(_Page):
+    """One page of batches; iterating over it goes on through all the pages that follow."""
+
+    async def get_next_page(self) -> "AsyncMessageBatchPage":
+        """Fetch the page that follows."""
+        page: AsyncMessageBatchPage = await self._next_page()
+        return page
+
+    def iter_pages(self) -> "AsyncIterator[AsyncMessageBatchPage]":
+        """Yield this page and all that follow."""
+        return self._pages()
+
+    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
+        async for page in self.iter_pages():
+            for batch in page.data:
+                yield batch
+
+
+class AsyncListing:
+    """What the async ``list`` returns: await it for the first page, or iterate over it for every batch."""
+
+    def __init__(self, first_page: Callable[[], Any]) -> None:
+        self._first_page = first_page
+
+    def __await__(self) -> Generator[Any, None, AsyncMessageBatchPage]:
+        page: Generator[Any, None, AsyncMessageBatchPage] = self._first_page().__await__()
+        return page
+
+    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
+        async for batch in await self:
+            yield batch

@@ -1,0 +1,178 @@
+"""What is sent, when it is sent again, and what an answer means. Nothing here touches the network."""
+
+import platform
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from httpx2 import URL
+from pydantic import ValidationError
+
+from cancel_message_batch import __version__
+
+from .credentials import Connection
+from .errors import (
+    APIConnectionError,
+    APIStatusError,
+    InvalidInputError,
+    MessageBatchError,
+    clean,
+    header_date,
+    not_the_api,
+    redirected,
+    retry_after_seconds,
+    status_error,
+)
+from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
+
+Model = TypeVar("Model", MessageBatch, MessageBatchList)
+
+# The official SDK's numbers, so that both behave alike on a bad day.
+MAX_RETRIES = 2
+FIRST_RETRY_PAUSE = 0.5  # seconds
+LONGEST_RETRY_PAUSE = 8.0
+
+CALL_TIMEOUT = 120.0  # seconds for one call with its retries
+
+
+def may_pass(error: MessageBatchError) -> bool:
+    """Return whether the same request may succeed a little later.
+
+    As the official SDK decides it: the API's own advice first, then timeouts, conflicts, limits and server errors.
+    """
+    if isinstance(error, APIStatusError):
+        if error.should_retry is not None:
+            return error.should_retry
+        return error.status in {408, 409, 429} or error.status >= 500
+    return isinstance(error, APIConnectionError)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long one call may take, and when its request is sent again.
+
+    Args:
+        timeout: Seconds for the whole call, its retries included.
+        max_retries: How often the request is sent again after a failure that may pass.
+        wait_out_limits: Whether a 429 that says how long to wait is obeyed until the time is up, without counting
+            as a retry.
+        on_pause: Called with the error and the seconds before each pause.
+    """
+
+    timeout: float = CALL_TIMEOUT
+    max_retries: int = MAX_RETRIES
+    wait_out_limits: bool = False
+    on_pause: Callable[[MessageBatchError, float], None] = lambda _error, _seconds: None
+
+    def obeys_limit(self, error: MessageBatchError) -> bool:
+        """Return whether this error is a rate limit that is waited out."""
+        return (
+            self.wait_out_limits
+            and self.max_retries > 0
+            and isinstance(error, APIStatusError)
+            and error.status == 429
+            and error.retry_after is not None
+            and error.should_retry is not False
+        )
+
+    def pause(self, error: MessageBatchError, attempts: int) -> float:
+        """Return how many seconds to wait before the request is sent again, after so many attempts."""
+        asked = error.retry_after if isinstance(error, APIStatusError) else None
+        longest = min(FIRST_RETRY_PAUSE * 2.0 ** min(attempts - 1, 10), LONGEST_RETRY_PAUSE)
+        if asked is None:
+            return longest * (1 - 0.25 * random.random())  # noqa: S311 - jitter is no secret
+        # Many requests that each wait less than a second, again and again, would be a flood.
+        return max(asked, longest) if self.obeys_limit(error) and asked < 1 else asked
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer that was read to its end."""
+
+    url: str
+    status: int
+    reason: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Requests:
+    """Builds the requests for one connection, and reads the answers.
+
+    Args:
+        connection: The base URL and the credential.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.headers = {
+            "accept": "application/json",
+            "user-agent": f"cancel-message-batch/{__version__} python/{platform.python_version()}",
+            **connection.headers,
+        }
+        root = URL(connection.base_url)
+        self.place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
+
+    def url(self, path: str, query: Mapping[str, str] | None = None) -> URL:
+        """Return the URL of a path below ``/messages/batches``."""
+        return URL(f"{self._connection.base_url}/messages/batches{path}", params=query)
+
+    def page_query(self, limit: int, after_id: str | None, before_id: str | None) -> dict[str, str]:
+        """Return the query of one page.
+
+        Raises:
+            InvalidInputError: The API does not allow these values; nothing was sent.
+        """
+        if not isinstance(limit, int) or not 1 <= limit <= 1000:
+            raise InvalidInputError(f"limit is {limit}; it must be from 1 to 1000")
+        if after_id and before_id:
+            raise InvalidInputError("give after_id or before_id, not both")
+        cursors = {"after_id": after_id, "before_id": before_id}
+        return {"limit": str(limit), **{name: checked_id(cursor) for name, cursor in cursors.items() if cursor}}
+
+    def read(self, model: type[Model], answer: Answer) -> Model:
+        """Read the object out of an answer.
+
+        Raises:
+            APIStatusError: The answer is an error of the API.
+            APIResponseError: The answer is a redirect, or not the API's.
+        """
+        if not 200 <= answer.status < 300:
+            raise self._error(answer)
+        try:
+            parsed = model.model_validate_json(answer.body)
+        except ValidationError as error:
+            kind = answer.headers.get("content-type", "").partition(";")[0].strip()
+            raise not_the_api(self.place, answer.status, clean(kind, limit=40)) from error
+        if (said_at := header_date(answer.headers.get("date"))) is not None:
+            parsed.said_at(said_at)
+        return parsed
+
+    def _error(self, answer: Answer) -> MessageBatchError:
+        location = answer.headers.get("location")
+        if location and 300 <= answer.status < 400:
+            return redirected(self.place, answer.url, location, secrets=self._connection.secrets)
+        return status_error(
+            answer.status,
+            answer.body,
+            reason=answer.reason,
+            request_id=answer.headers.get("request-id"),
+            retry_after=retry_after_seconds(answer.headers),
+            should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
+            secrets=self._connection.secrets,
+        )
+
+
+def checked_id(message_batch_id: str) -> str:
+    """Return a message batch id without the white space or JSON around it.
+
+    Raises:
+        InvalidInputError: The text is not a message batch id.
+    """
+    try:
+        return MessageBatchIdInput(message_batch_id=message_batch_id).message_batch_id
+    except ValidationError as error:
+        fault = message_batch_id_fault(message_batch_id) if isinstance(message_batch_id, str) else "not a text"
+        shown = clean(repr(message_batch_id), limit=60)
+        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True) from error

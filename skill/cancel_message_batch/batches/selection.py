@@ -1,0 +1,61 @@
+"""Which batches are meant: listing them, by status, age and size."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cancel_message_batch.api.calls import finish_each
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.pages import LARGEST_PAGE, search
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which of the listed batches are meant; without a value, all of them.
+
+    Args:
+        older_than: Only batches created longer ago than this.
+        newer_than: Only batches created more recently than this.
+        at_least: Only batches with at least this many requests.
+    """
+
+    older_than: timedelta | None = None
+    newer_than: timedelta | None = None
+    at_least: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != EVERY
+
+    def match(self, batch: MessageBatch) -> bool:
+        """Return whether a batch is meant."""
+        age = batch.as_of - batch.created_at
+        return (
+            (self.older_than is None or age > self.older_than)
+            and (self.newer_than is None or age < self.newer_than)
+            and batch.request_counts.total >= (self.at_least or 0)
+        )
+
+
+EVERY = Filters()
+
+
+def listing(
+    batches: MessageBatches, status: str | None = None, *, page: int = LARGEST_PAGE, filters: Filters = EVERY
+) -> Iterator[MessageBatch]:
+    """Yield the batches of one status, or all, newest first, holding one page at a time.
+
+    Args:
+        batches: The client.
+        status: Only batches of this status.
+        page: Batches in a page, 1 to 1000.
+        filters: Which of them.
+    """
+    for findings in finish_each(search(batches.list, status, limit=page)):
+        yield from filter(filters.match, findings.batches)
+
+
+def in_progress(batches: MessageBatches, filters: Filters) -> list[MessageBatch]:
+    """Return the batches in progress that are meant, newest first."""
+    # By id: a batch that is created meanwhile moves the pages, and one batch then stands on two of them.
+    return list({batch.id: batch for batch in listing(batches, "in_progress", filters=filters)}.values())

@@ -1,38 +1,58 @@
 """Cancel Anthropic Message Batches: the client, the tools and the agent loop."""
 
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api.client import AsyncMessageBatches, MessageBatches
+    from .api.errors import (
+        APIConnectionError,
+        APIResponseError,
+        APIStatusError,
+        APITimeoutError,
+        ConfigurationError,
+        InvalidInputError,
+        MessageBatchError,
+    )
+    from .api.models import MessageBatch, RequestCounts
+    from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
 
 __version__ = "0.1.0"
 
-# Loaded when they are used: importing the package costs nothing, and a plain command only what it needs.
-_HOMES = {
-    "APIConnectionError": "api.errors",
-    "APIResponseError": "api.errors",
-    "APIStatusError": "api.errors",
-    "APITimeoutError": "api.errors",
-    "AsyncMessageBatches": "api.client",
-    "ConfigurationError": "api.errors",
-    "InvalidInputError": "api.errors",
-    "MessageBatch": "api.models",
-    "MessageBatchError": "api.errors",
-    "MessageBatches": "api.client",
-    "RequestCounts": "api.models",
-    "Tool": "tools",
-    "ToolOutcome": "tools",
-    "cancel_message_batch": "tools",
-    "get_message_batch": "tools",
-    "list_message_batches": "tools",
-}
+__all__ = [
+    "APIConnectionError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncMessageBatches",
+    "ConfigurationError",
+    "InvalidInputError",
+    "MessageBatch",
+    "MessageBatchError",
+    "MessageBatches",
+    "RequestCounts",
+    "Tool",
+    "ToolOutcome",
+    "__version__",
+    "cancel_message_batch",
+    "get_message_batch",
+    "list_message_batches",
+]
 
-__all__ = [*_HOMES, "__version__"]
+# Public names are loaded when they are used, so that importing the package costs nothing.
+_MODULES = (
+    (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
+    (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
+    (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
+    (".tools", frozenset(__all__)),
+)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    module = next(module for module, names in _MODULES if name in names)
+    value = getattr(import_module(module, __name__), name)
     globals()[name] = value
     return value
 

@@ -98,7 +98,7 @@ NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (CUT, (APIConnectionError, "the connection broke in the middle of the answer")),
+        (CUT, (APIConnectionError, "the connection to the API broke")),
         (HTML, (APIResponseError, "what answered is not the Messages API")),
         (Raw(), (APIResponseError, "what answered is not the Messages API")),
         (Raw(b"event: message_start\ndata: {nope\n\n"), (APIResponseError, "garbled")),
@@ -134,7 +134,7 @@ def test_a_fault_ends_ask_with_a_sentence_and_chat_goes_on(sandbox: Sandbox, mod
     asked = run("ask", "hi", ANTHROPIC_BASE_URL=model.url)
     assert asked.returncode == 1
     assert asked.stdout == "I will\n"
-    assert asked.stderr.startswith("The connection broke in the middle of the answer")
+    assert asked.stderr.startswith("The connection to the API broke")
     assert asked.stderr.count("\n") == 1
     chatted = run("chat", stdin="hi\nare you there?\n", ANTHROPIC_BASE_URL=model.url)
     assert (chatted.returncode, chatted.stdout) == (0, "I will\nHere.\n")

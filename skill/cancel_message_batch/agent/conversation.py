@@ -1,8 +1,7 @@
 """The Claude loop: a person says it, the model calls the tools, the batch stops.
 
-Built on the official SDK's tool runner, with the whole conversation in every request (``thread=False``): so it
-also works with gateways that know no threads, and a turn that a person interrupts leaves a history that says what
-happened.
+Built on the official SDK's tool runner, with the whole conversation in every request (``thread=False``). So it also
+works with gateways that do not know threads, and a turn that a person interrupts leaves a true history.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import anthropic
-import httpx2
 from anthropic.lib.streaming import BetaMessageStream
 from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from cancel_message_batch.api.calls import Batches
-from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, APITimeoutError, clean, from_sdk
+from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_http_client, from_sdk
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
@@ -63,7 +61,7 @@ class ToolUse:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What the call came to."""
+    """The outcome of a call."""
 
     outcome: ToolOutcome
 
@@ -80,8 +78,8 @@ class Conversation:
         model: The model's id.
         approve: Asks the person whether a batch that they did not name may be canceled. Without it there is nobody
             to ask, and such a batch is not canceled.
-        report: Is told everything that happens, as it happens.
-        secrets: What no error may repeat, besides the client's own credential.
+        report: Called with each event, as it happens.
+        secrets: Texts that no error may repeat, besides the client's own credential.
     """
 
     def __init__(
@@ -109,16 +107,16 @@ class Conversation:
         """Say something to the model and let it act, until it has answered.
 
         Returns:
-            What the model said last.
+            The model's last answer.
 
         Raises:
-            MessageBatchError: The model could not be reached, or refused the request. What the tools had done
-                until then is kept in the conversation.
+            MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
+                the tools had done until then.
         """
         # What is said last of a batch holds: an order may be taken back.
         self._named = self._named - mentioned_ids(message) | named_ids(message)
         self._declined.clear()
-        # What was no text in the terminal's encoding (PEP 383) cannot be sent.
+        # Bytes that are not text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})
         try:
@@ -160,7 +158,7 @@ class Conversation:
         return said + ending
 
     def _settle(self, words: str) -> None:
-        """Answer the tool calls that were left open: without it the API takes no further message."""
+        """Answer the tool calls that were left open; otherwise the API refuses the next message."""
         last = self._messages[-1]
         if last["role"] != "assistant" or isinstance(last["content"], str):
             return
@@ -205,12 +203,12 @@ class Conversation:
 
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
-    """Read an answer to its end. One that breaks off, or that is none, is an error in our words."""
+    """Read an answer to its end. A broken or foreign answer raises an error of ours."""
     begun = ended = False
     try:
         for event in stream:
             begun = begun or event.type == "message_start"
-            if event.type == "message_stop":  # after it the SDK records what it will send back
+            if event.type == "message_stop":  # after this event the SDK records what it will send back
                 message = stream.current_message_snapshot
                 message.content = _sendable(message.content)
                 ended = message.stop_reason is not None
@@ -219,13 +217,8 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
             yield event
     except anthropic.AnthropicError:
         raise
-    except httpx2.TimeoutException as error:
-        raise APITimeoutError("the answer stopped, and did not go on in time", may_have_arrived=True) from error
-    except httpx2.TransportError as error:
-        why = clean(str(error)) or type(error).__name__
-        raise APIConnectionError(f"the connection broke in the middle of the answer ({why})") from error
     except Exception as error:  # the SDK checks nothing: what it trips over may be of any type
-        raise APIResponseError("the answer came garbled, and was not used") from error
+        raise from_http_client(error) or APIResponseError("the answer came garbled, and was not used") from error
     if not begun:
         raise APIResponseError("what answered is not the Messages API")
     if not ended:
@@ -233,7 +226,7 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
 
 
 def _sendable(content: list[Any]) -> list[Any]:
-    """What of an answer the API takes back: it refuses blank text, and arguments that are no object."""
+    """Drop blocks that the API rejects when they are sent back: blank text, and arguments that are not an object."""
     for block in content:
         if block.type == "tool_use" and not isinstance(block.input, dict):
             block.input = {}
@@ -249,7 +242,7 @@ _ENDINGS = {
 
 
 class _RunnerTool(BetaBuiltinFunctionTool):
-    """A tool of ours as the SDK's tool runner takes it; wrong arguments are answered in our words, not pydantic's."""
+    """A tool of ours for the SDK's tool runner; the tool itself words what is wrong with its arguments."""
 
     def __init__(self, tool: Tool, answer: Callable[[Tool, dict[str, Any]], ToolOutcome]) -> None:
         self._tool = tool

@@ -1,8 +1,8 @@
 """Which credential and base URL are in force, and where each came from.
 
-The only place that reads the environment for them, in the official SDK's order: arguments, then
-ANTHROPIC_API_KEY, then ANTHROPIC_AUTH_TOKEN, then what the SDK itself resolves (profiles, workload identity),
-for which it is imported then and only then.
+This is the only place that reads the environment for them, in the official SDK's order: arguments, then
+ANTHROPIC_API_KEY, then ANTHROPIC_AUTH_TOKEN, then what the SDK itself finds (profiles, workload identity). The SDK is
+imported only for the last.
 """
 
 import os
@@ -19,7 +19,7 @@ API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
-_OF_THE_MESSAGE = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+_SET_BY_HTTP_CLIENT = frozenset({"content-length", "transfer-encoding", "host", "connection"})
 
 NO_CREDENTIAL = (
     "There is no Anthropic credential: set ANTHROPIC_API_KEY to your API key "
@@ -32,15 +32,15 @@ SDK_TOO_OLD = "{} need the package anthropic 2.12 or newer: pip install --upgrad
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the API, as somebody's account.
+    """How to reach the API, and with which credential.
 
     Args:
-        base_url: Where the paths of the API begin, version segment included, without a slash at the end.
+        base_url: Where the paths of the API begin, with the version segment and without a slash at the end.
         base_url_source: What set it, for people.
-        headers: Sent with every request; they hold the credential, unless ``auth`` adds it.
+        headers: Sent with every request; they hold the credential unless ``auth`` adds it.
         credential: Which credential it is and what set it, for people; at most its last four characters.
         auth: An ``httpx2.Auth`` borrowed from the SDK, for credentials that are renewed.
-        secrets: What must never be shown.
+        secrets: Texts that must never be shown.
         api_key: The API key in force, for the official SDK's client; None where the credential is another.
         auth_token: The token in force, likewise.
     """
@@ -68,13 +68,13 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     Args:
         api_key: An API key, before anything the environment holds.
         auth_token: An OAuth token, likewise.
-        base_url: Where the API is. A path that ends in a version (``v1``, ``1.0.0``) is used as it stands; to
-            any other, /v1 is appended, as the SDK does.
+        base_url: Where the API is. A path that ends in a version (``v1``, ``1.0.0``) is used as it is; to any
+            other path /v1 is appended, as the SDK does.
         profile: A profile of the official SDK, by its name.
         workspace_id: The workspace to act in, for a credential that can act in several.
 
     Raises:
-        ConfigurationError: There is no credential, or a value cannot be what it should be.
+        ConfigurationError: There is no credential, or a value is invalid.
     """
     if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
         raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
@@ -85,7 +85,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     )
     custom = _custom_headers(os.environ.get("ANTHROPIC_CUSTOM_HEADERS", ""))
     if workspace_id is not None:
-        custom.pop("anthropic-workspace-id", None)  # what is given here goes before what the environment holds
+        custom.pop("anthropic-workspace-id", None)  # an argument goes before the environment
     source = "the argument given"
     if api_key is None and auth_token is None and profile is None:
         if api_key := os.environ.get("ANTHROPIC_API_KEY", "").strip() or None:
@@ -133,12 +133,12 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
 
 
 def sdk_base_url(base_url: str) -> str:
-    """Turn a base URL of ours into what the official SDK takes, which appends /v1 itself."""
+    """Return a base URL for the official SDK, which appends /v1 itself."""
     return base_url.removesuffix("/v1")
 
 
 def shown_url(url: str) -> str:
-    """A URL as it can be shown: a name and a password in it are left out."""
+    """Return a URL without the user name and password in it."""
     return re.sub(r"//[^/]*@", "//…@", url)
 
 
@@ -178,7 +178,7 @@ def _custom_headers(lines: str) -> dict[str, str]:
             continue
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or re.search(r"[^\x20-\x7e]", value):
             raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS holds a line that is no header: "{clean(name)}".')
-        if name in _OF_THE_MESSAGE:
+        if name in _SET_BY_HTTP_CLIENT:
             raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS holds {name}, which only the HTTP client can know.")
         headers[name] = value
     return headers

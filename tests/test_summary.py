@@ -28,7 +28,7 @@ def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields:
             **fields,
         }
     )
-    made.said_at(NOW)
+    made.came_from("https://api.anthropic.com:443", NOW)
     return made
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import GetJsonSchemaHandler, ValidationError
 
 from . import summary
-from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled
+from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError, clean
 from .api.models import (
@@ -211,12 +211,14 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id = given.message_batch_id
     began = time.monotonic()
     try:
-        batch = as_message_batch(await call(batches.cancel, message_batch_id))
+        batch = the_same(
+            as_message_batch(await call(batches.cancel, message_batch_id)), message_batch_id, canceling=True
+        )
     except MessageBatchError as error:
         if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
             # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
             with contextlib.suppress(MessageBatchError):
-                batch = as_message_batch(await call(batches.retrieve, message_batch_id))
+                batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
         return _failure(error, "cancel", message_batch_id)
@@ -229,7 +231,7 @@ def _canceled(batch: MessageBatch, result: summary.CancelResult) -> ToolOutcome:
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        batch = as_message_batch(await call(batches.retrieve, given.message_batch_id))
+        batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     return ToolOutcome(summary.status(batch), summary.facts(batch).state, batch=batch)

@@ -4,13 +4,14 @@ What takes several calls is written once, as a coroutine. Async callers await it
 client blocks instead of waiting, so such a coroutine ends at its first step.
 """
 
+import contextlib
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from .errors import APIResponseError, MessageBatchError, from_sdk
+from .errors import APIResponseError, MessageBatchError, another_batch, from_sdk
 from .models import MessageBatch
 
 Result = TypeVar("Result")
@@ -97,7 +98,21 @@ def as_message_batch(answer: Any) -> MessageBatch:
     """
     if isinstance(answer, MessageBatch):
         return answer
-    try:
-        return MessageBatch.model_validate(answer.model_dump())
-    except (AttributeError, ValidationError) as error:
-        raise APIResponseError("the answer is not a message batch", may_have_arrived=True) from error
+    batch = None
+    with contextlib.suppress(AttributeError, ValidationError):
+        batch = MessageBatch.model_validate(answer.model_dump())
+    # Raised outside of the handler: the parser's own error repeats the answer, which may hold anything.
+    if batch is None:
+        raise APIResponseError("the answer is not a message batch", may_have_arrived=True)
+    return batch
+
+
+def the_same(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
+    """Return the batch if it is the one that was asked about.
+
+    Raises:
+        APIResponseError: The answer describes another batch.
+    """
+    if batch.id != message_batch_id:
+        raise another_batch(message_batch_id, batch.id, may_have_arrived=canceling)
+    return batch

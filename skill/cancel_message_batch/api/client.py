@@ -5,16 +5,18 @@ stand in for the official SDK's ``client.messages.batches`` where only these thr
 """
 
 import copy
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from httpx2 import AsyncClient, Client, DecodingError, ReadTimeout, Request, Response
+from httpx2 import AsyncClient, Client, DecodingError, Request, Response
 
-from .calls import finish
+from .calls import finish, the_same
 from .credentials import Connection, connect
-from .errors import ConfigurationError, MessageBatchError, clean, from_http_client, from_sdk
+from .errors import ConfigurationError, MessageBatchError, clean, from_http_client, from_sdk, timed_out
 from .models import MessageBatch, MessageBatchList
 from .pages import AsyncListing, AsyncMessageBatchPage, MessageBatchPage
 from .requests import CALL_TIMEOUT, MAX_RETRIES, Answer, Model, Requests, RetryPolicy, checked_id, may_pass
@@ -34,60 +36,77 @@ class _Transport(Protocol):
         """Let some seconds pass."""
 
 
-class _Body:
-    """Collects the body of an answer, and gives up when it takes too long or is too large."""
+def _answer(request: Request, response: Response, body: bytearray) -> Answer:
+    url, status = str(request.url), response.status_code
+    return Answer(url, status, response.reason_phrase, response.headers, bytes(body))
 
-    def __init__(self, request: Request, deadline: float) -> None:
-        self._request = request
-        self._deadline = deadline
-        self._chunks = bytearray()
 
-    def add(self, chunk: bytes) -> None:
-        self._chunks += chunk
-        if len(self._chunks) > _LONGEST_ANSWER:
-            raise DecodingError("the answer does not end", request=self._request)
-        if time.monotonic() > self._deadline:
-            raise ReadTimeout("the answer takes too long", request=self._request)
-
-    def answer(self, response: Response) -> Answer:
-        url, status = str(self._request.url), response.status_code
-        return Answer(url, status, response.reason_phrase, response.headers, bytes(self._chunks))
+def _bounded(body: bytearray, chunk: bytes) -> None:
+    body += chunk
+    if len(body) > _LONGEST_ANSWER:
+        raise DecodingError("the answer does not end")
 
 
 class _BlockingTransport:
+    """Sends over a sync client. Each read of a socket ends with the exchange's deadline.
+
+    The HTTP client's own timeout is for one read, so a server that sends a byte now and then, or a status 100 again
+    and again, would never be given up.
+    """
+
     def __init__(self, client: Client) -> None:
         self.client = client
+        self._exchange = threading.local()
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        body = _Body(request, deadline)
+        self._exchange.deadline = deadline
+        request.extensions["trace"] = self._watch
+        body = bytearray()
         response = self.client.send(request, stream=True, follow_redirects=False)
         try:
             for chunk in response.iter_bytes():
-                body.add(chunk)
+                _bounded(body, chunk)
         finally:
             response.close()
-        return body.answer(response)
+        return _answer(request, response, body)
+
+    def _watch(self, event: str, info: dict[str, Any]) -> None:
+        """Bound the reads of each new connection (httpcore2: the trace extension)."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
+            stream = info["return_value"]
+            stream.read = partial(self._read, stream.read)
+
+    def _read(self, read: Callable[..., bytes], max_bytes: int, timeout: float | None = None) -> bytes:
+        left: float = self._exchange.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return read(max_bytes, left if timeout is None else min(timeout, left))
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - a sync caller blocks
 
 
 class _WaitingTransport:
+    """Sends over an async client; the whole exchange is cut off at its deadline."""
+
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        body = _Body(request, deadline)
-        response = await self.client.send(request, stream=True, follow_redirects=False)
-        try:
-            async for chunk in response.aiter_bytes():
-                body.add(chunk)
-        finally:
-            await response.aclose()
-        return body.answer(response)
+        import anyio  # noqa: PLC0415 - only the async client pays for it
+
+        body = bytearray()
+        with anyio.fail_after(deadline - time.monotonic()):
+            response = await self.client.send(request, stream=True, follow_redirects=False)
+            try:
+                async for chunk in response.aiter_bytes():
+                    _bounded(body, chunk)
+            finally:
+                await response.aclose()
+        return _answer(request, response, body)
 
     async def sleep(self, seconds: float) -> None:
-        import anyio  # noqa: PLC0415 - only the async client pays for it
+        import anyio  # noqa: PLC0415
 
         await anyio.sleep(seconds)
 
@@ -154,10 +173,13 @@ class _Client(Generic[HTTPClient]):
         return self._policy
 
     async def _cancel(self, message_batch_id: str) -> MessageBatch:
-        return await self._call(MessageBatch, "POST", f"/{checked_id(message_batch_id)}/cancel")
+        message_batch_id = checked_id(message_batch_id)
+        canceled = await self._call(MessageBatch, "POST", f"/{message_batch_id}/cancel")
+        return the_same(canceled, message_batch_id, canceling=True)
 
     async def _retrieve(self, message_batch_id: str) -> MessageBatch:
-        return await self._call(MessageBatch, "GET", f"/{checked_id(message_batch_id)}")
+        message_batch_id = checked_id(message_batch_id)
+        return the_same(await self._call(MessageBatch, "GET", f"/{message_batch_id}"), message_batch_id)
 
     async def _list(self, limit: int, after_id: str | None, before_id: str | None) -> MessageBatchList:
         query = self._requests.page_query(limit, after_id, before_id)
@@ -177,19 +199,15 @@ class _Client(Generic[HTTPClient]):
             attempts += 1
             try:
                 return self._requests.read(model, await self._transport.send(request, deadline))
-            except Exception as raised:
+            except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
                 error = self._known(raised)
-                may_have_arrived = error.may_have_arrived = error.may_have_arrived or may_have_arrived
-                pause = self._policy.pause(error, attempts)
-                limited = self._policy.obeys_limit(error)
-                if (
-                    not may_pass(error)
-                    or (retries >= self._policy.max_retries and not limited)
-                    or time.monotonic() + pause >= deadline
-                ):
-                    if error is raised:
-                        raise
-                    raise error from raised
+            # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
+            may_have_arrived = error.may_have_arrived = error.may_have_arrived or may_have_arrived
+            limited = self._policy.obeys_limit(error)
+            pause = self._policy.pause(error, attempts)
+            exhausted = retries >= self._policy.max_retries and not limited
+            if exhausted or not may_pass(error) or time.monotonic() + pause >= deadline:
+                raise error
             retries += not limited
             self._policy.on_pause(error, pause)
             await self._transport.sleep(pause)
@@ -198,8 +216,10 @@ class _Client(Generic[HTTPClient]):
         """Translate what came instead of an answer; what nobody expects is raised as it is."""
         if isinstance(error, MessageBatchError):
             return error
+        if isinstance(error, TimeoutError):
+            return timed_out(self._requests.place)
         known = from_http_client(error, self._requests.place, secrets=self.connection.secrets)
-        if known is None and (refused := from_sdk(error)):
+        if known is None and (refused := from_sdk(error, secrets=self.connection.secrets)):
             known = ConfigurationError(f"The SDK could not renew the credential: {clean(str(refused))}")
         if known is None:
             raise error

@@ -5,12 +5,14 @@ ANTHROPIC_API_KEY, then ANTHROPIC_AUTH_TOKEN, then what the SDK itself finds (pr
 imported only for the last.
 """
 
+import contextlib
 import os
 import re
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .errors import ConfigurationError, clean, from_sdk, masked
 
@@ -120,13 +122,30 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
             base_url, base_url_source = str(client.base_url), "the profile, or the SDK's default"
     if workspace_id is not None:
         headers["anthropic-workspace-id"] = _header_value("workspace id", "the argument given", workspace_id)
+    root, userinfo = _api_root(base_url or DEFAULT_BASE_URL, base_url_source)
+    secrets = [secret, *_custom_secrets(custom)]
+    if userinfo:
+        if "authorization" in {*headers, *custom} or auth is not None:
+            raise ConfigurationError(
+                f"The base URL from {base_url_source} holds a user name, and the credential needs the same header: "
+                "leave the user name out, or use an API key."
+            )
+        basic = b64encode(unquote(userinfo).encode()).decode()
+        headers["authorization"] = f"Basic {basic}"
+        secrets += [
+            basic,
+            userinfo,
+            unquote(userinfo),
+            *(part.partition(":")[2] for part in (userinfo, unquote(userinfo))),
+        ]
+        credential += ", and the user name and password of the base URL"
     return Connection(
-        base_url=_api_root(base_url or DEFAULT_BASE_URL, base_url_source),
+        base_url=root,
         base_url_source=base_url_source if base_url else "the default",
         headers={**headers, **custom},
         credential=credential,
         auth=auth,
-        secrets=(secret,) if secret else (),
+        secrets=tuple(dict.fromkeys(filter(None, secrets))),
         api_key=secret if api_key is not None and not carried else None,
         auth_token=secret if auth_token is not None and not carried else None,
     )
@@ -137,29 +156,39 @@ def sdk_base_url(base_url: str) -> str:
     return base_url.removesuffix("/v1")
 
 
-def shown_url(url: str) -> str:
-    """Return a URL without the user name and password in it."""
-    return re.sub(r"//[^/]*@", "//…@", url)
+def origin(url: str) -> str:
+    """Return the scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
 
 
-def _api_root(base_url: str, source: str) -> str:
-    shown = clean(shown_url(base_url))
+def _api_root(base_url: str, source: str) -> tuple[str, str]:
+    """Return where the paths of the API begin, and the user name and password that stood in the URL."""
+    shown = clean(re.sub(r"//.*@", "//…@", base_url))
     wrong = ConfigurationError(
         f'The base URL "{shown}" from {source} is not an http or https URL such as {DEFAULT_BASE_URL}.'
     )
-    try:
+    usable = False
+    with contextlib.suppress(ValueError):
         parts = urlsplit(base_url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        usable = bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0)
         if usable and ":" not in str(parts.hostname):
             str(parts.hostname).encode("idna")
-    except ValueError:
-        raise wrong from None
+    # Raised outside of the handler: the parser's own error may repeat a password.
     if not usable or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", base_url):
         raise wrong
     path = parts.path.rstrip("/")
     if not re.search(r"/(v\d+|\d+(\.\d+)+)$", path):
         path += "/v1"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    userinfo, _, place = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, place, path, "", "")), userinfo
+
+
+def _custom_secrets(headers: Mapping[str, str]) -> list[str]:
+    """Return what must not be shown of the custom headers: only the API's own are known to hold no secret."""
+    values = [value for name, value in headers.items() if name in _CREDENTIALS or not name.startswith("anthropic-")]
+    return [part for value in values for part in (value, value.rpartition(" ")[2])]
 
 
 def _header_value(what: str, source: str, value: str) -> str:

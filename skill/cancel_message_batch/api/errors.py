@@ -110,15 +110,19 @@ class APIStatusError(MessageBatchError):
         self.retry_after = retry_after
         self.should_retry = should_retry
         # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
-        self.may_have_arrived = 500 <= status < 529
+        self.may_have_arrived = status >= 500 and status != 529
 
 
 class APIResponseError(MessageBatchError):
-    """Something other than the Message Batches API answered: a web page, a redirect, another object."""
+    """The answer is not the one that was asked for: a web page, a redirect, another object.
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
+    ``from_api`` is True when the API itself seems to have answered, though not as documented.
+    """
+
+    def __init__(self, message: str, *, may_have_arrived: bool = False, from_api: bool = False) -> None:
         super().__init__(message)
         self.may_have_arrived = may_have_arrived
+        self.from_api = from_api
 
 
 def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
@@ -126,7 +130,7 @@ def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
     for secret in secrets:
         if len(secret) >= 4:
             text = text.replace(secret, masked(secret))
-    text = re.sub(r"\bsk-ant-[\w-]{8,}", lambda key: masked(key.group()), text)
+    text = re.sub(r"sk-ant-[\w-]{8,}", lambda key: masked(key.group()), text)
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -164,9 +168,11 @@ def status_error(
     request_id = request_id or envelope.get("request_id")
     return APIStatusError(
         status,
-        clean(kind, limit=60) if isinstance(kind, str) else "",
-        clean(message, secrets=secrets) if isinstance(message, str) and message else reason or "no explanation",
-        request_id=clean(request_id, limit=80) if isinstance(request_id, str) else None,
+        clean(kind, secrets=secrets, limit=60) if isinstance(kind, str) else "",
+        clean(message if isinstance(message, str) else "", secrets=secrets)
+        or clean(reason, secrets=secrets)
+        or "no explanation",
+        request_id=clean(request_id, secrets=secrets, limit=80) if isinstance(request_id, str) else None,
         retry_after=retry_after,
         should_retry=should_retry,
     )
@@ -224,6 +230,20 @@ def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
     )
 
 
+def another_batch(message_batch_id: str, answered_id: str, *, may_have_arrived: bool) -> APIResponseError:
+    """Report an answer that describes another batch than the one that was asked about."""
+    return APIResponseError(
+        f"the API was asked about {message_batch_id} and answered about {clean(answered_id, limit=80)}",
+        may_have_arrived=may_have_arrived,
+        from_api=True,
+    )
+
+
+def timed_out(place: str = "the API") -> APITimeoutError:
+    """Report that the time for a whole call was up."""
+    return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)
+
+
 def from_http_client(
     error: BaseException, place: str = "the API", *, secrets: Iterable[str] = ()
 ) -> MessageBatchError | None:
@@ -243,7 +263,7 @@ def from_http_client(
     if "ConnectTimeout" in names:
         return APITimeoutError(f"{place} cannot be reached (no connection in time)")
     if "TimeoutException" in names:
-        return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)
+        return timed_out(place)
     if names & {"ConnectError", "ProxyError"}:
         return APIConnectionError(f"{place} cannot be reached ({why})")
     if "DecodingError" in names:
@@ -274,7 +294,7 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
         # The SDK wraps what its HTTP client raised.
         known = from_http_client(error.__cause__, secrets=secrets) if error.__cause__ else None
         if isinstance(error, sdk.APITimeoutError) and not isinstance(known, APITimeoutError):
-            return APITimeoutError("the API did not answer in time", may_have_arrived=True)
+            return timed_out()
         what = clean(str(error.__cause__ or error), secrets=secrets)
         return known or APIConnectionError(f"the API could not be reached ({what})", may_have_arrived=True)
     if isinstance(error, sdk.APIResponseValidationError):

@@ -4,12 +4,13 @@ The models of the API's objects accept fields and status values that this versio
 tool inputs accept only the fields they declare, and every JSON schema derives from them.
 """
 
+import contextlib
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 ID_PREFIX = "msgbatch_"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
@@ -32,6 +33,10 @@ Time = Annotated[datetime, AfterValidator(_zoned)]
 StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
 
 
+# Far above what a batch can hold, far below what Python refuses to print.
+Count = Annotated[int, Field(ge=0, le=10**12)]
+
+
 class RequestCounts(BaseModel):
     """How many requests of a batch are in each state.
 
@@ -41,11 +46,11 @@ class RequestCounts(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    processing: int = 0
-    succeeded: int = 0
-    errored: int = 0
-    canceled: int = 0
-    expired: int = 0
+    processing: Count = 0
+    succeeded: Count = 0
+    errored: Count = 0
+    canceled: Count = 0
+    expired: Count = 0
 
     @property
     def total(self) -> int:
@@ -80,6 +85,7 @@ class MessageBatch(BaseModel):
 
     _as_of: datetime = PrivateAttr(default_factory=lambda: datetime.now(UTC))
     _clocks_differ: timedelta = PrivateAttr(default=timedelta(minutes=1))
+    _origin: str | None = PrivateAttr(default=None)
 
     @property
     def as_of(self) -> datetime:
@@ -91,9 +97,25 @@ class MessageBatch(BaseModel):
         """The possible clock skew between ``as_of`` and the batch's own times."""
         return self._clocks_differ
 
-    def said_at(self, time: datetime) -> None:
-        """Note when the API sent this, by its own clock, which counts whole seconds."""
-        self._as_of, self._clocks_differ = time, timedelta(seconds=5)
+    @classmethod
+    def read(cls, body: bytes) -> "MessageBatch":
+        """Read a batch.
+
+        Raises:
+            ValueError: The text is not a batch.
+        """
+        return cls.model_validate_json(body)
+
+    @property
+    def origin(self) -> str | None:
+        """The origin (scheme, host, port) that the batch was fetched from; None where it is not known."""
+        return self._origin
+
+    def came_from(self, origin: str, time: datetime | None) -> None:
+        """Note where the API sent this from and when, by its own clock, which counts whole seconds."""
+        self._origin = origin
+        if time is not None:
+            self._as_of, self._clocks_differ = time, timedelta(seconds=5)
 
     @property
     def ended(self) -> bool:
@@ -102,7 +124,10 @@ class MessageBatch(BaseModel):
 
 
 class MessageBatchList(BaseModel):
-    """One page of batches, newest first (API reference: List Message Batches)."""
+    """One page of batches, newest first (API reference: List Message Batches).
+
+    ``unreadable`` counts the objects in the page that are not batches as this version knows them.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -111,10 +136,39 @@ class MessageBatchList(BaseModel):
     first_id: str | None = None
     last_id: str | None = None
 
-    def said_at(self, time: datetime) -> None:
-        """Note when the API sent this, by its own clock."""
+    _unreadable: int = PrivateAttr(default=0)
+
+    @property
+    def unreadable(self) -> int:
+        """How many objects of the page could not be read."""
+        return self._unreadable
+
+    def came_from(self, origin: str, time: datetime | None) -> None:
+        """Note where the API sent this from and when, by its own clock."""
         for batch in self.data:
-            batch.said_at(time)
+            batch.came_from(origin, time)
+
+    @classmethod
+    def read(cls, body: bytes) -> "MessageBatchList":
+        """Read a page; one batch that cannot be read does not hide the others.
+
+        Raises:
+            ValueError: The text is not a page.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError:
+            page = json.loads(body)
+            data = page.get("data") if isinstance(page, dict) else None
+            if not isinstance(data, list):
+                raise
+        batches = []
+        for one in data:
+            with contextlib.suppress(ValidationError):
+                batches.append(MessageBatch.model_validate(one))
+        listed = cls.model_validate({**page, "data": batches})
+        listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
+        return listed
 
 
 def message_batch_id_fault(value: str) -> str | None:

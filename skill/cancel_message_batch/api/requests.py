@@ -1,5 +1,6 @@
 """What is sent, when it is sent again, and what an answer means. Nothing here touches the network."""
 
+import contextlib
 import platform
 import random
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from cancel_message_batch import __version__
 
-from .credentials import Connection
+from .credentials import Connection, origin
 from .errors import (
     APIConnectionError,
     APIStatusError,
@@ -113,6 +114,7 @@ class Requests:
         }
         root = URL(connection.base_url)
         self.place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
+        self._origin = origin(connection.base_url)
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> URL:
         """Return the URL of a path below ``/messages/batches``."""
@@ -140,13 +142,14 @@ class Requests:
         """
         if not 200 <= answer.status < 300:
             raise self._error(answer)
-        try:
-            parsed = model.model_validate_json(answer.body)
-        except ValidationError as error:
-            kind = answer.headers.get("content-type", "").partition(";")[0].strip()
-            raise not_the_api(self.place, answer.status, clean(kind, limit=40)) from error
-        if (said_at := header_date(answer.headers.get("date"))) is not None:
-            parsed.said_at(said_at)
+        parsed: Model | None = None
+        with contextlib.suppress(ValueError, RecursionError):
+            parsed = model.read(answer.body)
+        # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
+        if parsed is None:
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            raise not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
+        parsed.came_from(self._origin, header_date(answer.headers.get("date")))
         return parsed
 
     def _error(self, answer: Answer) -> MessageBatchError:

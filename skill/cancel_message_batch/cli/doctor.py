@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.credentials import shown_url
 from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
@@ -15,7 +14,7 @@ def examine(batches: MessageBatches) -> Iterator[tuple[bool, str]]:
     """Yield what was found: whether it is well, and what it is."""
     connection = batches.connection
     yield True, f"Credential: {connection.credential}"
-    yield True, f"Base URL: {shown_url(connection.base_url)} (from {connection.base_url_source})"
+    yield True, f"Base URL: {connection.base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield True, f"Workspace: {workspace}"
     try:

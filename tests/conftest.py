@@ -30,10 +30,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credential, profile or proxy of this machine reaches a test."""
+    """No credential, profile, proxy or certificate of this machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("ANTHROPIC_", "CLAUDE_")) or name.lower().endswith("_proxy"):
+        if name.startswith(("ANTHROPIC_", "CLAUDE_")) or name.lower().endswith("_proxy") or name == "SSL_CERT_FILE":
             monkeypatch.delenv(name)
+    # The sandbox speaks plain HTTP. To read the machine's certificates takes each HTTP client 50 ms.
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")

@@ -30,17 +30,22 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credential, profile, proxy or certificate of this machine reaches a test."""
+    """No credential, profile or proxy of this machine reaches a test."""
     for name in list(os.environ):
-        if name.startswith(("ANTHROPIC_", "CLAUDE_")) or name.lower().endswith("_proxy") or name == "SSL_CERT_FILE":
+        if name.startswith(("ANTHROPIC_", "CLAUDE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    # The sandbox speaks plain HTTP. To read the machine's certificates takes each HTTP client 50 ms.
-    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide this machine's certificates: the sandbox needs none, and each HTTP client would read them for 50 ms."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import re
 import signal
 import subprocess
-import sys
 import time
 
 import pytest
@@ -11,13 +10,13 @@ import pytest
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.batches.many import CONCURRENCY
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import cancels, running
+from tests.conftest import PROGRAM, cancels, running
 
 
 def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
     ids = running(sandbox, 150)
     sandbox.fail(Fault(match="cancel", times=0, hang=True))
-    command = [sys.executable, "-m", "cancel_message_batch", *ids]
+    command = [*PROGRAM, *ids]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
         while len(cancels(sandbox)) < CONCURRENCY and time.monotonic() < deadline:
@@ -34,7 +33,7 @@ def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) 
 @pytest.mark.parametrize("arguments", [[EXAMPLE_ID], ["list"], ["wait", EXAMPLE_ID]])
 def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, arguments: list[str]) -> None:
     sandbox.fail(Fault(match="batches", times=0, hang=True))
-    command = [sys.executable, "-m", "cancel_message_batch", *arguments]
+    command = [*PROGRAM, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30
         while not sandbox.journal and time.monotonic() < deadline:
@@ -48,7 +47,7 @@ def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, argumen
 
 def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
-    command = [sys.executable, "-m", "cancel_message_batch", "wait", EXAMPLE_ID, ended]
+    command = [*PROGRAM, "wait", EXAMPLE_ID, ended]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr
         assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"

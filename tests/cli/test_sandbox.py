@@ -4,9 +4,8 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 
-from tests.conftest import Run
+from tests.conftest import PROGRAM, Run
 
 
 def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> None:
@@ -17,7 +16,7 @@ def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> Non
     assert done.returncode == 1
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
-    command = [sys.executable, "-m", "cancel_message_batch", "sandbox", "--port", "0"]
+    command = [*PROGRAM, "sandbox", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         printed = process.stdout.readline()

@@ -17,7 +17,7 @@ def test_a_reader_that_goes_away_ends_the_output_quietly(sandbox: Sandbox) -> No
         assert done.stderr == "", command
 
 
-# The streams as the shell redirects them, and commands that read or write just these.
+# Each redirection, with commands that read or write these streams, and their exit codes.
 @pytest.mark.parametrize(
     ("streams", "others"),
     [

@@ -22,6 +22,7 @@ import anthropic
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
 from cancel_message_batch.sandbox import Account, Sandbox
+from tests.conftest import PROGRAM
 
 HERE = Path(__file__).parent
 SKILL = HERE.parent.parent / "SKILL.md"
@@ -187,7 +188,7 @@ def _shell(command: str, environment: dict[str, str]) -> tuple[str, bool]:
             f"bash: {words[0] if words else ''}: this shell runs only cancel-message-batch, one command at a time",
             True,
         )
-    program = [sys.executable, "-m", "cancel_message_batch", *words[1:]]
+    program = [*PROGRAM, *words[1:]]
     done = subprocess.run(
         program, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL, env=environment
     )

@@ -21,7 +21,7 @@ demo: $(READY) ## the whole story in a sandbox, no key needed
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## all tests; no key, no internet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-frameworks: $(READY) ## the examples in the real agent frameworks, one environment each (long); ONLY="langchain mcp"
 	tests/frameworks/run.sh $(ONLY)

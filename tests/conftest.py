@@ -6,15 +6,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
 
 from cancel_message_batch import MessageBatches
+from cancel_message_batch.cli.main import main
 from cancel_message_batch.sandbox import Account, Sandbox
 
 ROOT = Path(__file__).parent.parent
 KEY = "test-key"
+PROGRAM = [sys.executable, "-m", "cancel_message_batch"]
 
 # Where the tests are run in the background it is ignored, and so it would be in every process they interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -35,6 +41,13 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     time.tzset()
 
 
+@pytest.fixture(autouse=True)
+def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide this machine's certificates: the sandbox needs none, and each HTTP client would read them for 50 ms."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+
+
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """The believable account, and an environment as a user of it would set."""
@@ -51,12 +64,35 @@ def batches(sandbox: Sandbox) -> Iterator[MessageBatches]:
 
 
 @pytest.fixture
-def run() -> Run:
-    """Run the command line in a process of its own, as a script would: without a terminal."""
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line as a script would, without a terminal, but in this process: it saves the imports."""
+
+    def command(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+        with ExitStack() as files, monkeypatch.context() as patch:
+            streams = {}
+            for name in ("stdin", "stdout", "stderr"):
+                # Real files, with descriptors of their own, which the command line may reconfigure or replace.
+                streams[name] = files.enter_context(TemporaryFile("w+", encoding="utf-8"))
+                patch.setattr(sys, name, streams[name])
+            streams["stdin"].write(stdin)
+            streams["stdin"].seek(0)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            code = main(arguments)
+            streams["stdout"].seek(0)
+            streams["stderr"].seek(0)
+            return subprocess.CompletedProcess(arguments, code, streams["stdout"].read(), streams["stderr"].read())
+
+    return command
+
+
+@pytest.fixture
+def run_process() -> Run:
+    """Run the command line in a process of its own, for what only a real process shows."""
 
     def command(*arguments: str, stdin: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "cancel_message_batch", *arguments],
+            [*PROGRAM, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
@@ -75,3 +111,15 @@ def cancels(sandbox: Sandbox) -> list[str]:
         for exchange in sandbox.journal
         if exchange.method == "POST" and exchange.path.endswith("/cancel")
     ]
+
+
+def running(sandbox: Sandbox, count: int, *, age: float = 600) -> list[str]:
+    """Add batches in progress to the account; returns their ids, newest first."""
+    return [sandbox.account.add(requests=5_000, age=age + n, status="in_progress") for n in range(count)]
+
+
+def described(name: str, status: str = "in_progress", **others: Any) -> dict[str, Any]:
+    """Describe a batch as the API might, one that is not in the account."""
+    now = datetime.now(UTC)
+    times = {"created_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
+    return {"id": name, "processing_status": status, "request_counts": {"processing": 3}, **times, **others}

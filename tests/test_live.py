@@ -21,6 +21,11 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture
+def certificates() -> None:
+    """Keep this machine's certificates: the real API is called over HTTPS."""
+
+
 def test_a_real_batch_is_found_canceled_once_and_said_to_have_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in FOUND.items():
         monkeypatch.setenv(name, value)

@@ -188,7 +188,7 @@ def test_a_refused_repeat_of_a_cancel_is_told_by_the_batch_itself(monkeypatch: p
         monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
         canceling = sandbox.account.add(requests=50, age=3600, status="canceling")
         running = sandbox.account.add(requests=50, age=3600, status="in_progress")
-        sandbox.fail(Fault(match="cancel", times=0, status=status))
+        sandbox.fail(Fault(match="cancel", times=0, status=status, headers={"retry-after": "0.01"}))
         repeated = CANCEL.run({"message_batch_id": canceling})
         refused = CANCEL.run({"message_batch_id": running})
     assert repeated.result == "already_canceling"

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -24,7 +23,7 @@ from cancel_message_batch.agent.conversation import NO_ANSWER, NOT_RUN, Conversa
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.summary import failed
-from tests.conftest import KEY, Run, cancels
+from tests.conftest import KEY, PROGRAM, Run, cancels
 from tests.scripted import Block, Model, Raw, answer, serving, sse
 
 SECRET = "tok-SECRETSECRETSECRET"  # no credential of anybody's
@@ -145,7 +144,7 @@ def test_what_is_no_text_is_replaced_before_it_is_sent(sandbox: Sandbox, model: 
     model.replies = ["Done.", "Done."]
     assert run("ask", "hi \udcff", ANTHROPIC_BASE_URL=model.url).returncode == 0
     assert model.requests[0]["messages"][0]["content"] == "hi ?"
-    command = [sys.executable, "-m", "cancel_message_batch", "chat"]
+    command = [*PROGRAM, "chat"]
     environment = {**os.environ, "ANTHROPIC_BASE_URL": model.url, "PYTHONUTF8": "1"}
     chatted = subprocess.run(command, input=b"hi \xff\n", capture_output=True, check=False, env=environment)
     assert (chatted.returncode, chatted.stderr) == (0, b"")
@@ -224,7 +223,7 @@ def test_a_reader_that_goes_away_ends_the_output_and_not_the_work(sandbox: Sandb
     model.replies = [[("text", "I will cancel it now.\n"), *CALL], "Done."]
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "cancel_message_batch", "ask", f"cancel {EXAMPLE_ID}"]
+    command = [*PROGRAM, "ask", f"cancel {EXAMPLE_ID}"]
     done = subprocess.run(
         command,
         stdout=writing,

@@ -7,7 +7,6 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import pytest
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.cli.terminal import Prose
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import cancels
+from tests.conftest import PROGRAM, cancels
 
 UP, DOWN, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", "\r", "\x03", "\x04"
 
@@ -36,7 +35,7 @@ class Terminal:
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
         output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "cancel_message_batch", *arguments],
+            [*PROGRAM, *arguments],
             stdin=theirs,
             stdout=output,
             stderr=theirs,

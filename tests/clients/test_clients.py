@@ -31,6 +31,11 @@ Client = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
+def certificates() -> None:
+    """Keep this machine's certificates: the clients install over HTTPS."""
+
+
+@pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
     """Run a client in a home and a directory of its own."""
     commands = [f"{CLIENTS}/node_modules/.bin", f"{CLIENTS}/python/bin", str(Path(sys.executable).parent)]

@@ -15,12 +15,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import anthropic
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
 from cancel_message_batch.sandbox import Account, Sandbox
+from tests.conftest import PROGRAM
 
 HERE = Path(__file__).parent
 SKILL = HERE.parent.parent / "SKILL.md"
@@ -136,28 +138,26 @@ def agent_loop(setting: Setting, says: list[str]) -> str:
 
 
 def mcp_server(setting: Setting, says: list[str]) -> str:
-    """The MCP server over stdio, in a loop that shows the model the structured content, as Claude Code does."""
+    """The MCP server, in a loop that shows the model the structured content, as Claude Code does."""
     return asyncio.run(_mcp(setting, says))
 
 
 async def _mcp(setting: Setting, says: list[str]) -> str:
-    from mcp import ClientSession, StdioServerParameters
-    from mcp.client.stdio import stdio_client
+    from mcp import Client
 
-    command = StdioServerParameters(
-        command=sys.executable, args=["-m", "cancel_message_batch", "mcp"], env=setting.environment
-    )
-    async with stdio_client(command) as (read, write), ClientSession(read, write) as session:
-        hello = await session.initialize()
-        listed = (await session.list_tools()).tools
-        tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in listed]
+    from cancel_message_batch.mcp_server import server
 
-        async def execute(name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-            result: Any = await session.call_tool(name, arguments)
-            text = json.dumps(result.structured_content) if result.structured_content else result.content[0].text
-            return text, bool(result.is_error)
+    with patch.dict(os.environ, setting.environment):
+        async with Client(server()) as client:
+            listed = (await client.list_tools()).tools
+            tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in listed]
 
-        return await _converse(setting, f"{hello.instructions}\n{ASK_IN_WORDS}", tools, execute, says)
+            async def execute(name: str, arguments: dict[str, Any]) -> tuple[str, bool]:
+                result: Any = await client.call_tool(name, arguments)
+                text = json.dumps(result.structured_content) if result.structured_content else result.content[0].text
+                return text, bool(result.is_error)
+
+            return await _converse(setting, f"{client.instructions}\n{ASK_IN_WORDS}", tools, execute, says)
 
 
 def skill(setting: Setting, says: list[str]) -> str:
@@ -188,7 +188,7 @@ def _shell(command: str, environment: dict[str, str]) -> tuple[str, bool]:
             f"bash: {words[0] if words else ''}: this shell runs only cancel-message-batch, one command at a time",
             True,
         )
-    program = [sys.executable, "-m", "cancel_message_batch", *words[1:]]
+    program = [*PROGRAM, *words[1:]]
     done = subprocess.run(
         program, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL, env=environment
     )

@@ -1,0 +1,44 @@
+"""Batches as the API describes them: new fields, and times of all kinds."""
+
+import time
+
+import pytest
+
+from cancel_message_batch import summary
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.conftest import Call
+
+
+def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: Sandbox, call: Call) -> None:
+    body = {
+        "id": EXAMPLE_ID, "type": "message_batch", "processing_status": "paused", "priority": "low",
+        "request_counts": {"processing": 1, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0, "queued": 3},
+        "created_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z",
+    }  # fmt: skip
+    sandbox.fail(Fault(match="GET", status=200, body=body))
+    batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
+    assert batch.processing_status == "paused"
+    assert batch.model_dump(mode="json", exclude_unset=True) == body
+
+
+@pytest.mark.parametrize("created", ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
+    sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, created: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
+    sandbox.fail(Fault(match="GET", status=200, body=body))
+    assert "Created " in summary.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 05:00:00 -0000", "Thu, 01 Jan 2026 05:00:00 GMT"])
+def test_the_apis_own_time_is_taken_for_what_it_is(
+    sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, date: str
+) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
+    sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
+    assert call(sandbox.url, "retrieve", EXAMPLE_ID).as_of.isoformat() == "2026-01-01T05:00:00+00:00"

@@ -1,0 +1,45 @@
+"""Listings, page by page."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import AsyncMessageBatches, InvalidInputError
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.conftest import Call
+from tests.conftest import KEY
+
+
+def test_listing_goes_through_all_pages_in_both_directions(sandbox: Sandbox, call: Call) -> None:
+    everything = [batch.id for batch in call(sandbox.url, "list", limit=1000)]
+    assert len(everything) > 5
+    assert [batch.id for batch in call(sandbox.url, "list", limit=2)] == everything
+    assert [b.id for b in call(sandbox.url, "list", limit=2, after_id=everything[1])] == everything[2:]
+    newer = [batch.id for batch in call(sandbox.url, "list", limit=2, before_id=everything[-1])]
+    assert sorted(newer) == sorted(everything[:-1])
+
+
+@pytest.mark.parametrize("keywords", [{"limit": 0}, {"limit": 1001}, {"after_id": EXAMPLE_ID, "before_id": EXAMPLE_ID}])
+def test_what_the_api_does_not_allow_is_not_sent(sandbox: Sandbox, call: Call, keywords: Any) -> None:
+    with pytest.raises(InvalidInputError):
+        call(sandbox.url, "list", **keywords)
+    assert sandbox.journal == []
+
+
+def test_an_async_listing_can_be_gone_through_twice(sandbox: Sandbox) -> None:
+    async def twice() -> tuple[list[str], list[str]]:
+        async with AsyncMessageBatches(api_key=KEY, base_url=sandbox.url) as client:
+            listing = client.list(limit=3)
+            return [batch.id async for batch in listing], [batch.id async for batch in listing]
+
+    first, second = asyncio.run(twice())
+    assert first == second
+
+
+def test_a_listing_whose_cursor_does_not_move_ends(sandbox: Sandbox, call: Call) -> None:
+    batch = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
+    page = {"data": [batch], "has_more": True, "first_id": EXAMPLE_ID, "last_id": EXAMPLE_ID}
+    sandbox.fail(Fault(match="GET .*/batches$", times=0, status=200, body=page))
+    assert len(call(sandbox.url, "list")) == 2

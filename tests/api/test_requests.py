@@ -1,0 +1,98 @@
+"""When a request is sent again, and when the client gives up."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import APIStatusError, APITimeoutError
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.conftest import Call, Handler
+from tests.conftest import cancels
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
+def test_what_may_pass_is_tried_again_twice(sandbox: Sandbox, call: Call, status: int) -> None:
+    sandbox.fail(Fault(match="cancel", times=2, status=status, headers={"retry-after": "0.01"}))
+    assert call(sandbox.url, "cancel", EXAMPLE_ID).processing_status == "canceling"
+    assert len(sandbox.journal) == 3
+
+
+def test_after_two_more_tries_the_error_tells_what_the_api_said(sandbox: Sandbox, call: Call) -> None:
+    error = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}, body=error))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert (caught.value.status, caught.value.type, caught.value.message) == (429, "rate_limit_error", "slow down")
+    assert caught.value.retry_after == 0.01
+    assert caught.value.may_have_arrived is False
+    assert len(sandbox.journal) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "sent"), [(400, "true", 3), (500, "false", 1), (400, "", 1), (404, "", 1)]
+)
+def test_the_apis_own_word_decides_whether_to_try_again(
+    sandbox: Sandbox, call: Call, status: int, header: str, sent: int
+) -> None:
+    headers = {"retry-after": "0.01"} | ({"x-should-retry": header} if header else {})
+    sandbox.fail(Fault(match="cancel", times=0, status=status, headers=headers))
+    with pytest.raises(APIStatusError):
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert len(sandbox.journal) == sent
+
+
+def test_a_lost_answer_is_asked_for_again_and_a_repeated_cancel_changes_nothing(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=1, drop=True, after=True))
+    assert call(sandbox.url, "cancel", EXAMPLE_ID).processing_status == "canceling"
+    assert cancels(sandbox) == [EXAMPLE_ID, EXAMPLE_ID]
+
+
+def test_a_refusal_after_a_lost_answer_leaves_the_outcome_unknown(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=1, drop=True, after=True))
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert caught.value.status == 429
+    assert caught.value.may_have_arrived is True
+
+
+def test_a_wait_longer_than_the_deadline_is_not_waited_for(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "3600"}))
+    with pytest.raises(APIStatusError):
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"timeout": 5.0})
+    assert len(sandbox.journal) == 1
+
+
+@pytest.mark.parametrize("value", ["1e300", "Thu, 01 Jan 9999 00:00:00 GMT", "nonsense", "-5", "nan"])
+def test_a_wait_that_makes_no_sense_is_no_fault(sandbox: Sandbox, call: Call, value: str) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": value}))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0})
+    assert (caught.value.retry_after or 0) <= 86_400
+
+
+def test_an_api_that_never_answers_is_given_up_and_the_outcome_is_unknown(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    with pytest.raises(APITimeoutError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"timeout": 0.3})
+    assert caught.value.may_have_arrived is True
+
+
+def test_an_answer_that_trickles_in_is_given_up_too(odd_server: Any, call: Call) -> None:
+    def trickle(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("content-length", "100000")
+        handler.end_headers()
+        for _ in range(100):
+            try:
+                handler.wfile.write(b" ")
+                handler.wfile.flush()
+            except OSError:
+                return
+            threading.Event().wait(0.05)
+
+    url, _ = odd_server(trickle)
+    with pytest.raises(APITimeoutError):
+        call(url, "cancel", EXAMPLE_ID, options={"timeout": 0.3, "max_retries": 0})

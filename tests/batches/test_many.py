@@ -1,0 +1,72 @@
+"""Canceling many batches at once, through the command line."""
+
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import summary
+from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from tests.conftest import Run, cancels, described, running
+
+
+def test_a_thousand_batches_are_each_canceled_once_though_every_tenth_request_is_refused(
+    monkeypatch: pytest.MonkeyPatch, run: Run
+) -> None:
+    with Sandbox(account=Account(), limit_every=10) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        ids = [sandbox.account.add(requests=1_000, age=60, status="in_progress") for _ in range(150)]
+        done = run("-", stdin="\n".join(ids))
+        assert done.returncode == 0
+        accepted = [e.path.split("/")[-2] for e in sandbox.journal if e.path.endswith("/cancel") and e.status == 200]
+        assert sorted(accepted) == sorted(ids)
+        assert sum(exchange.status == 429 for exchange in sandbox.journal) >= 15
+        assert len(done.stdout.splitlines()) == len(ids)
+        assert "150 canceling" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "headers"),
+    [(("--max-retries", "0"), {"retry-after-ms": "1"}), ((), {"retry-after": "1", "x-should-retry": "false"})],
+    ids=["max-retries", "x-should-retry"],
+)
+def test_many_cancels_are_not_repeated_against_the_word_of_anybody(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], headers: dict[str, str]
+) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers=headers))
+    ids = running(sandbox, 3)
+    assert run(*ids, *arguments).returncode == 1
+    assert sorted(cancels(sandbox)) == sorted(ids)
+
+
+def test_many_cancels_do_not_flood_an_api_that_asks_for_next_to_no_pause(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after-ms": "1"}))
+    assert run(*running(sandbox, 2), "--timeout", "4s", "--max-retries", "1").returncode == 1
+    assert len(cancels(sandbox)) <= 2 * 2 * 4
+
+
+def test_a_batch_that_stands_on_two_pages_is_canceled_once(sandbox: Sandbox, run: Run) -> None:
+    new, old = running(sandbox, 2)
+    for page in ([new, old], [old]):
+        cursor = {"has_more": len(page) == 2, "last_id": page[-1]}
+        sandbox.fail(Fault(match="GET", body={"data": [described(name) for name in page], **cursor}))
+    assert run("--all", "--yes").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted([new, old])
+
+
+def test_what_nobody_expects_of_one_batch_leaves_the_others_canceled_and_told(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = summary.cancel_result
+
+    def broken(batch: Any, took: float = 0.0) -> Any:
+        return 1 / 0 if batch.id == ids[0] else real(batch, took)
+
+    ids = running(sandbox, 3)
+    monkeypatch.setattr(summary, "cancel_result", broken)
+    told = run(*ids)
+    assert told.returncode == 4
+    assert sorted(told.stdout.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]
+    assert "ZeroDivisionError" in told.stderr
+    assert f"Whether the cancellation of {ids[0]} was accepted is unknown" in told.stderr
+    assert "2 canceling" in told.stderr

@@ -1,0 +1,32 @@
+"""`--help` and `--version`."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import NAMES
+from tests.conftest import ROOT, Run
+
+
+@pytest.mark.parametrize("command", ["", *NAMES])
+def test_every_command_has_help_with_examples(run: Run, command: str) -> None:
+    done = run(*([command] if command else []), "--help")
+    assert done.returncode == 0
+    assert "examples:" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_help_and_version_import_neither_httpx2_nor_pydantic() -> None:
+    for argument in ("--help", "--version"):
+        command = [sys.executable, "-X", "importtime", "-m", "cancel_message_batch", argument]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ})
+        assert not re.search(r"\b(httpx2|pydantic|anthropic|anyio|rich)\b", done.stderr)
+
+
+def test_the_version_is_the_same_everywhere(run: Run) -> None:
+    version = run("--version").stdout.split()[-1]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+    assert f'version: "{version}"' in (ROOT / "SKILL.md").read_text()

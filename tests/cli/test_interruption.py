@@ -1,0 +1,58 @@
+"""Ctrl-C without a terminal. Each test sends a signal to a real process."""
+
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.batches.many import CONCURRENCY
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.conftest import PROGRAM, cancels, running
+
+
+def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
+    ids = running(sandbox, 150)
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    command = [*PROGRAM, *ids]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while len(cancels(sandbox)) < CONCURRENCY and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "0 cancel requests were answered" in errors
+    assert re.search(r"these may be canceling: (msgbatch_\w+ ?)+", errors)
+    assert re.search(r"Not sent.*(msgbatch_\w+ ?)+", errors)
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("arguments", [[EXAMPLE_ID], ["list"], ["wait", EXAMPLE_ID]])
+def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, arguments: list[str]) -> None:
+    sandbox.fail(Fault(match="batches", times=0, hang=True))
+    command = [*PROGRAM, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while not sandbox.journal and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted" in errors
+    assert "Traceback" not in errors
+
+
+def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    command = [*PROGRAM, "wait", EXAMPLE_ID, ended]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"
+        process.send_signal(signal.SIGINT)
+        told, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"Message batch {ended} (5 requests) has ended" in told
+    assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors

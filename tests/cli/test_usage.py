@@ -1,0 +1,84 @@
+"""What can be typed: flags and ids in any order, exit codes, and errors that say what is wrong."""
+
+import pytest
+
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Sandbox
+from tests.conftest import Run, cancels, running
+
+
+def test_flags_may_stand_between_ids(sandbox: Sandbox, run: Run) -> None:
+    ids = running(sandbox, 3)
+    done = run(ids[0], "--json", ids[1], "--timeout", "9s", ids[2])
+    assert done.returncode == 0
+    assert len(done.stdout.splitlines()) == 3
+    assert sorted(cancels(sandbox)) == sorted(ids)
+    assert run("wait", ids[0], "--timeout", "50s", ids[1]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((EXAMPLE_ID,), 0),
+        (("msgbatch_unknown",), 1),
+        (("nonsense",), 2),
+        (("ENDED",), 3),
+        ((EXAMPLE_ID, "x"), 4),
+        ((EXAMPLE_ID, "ENDED"), 4),
+        (("msgbatch_unknown", "nonsense"), 1),
+        (("msgbatch_unknown", "ENDED"), 1),
+        (("nonsense", "ENDED"), 2),
+        (("status", "msgbatch_unknown", "nonsense"), 1),
+        (("status", "msgbatch_unknown", "ENDED"), 4),
+        (("wait", "msgbatch_unknown", "nonsense"), 1),
+    ],
+)
+def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple[str, ...], code: int) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    assert run(*(ended if word == "ENDED" else word for word in arguments)).returncode == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--al",), "did you mean --all?"),
+        (("list", "--limt", "3"), "did you mean --limit?"),
+        (("--all", "--yes", "--older-than", "yesterday"), "90s, 30m, 2h or 1d"),
+        (("--all", "--yes", "--older-than", "-5m"), "--older-than"),
+        (("--all", "--yes", "--at-least", "-1"), "--at-least"),
+        (("list", "--limit", "-1"), "--limit"),
+        (("list", "--status", "running"), "in_progress"),
+        (("-",), "no id on standard input"),
+        ((EXAMPLE_ID, "--all", "--yes"), "not both"),
+        ((EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
+        ((EXAMPLE_ID, "--older-than", "0s"), "go with --all"),
+        ((EXAMPLE_ID, "--at-least", "0"), "go with --all"),
+        ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
+        (("--json", "list"), "put the command first"),
+        (("--json", "list", "--status", "in_progress"), "put the command first: cancel-message-batch list"),
+        (("--status", "in_progress", "list"), "put the command first: cancel-message-batch list"),
+        ((EXAMPLE_ID, "--json", "--wat", EXAMPLE_ID), "did you mean --wait?"),
+        ((EXAMPLE_ID, "--timeout", "999999999d999999999d"), "too long"),
+        (("sandbox", "--port", "65536"), "65535"),
+        (("mcp", "--http", "70000"), "65535"),
+        (("sandbox", "--speed", "0"), "above 0"),
+        (("wait",), "ID"),
+        (("ask", " "), "say something"),
+    ],
+)
+def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], told: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == ""
+    assert sandbox.journal == []
+
+
+def test_without_a_key_one_sentence_says_what_to_set(run: Run) -> None:
+    done = run(EXAMPLE_ID)
+    assert done.returncode == 2
+    assert "set ANTHROPIC_API_KEY" in done.stderr
+    assert "make demo" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,29 @@
+"""`wait`, and `cancel --wait`."""
+
+import re
+
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.conftest import Run, described, running
+
+
+def test_wait_ends_when_the_batches_have_ended_with_their_counts_and_results(sandbox: Sandbox, run: Run) -> None:
+    (active,) = running(sandbox, 1)
+    done = run(active, "--wait", "--timeout", "50s")
+    assert done.returncode == 0
+    assert "Final counts: " in done.stdout
+    assert "results" in done.stdout
+    assert run("wait", active).returncode == 0
+
+
+def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    done = run("wait", ended, "msgbatch_unknown")
+    assert done.returncode == 4
+    assert "Final counts" in done.stdout
+    assert "There is no message batch" in done.stderr
+
+
+def test_what_a_wait_shows_is_fit_for_a_terminal(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match="GET", body=described("msgbatch_\x1b]0;x", "ended\x07", type="message_batch")))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("wait", EXAMPLE_ID, "--timeout", "0").stderr)

@@ -6,15 +6,8 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account
-from cancel_message_batch.sandbox.account import (
-    DAY,
-    DOCUMENTED_ID,
-    HOUR,
-    MINUTE,
-    Batch,
-    UnknownBatchError,
-    WrongStateError,
-)
+from cancel_message_batch.sandbox.account import UnknownBatchError, WrongStateError
+from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, HOUR, MINUTE, SimulatedBatch
 
 from .conftest import Clock
 
@@ -25,7 +18,7 @@ def requests(number: int, **params: Any) -> list[dict[str, Any]]:
     return [{"custom_id": f"q-{index}", "params": {**PARAMS, **params}} for index in range(number)]
 
 
-def outcomes(batch: Batch, account: Account) -> Counter[str]:
+def outcomes(batch: SimulatedBatch, account: Account) -> Counter[str]:
     return Counter(line["result"]["type"] for line in batch.results(account.now()))
 
 
@@ -181,14 +174,14 @@ def test_a_speed_that_is_none_is_refused(speed: float) -> None:
 
 
 def test_time_ends_where_dates_do() -> None:
-    account = Account.believable()
+    account = Account.example()
     with pytest.raises(ValueError, match="9989"):
         account.advance(9000 * 365 * DAY)
     account.advance(7000 * 365 * DAY)
     assert account.get(account.add(1)).describe(account.now(), "")["expires_at"]
 
 
-def test_time_passes_forwards_only() -> None:
+def test_the_clock_can_only_be_advanced_forwards() -> None:
     with pytest.raises(ValueError, match="forwards"):
         Account().advance(-1)
 
@@ -196,7 +189,7 @@ def test_time_passes_forwards_only() -> None:
 def test_the_same_seed_makes_the_same_account() -> None:
     def story(seed: int) -> list[Any]:
         clock = Clock()
-        account = Account.believable(seed=seed, clock=clock)
+        account = Account.example(seed=seed, clock=clock)
         account.create(requests(50))
         for batch in account.batches():
             if batch.status(clock.now) == "in_progress":
@@ -209,14 +202,14 @@ def test_the_same_seed_makes_the_same_account() -> None:
 
 
 def test_ids_look_like_the_apis() -> None:
-    account = Account.believable()
+    account = Account.example()
     for batch in account.batches():
         assert len(batch.id) == len(DOCUMENTED_ID)
         assert batch.id.startswith("msgbatch_01")
 
 
-def test_the_believable_account_has_one_of_everything(clock: Clock) -> None:
-    account = Account.believable(clock=clock)
+def test_the_example_account_has_one_of_everything(clock: Clock) -> None:
+    account = Account.example(clock=clock)
     shown = [batch.describe(clock.now, "https://results") for batch in account.page(limit=100)[0]]
     running = [batch for batch in shown if batch["processing_status"] == "in_progress"]
     assert len(running) == 4  # the documented one too
@@ -231,7 +224,7 @@ def test_the_believable_account_has_one_of_everything(clock: Clock) -> None:
 
 
 def test_the_documented_batch_never_ends() -> None:
-    account = Account.believable()
+    account = Account.example()
     account.cancel(DOCUMENTED_ID)
     account.advance(400 * DAY)
     batch = account.get(DOCUMENTED_ID)
@@ -295,7 +288,7 @@ def test_ten_thousand_batches_are_listed_newest_first_whatever_the_order_they_ca
     account = Account()
     for number in range(10_000):
         account.add(1000, age=number * 7919 % 80_000)
-    seen: list[Batch] = []
+    seen: list[SimulatedBatch] = []
     after = None
     more = True
     while more:

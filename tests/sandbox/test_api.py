@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.sandbox.account import DAY, DOCUMENTED_ID, LARGEST_BATCH
-from cancel_message_batch.sandbox.app import MOCK, MOUNTS
-from cancel_message_batch.sandbox.wire import LARGEST_BODY
+from cancel_message_batch.sandbox.app import MOCK_PREFIX, PREFIXES
+from cancel_message_batch.sandbox.interceptor import LARGEST_BODY
+from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, LARGEST_BATCH
 
 from .conftest import HEADERS, Call, Serve
 
@@ -34,7 +34,7 @@ def refused(answer: Any, status: int, kind: str, words: str = "") -> None:
 
 def test_the_documented_curl_gives_the_documented_values(serve: Serve) -> None:
     sandbox = serve(account=None)
-    url = f"{sandbox.url}{MOCK}/messages/batches/{DOCUMENTED_ID}/cancel"
+    url = f"{sandbox.url}{MOCK_PREFIX}/messages/batches/{DOCUMENTED_ID}/cancel"
     command = ["curl", "-s", "-X", "POST", url, "-H", "anthropic-version: 2023-06-01", "-H", "x-api-key: your-api-key"]
     answer = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
     assert answer == {
@@ -79,7 +79,7 @@ def test_each_sandbox_starts_with_it_uncanceled(serve: Serve, call: Call) -> Non
 # Where the API is.
 
 
-@pytest.mark.parametrize("mount", MOUNTS)
+@pytest.mark.parametrize("mount", PREFIXES)
 def test_the_api_is_below_each_of_its_base_urls_and_so_are_the_results(mount: str, serve: Serve, call: Call) -> None:
     sandbox = serve()
     batch_id = sandbox.account.add(5, status="ended")
@@ -95,7 +95,8 @@ def test_the_results_are_at_the_host_that_the_client_knows(server: Sandbox, call
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v2/messages/batches", f"{BATCHES}/", f"{BATCHES}/a/b", f"{BATCHES}/a%2Fb", f"{MOCK}/x"]
+    "path",
+    ["/", "/v1", "/v2/messages/batches", f"{BATCHES}/", f"{BATCHES}/a/b", f"{BATCHES}/a%2Fb", f"{MOCK_PREFIX}/x"],
 )
 def test_an_unknown_path_is_not_found(path: str, server: Sandbox, call: Call) -> None:
     refused(call(server, "GET", path), 404, "not_found_error")

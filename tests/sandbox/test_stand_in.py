@@ -9,8 +9,8 @@ import pytest
 from anthropic.types.beta import BetaMessage
 
 from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.sandbox.account import DOCUMENTED_ID
-from cancel_message_batch.sandbox.stand_in import LABEL, MODEL
+from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
+from cancel_message_batch.sandbox.stand_in import STAND_IN_LABEL, STAND_IN_MODEL
 
 from .conftest import Call, Serve
 
@@ -40,18 +40,18 @@ class Talk:
         answer = self._call(self._sandbox, "POST", "/v1/messages?beta=true", json=body)
         assert answer.status_code == 200, answer.text
         message = answer.json()
-        assert message["model"] == MODEL
+        assert message["model"] == STAND_IN_MODEL
         content = message["content"]
         assert message["stop_reason"] == ("tool_use" if content[0]["type"] == "tool_use" else "end_turn")
         self._messages.append({"role": "assistant", "content": content})
-        assert all(block["text"].startswith(LABEL) for block in content if block["type"] == "text")
+        assert all(block["text"].startswith(STAND_IN_LABEL) for block in content if block["type"] == "text")
         return list(content)
 
     def text(self, content: Any, **options: Any) -> str:
         """Say something; return what the stand-in says, which calls no tool."""
         (block,) = self.say(content, **options)
         assert block["type"] == "text"
-        return str(block["text"]).removeprefix(LABEL)
+        return str(block["text"]).removeprefix(STAND_IN_LABEL)
 
     def calls(self, content: Any, **options: Any) -> list[tuple[str, Any]]:
         """Say something; return the tool calls of the stand-in, which says nothing."""
@@ -524,7 +524,7 @@ def test_a_thread_waits_for_the_results_and_is_its_workspaces_alone(server: Sand
     elsewhere = say(results, {"x-api-key": "other-key"}, thread=thread)
     assert elsewhere.status_code == 404
     assert elsewhere.json()["error"]["details"] == {"error_code": "thread_not_found"}
-    assert say(results, thread=thread).json()["content"][0]["text"] == f"{LABEL}canceling"
+    assert say(results, thread=thread).json()["content"][0]["text"] == f"{STAND_IN_LABEL}canceling"
 
 
 def test_an_answer_that_is_too_long_is_cut(server: Sandbox, call: Call) -> None:
@@ -636,7 +636,7 @@ def canceled(replies: list[BetaMessage], sandbox: Sandbox, *, thread: bool) -> N
     assert [reply.stop_reason for reply in replies] == ["tool_use", "end_turn"]
     (said,) = replies[-1].content
     assert said.type == "text"
-    assert said.text == f"{LABEL}canceling"
+    assert said.text == f"{STAND_IN_LABEL}canceling"
     cancels = [exchange.path for exchange in sandbox.journal if exchange.path.endswith("/cancel")]
     assert cancels == [f"/v1/messages/batches/{DOCUMENTED_ID}/cancel"]
     asked = [exchange.body for exchange in sandbox.journal if exchange.path == "/v1/messages"]

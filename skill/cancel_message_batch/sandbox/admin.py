@@ -1,78 +1,107 @@
-"""The sandbox's own HTTP interface: what its Python interface can do, for other processes."""
+"""The sandbox's admin API under ``/_sandbox``: what its Python interface can do, for other processes."""
 
 import ipaddress
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .account import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH, Account, Status
-from .envelope import APIError
-from .routing import Endpoint, route
-from .wire import Exchange, Fault
+from .account import Account, StartingStatus
+from .errors import APIError
+from .faults import Fault
+from .journal import JournalEntry
+from .simulated_batch import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH
 
-Model = TypeVar("Model")
+Body = TypeVar("Body")
+
+_MAX_SECONDS = 3650 * DAY
 
 
-_LONGEST = 3650 * DAY
-
-
-class _Given(BaseModel):
+class _Input(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Advance(_Given):
-    seconds: float = Field(ge=0, le=_LONGEST)
+class _AdvanceInput(_Input):
+    seconds: float = Field(ge=0, le=_MAX_SECONDS)
 
 
-class _Add(_Given):
+class _AddBatchInput(_Input):
     requests: int = Field(ge=1, le=LARGEST_BATCH)
-    age_seconds: float = Field(0.0, ge=0, le=_LONGEST)
-    status: Status = "in_progress"
+    age_seconds: float = Field(0.0, ge=0, le=_MAX_SECONDS)
+    status: StartingStatus = "in_progress"
     error_every: int = Field(0, ge=0)
     workspace: str = DEFAULT_WORKSPACE
 
 
-def control_routes(account: Account, journal: list[Exchange], faults: list[Fault]) -> list[Route]:
-    """Build the routes: the journal, faults, the clock, and the batches as they truly are."""
+class _AdminEndpoint(HTTPEndpoint):
+    """One path of the admin API. Only this machine may use it, since it asks for no credential."""
 
-    async def read_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
-        return JSONResponse([vars(exchange) for exchange in journal])
+    async def dispatch(self) -> None:
+        client = self.scope["client"]
+        if client is None or not ipaddress.ip_address(client[0]).is_loopback:
+            raise APIError(403, "The sandbox's admin API can only be used from the same machine.")
+        await super().dispatch()
 
-    async def clear_journal(request: Request) -> Response:  # noqa: ARG001 - an endpoint
-        journal.clear()
+    @property
+    def account(self) -> Account:
+        account: Account = self.scope["app"].state.account
+        return account
+
+    @property
+    def journal(self) -> list[JournalEntry]:
+        journal: list[JournalEntry] = self.scope["app"].state.journal
+        return journal
+
+    @property
+    def faults(self) -> list[Fault]:
+        faults: list[Fault] = self.scope["app"].state.faults
+        return faults
+
+
+class Requests(_AdminEndpoint):
+    """The journal."""
+
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+        """Return the journal."""
+        return JSONResponse([vars(entry) for entry in self.journal])
+
+    async def delete(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+        """Clear the journal."""
+        self.journal.clear()
         return Response(status_code=204)
 
-    async def add_fault(request: Request) -> Response:
-        faults.append(await _read(request, TypeAdapter(Fault)))
+
+class Faults(_AdminEndpoint):
+    """The queue of faults."""
+
+    async def post(self, request: Request) -> Response:
+        """Queue a fault."""
+        self.faults.append(await _read(request, TypeAdapter(Fault)))
         return Response(status_code=204)
 
-    async def advance(request: Request) -> Response:
-        given = await _read(request, TypeAdapter(_Advance))
+
+class Advance(_AdminEndpoint):
+    """The clock."""
+
+    async def post(self, request: Request) -> Response:
+        """Advance the clock."""
+        given = await _read(request, TypeAdapter(_AdvanceInput))
         try:
-            account.advance(given.seconds)
+            self.account.advance(given.seconds)
         except ValueError as error:
             raise APIError(400, str(error)) from error
-        return JSONResponse({"now": account.now()})
+        return JSONResponse({"now": self.account.now()})
 
-    async def add_batch(request: Request) -> Response:
-        given = await _read(request, TypeAdapter(_Add))
-        try:
-            batch_id = account.add(
-                given.requests,
-                given.age_seconds,
-                given.status,
-                error_every=given.error_every,
-                workspace=given.workspace,
-            )
-        except ValueError as error:
-            raise APIError(400, str(error)) from error
-        return JSONResponse({"id": batch_id})
 
-    async def read_batches(request: Request) -> Response:  # noqa: ARG001 - an endpoint
-        now = account.now()
+class Batches(_AdminEndpoint):
+    """The batches, with what the API does not show."""
+
+    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+        """Return the true state of every batch."""
+        now = self.account.now()
         return JSONResponse(
             [
                 {
@@ -84,32 +113,42 @@ def control_routes(account: Account, journal: list[Exchange], faults: list[Fault
                     "age_seconds": now - batch.created,
                     "canceled": batch.cancel_at is not None,
                 }
-                for batch in account.batches()
+                for batch in self.account.batches()
             ]
         )
 
-    return [
-        route("/requests", GET=_from_here(read_journal), DELETE=_from_here(clear_journal)),
-        route("/faults", POST=_from_here(add_fault)),
-        route("/advance", POST=_from_here(advance)),
-        route("/batches", GET=_from_here(read_batches), POST=_from_here(add_batch)),
-    ]
+    async def post(self, request: Request) -> Response:
+        """Add a batch."""
+        given = await _read(request, TypeAdapter(_AddBatchInput))
+        try:
+            batch_id = self.account.add(
+                given.requests,
+                given.age_seconds,
+                given.status,
+                error_every=given.error_every,
+                workspace=given.workspace,
+            )
+        except ValueError as error:
+            raise APIError(400, str(error)) from error
+        return JSONResponse({"id": batch_id})
 
 
-def _from_here(endpoint: Endpoint) -> Endpoint:
-    """Let only this machine to an endpoint: nothing asks for a credential there."""
-
-    async def checked(request: Request) -> Response:
-        if request.client is None or not ipaddress.ip_address(request.client.host).is_loopback:
-            raise APIError(403, "The sandbox is controlled from its own machine only.")
-        return await endpoint(request)
-
-    return checked
+ROUTES = [
+    Route("/requests", Requests),
+    Route("/faults", Faults),
+    Route("/advance", Advance),
+    Route("/batches", Batches),
+]
 
 
-async def _read(request: Request, adapter: TypeAdapter[Model]) -> Model:
+async def _read(request: Request, adapter: TypeAdapter[Body]) -> Body:
+    """Read and validate the JSON body of a request.
+
+    Raises:
+        APIError: The body is not valid.
+    """
     try:
         return adapter.validate_json(await request.body())
     except ValidationError as error:
-        fault: Any = error.errors(include_url=False)[0]
-        raise APIError(400, f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}") from error
+        first: Any = error.errors(include_url=False)[0]
+        raise APIError(400, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-CANCEL, LIST, GET = "cancel_message_batch", "list_message_batches", "get_message_batch"
+CANCEL_TOOL, LIST_TOOL, GET_TOOL = "cancel_message_batch", "list_message_batches", "get_message_batch"
 
 IDS = re.compile(r"(?<![A-Za-z0-9_-])msgbatch_[A-Za-z0-9_-]+")
 _ID = "\0"  # stands for an id where words are looked at
@@ -90,7 +90,7 @@ _NOT_A_PART = (
 
 
 @dataclass(frozen=True)
-class Want:
+class Plan:
     """What the stand-in makes of the person's words: a tool to call, once for each input, or something to say."""
 
     tool: str = ""
@@ -109,7 +109,7 @@ def ids_in(words: str) -> list[str]:
     return list(dict.fromkeys(IDS.findall(words)))
 
 
-def wish(said: str, mentioned: list[str]) -> Want:
+def interpret(said: str, mentioned: list[str]) -> Plan:
     """Make out what the person wants.
 
     Args:
@@ -126,8 +126,8 @@ def wish(said: str, mentioned: list[str]) -> Want:
     verb = re.search(rf"\b{_VERB}", low)
     if verb and not asks:
         if _PART.search(low, verb.end()):
-            return Want(text=_NOT_A_PART)
-        return _order(order["rest"], said, mentioned) if order else Want(text=_NOT_UNDERSTOOD)
+            return Plan(text=_NOT_A_PART)
+        return _order(order["rest"], said, mentioned) if order else Plan(text=_NOT_UNDERSTOOD)
     return _question(everything, ids_in(words), mentioned, asks=asks)
 
 
@@ -148,23 +148,23 @@ def _without_preface(low: str) -> str:
     return low
 
 
-def _order(rest: str, said: str, mentioned: list[str]) -> Want:
+def _order(rest: str, said: str, mentioned: list[str]) -> Plan:
     """Make out what is to be canceled from what stands behind the verb."""
     what = _what(rest)
     if what is None:
-        return Want(text=_NOT_UNDERSTOOD)
+        return Plan(text=_NOT_UNDERSTOOD)
     targets = _TARGETS.intersection(what)
     if _ID in targets:
         ids = ids_in(own_words(said))
-        return Want(CANCEL, _one_each(ids)) if _names_only(what) else Want(text=_NOT_UNDERSTOOD)
+        return Plan(CANCEL_TOOL, _one_each(ids)) if _names_only(what) else Plan(text=_NOT_UNDERSTOOD)
     if targets & _NEWEST:
         # "The newest batches" are several, and "that and the newest" are two.
         if targets - _NEWEST or "batches" in what:
-            return Want(text=_NOT_UNDERSTOOD)
-        return Want(LIST, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
+            return Plan(text=_NOT_UNDERSTOOD)
+        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
     if IDS.search(said):
-        return Want(text=_ONLY_PASTED)
-    return Want(CANCEL, _one_each(mentioned)) if _meant(targets, len(mentioned)) else Want(text=_WHICH)
+        return Plan(text=_ONLY_PASTED)
+    return Plan(CANCEL_TOOL, _one_each(mentioned)) if _meant(targets, len(mentioned)) else Plan(text=_WHICH)
 
 
 def _what(rest: str) -> list[str] | None:
@@ -199,18 +199,18 @@ def _names_only(what: list[str]) -> bool:
     return not ((before | after) & (_NEWEST | {"it", "them"}) or "and" in before or after & (_ONE | _SEVERAL))
 
 
-def _question(low: str, ids: list[str], mentioned: list[str], *, asks: bool) -> Want:
+def _question(low: str, ids: list[str], mentioned: list[str], *, asks: bool) -> Plan:
     """Make out what the person wants to know."""
     referents = mentioned if _REFERENTS.search(low) else mentioned[-1:]
     about = ids or (referents if _REFERENT.search(low) else [])
     if about and (asks or ids or _PROGRESS.search(low)):
-        return Want(GET, _one_each(about))
+        return Plan(GET_TOOL, _one_each(about))
     canceling = re.search(rf"\b{_VERB}", low)
     if not canceling and (asks or _LISTING.search(low)) and _BATCHES.search(low):
-        return Want(LIST, ({"status": _status(low), "limit": 10},))
+        return Plan(LIST_TOOL, ({"status": _status(low), "limit": 10},))
     if _ASKING.match(low) and _PROGRESS.search(low):
-        return Want(text=_WHICH)
-    return Want(text=_ABILITIES)
+        return Plan(text=_WHICH)
+    return Plan(text=_ABILITIES)
 
 
 def _one_each(ids: list[str]) -> tuple[dict[str, Any], ...]:

@@ -13,10 +13,10 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
-from .script import CANCEL, GET, ids_in, own_words, wish
+from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret, own_words
 
-MODEL = "scripted-stand-in"
-LABEL = "[scripted stand-in, not Claude] "
+STAND_IN_MODEL = "scripted-stand-in"
+STAND_IN_LABEL = "[scripted stand-in, not Claude] "
 
 _THREADS_KEPT = 1000
 _TOKEN = 4  # characters, by the rule of thumb
@@ -149,7 +149,7 @@ class StandIn:
             "id": f"msg_01standin{self._said:015d}",
             "type": "message",
             "role": "assistant",
-            "model": MODEL,
+            "model": STAND_IN_MODEL,
             "content": content,
             "stop_reason": stop_reason,
             "stop_sequence": None,
@@ -191,21 +191,21 @@ class StandIn:
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_Choice"
     ) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
-        want = wish(turn.said, _mentioned(earlier))
+        plan = interpret(turn.said, _mentioned(earlier))
         offered = _Tools(tools, messages, choice)
         done = [call for call in turn.calls if not offered.is_search(call.name)]
         searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
-        left = want.inputs[len(done) :]
+        left = plan.inputs[len(done) :]
         ids = _LISTED.findall(done[0].result or "") if done else []
         if left:
-            content = self._calls(want.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
-        elif want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
-            content = self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
-        elif want.tool:
-            answered = done[-1:] if want.then_cancel_first else done
+            content = self._calls(plan.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
+        elif plan.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
+            content = self._calls(CANCEL_TOOL, ({"message_batch_id": ids[0]},), offered, searched=searched)
+        elif plan.tool:
+            answered = done[-1:] if plan.then_cancel_first else done
             content = _text("\n\n".join(_relayed(call) for call in answered))
         else:
-            content = _text(want.text)
+            content = _text(plan.text)
         if choice.forced and content[0]["type"] != "tool_use":
             raise RefusedError("tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
         return content
@@ -290,7 +290,7 @@ def _event(kind: str, **fields: Any) -> str:
 
 
 def _text(text: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": LABEL + text}]
+    return [{"type": "text", "text": STAND_IN_LABEL + text}]
 
 
 def _check(body: Any) -> None:
@@ -409,8 +409,8 @@ def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
 
 def _command(tool: str, given: dict[str, Any]) -> str:
     """Say at the command line what a tool call would."""
-    if tool == CANCEL:
+    if tool == CANCEL_TOOL:
         return f"cancel-message-batch {given['message_batch_id']}"
-    if tool == GET:
+    if tool == GET_TOOL:
         return f"cancel-message-batch status {given['message_batch_id']}"
     return f"cancel-message-batch list --status {given['status']}"

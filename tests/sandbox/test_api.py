@@ -2,14 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
 from cancel_message_batch.sandbox.app import MOCK_PREFIX, PREFIXES
-from cancel_message_batch.sandbox.interceptor import LARGEST_BODY
 from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, LARGEST_BATCH
 
 from .conftest import HEADERS, Call, Serve
@@ -90,8 +88,8 @@ def test_the_api_is_below_each_of_its_base_urls_and_so_are_the_results(mount: st
 
 def test_the_results_are_at_the_host_that_the_client_knows(server: Sandbox, call: Call) -> None:
     batch_id = server.account.add(5, status="ended")
-    shown = call(server, "GET", f"{BATCHES}/{batch_id}", {"host": "api.example:81"}).json()
-    assert shown["results_url"] == f"http://api.example:81{BATCHES}/{batch_id}/results"
+    shown = call(server, "GET", f"{BATCHES}/{batch_id}", {"host": "localhost:81"}).json()
+    assert shown["results_url"] == f"http://localhost:81{BATCHES}/{batch_id}/results"
 
 
 @pytest.mark.parametrize(
@@ -370,15 +368,6 @@ def test_a_batch_has_100_000_requests_at_most(server: Sandbox, call: Call) -> No
     refused(call(server, "POST", BATCHES, json={"requests": requests}), 400, "invalid_request_error", "100000")
     made = call(server, "POST", BATCHES, json={"requests": requests[:-1]}).json()
     assert made["request_counts"]["processing"] == LARGEST_BATCH
-
-
-def test_a_batch_has_256_mb_at_most(server: Sandbox, call: Call) -> None:
-    def body(length: int) -> Iterator[bytes]:
-        for _ in range(length // 2**20):
-            yield b" " * 2**20
-
-    answer = call(server, "POST", BATCHES, content=body(LARGEST_BODY + 2**20))
-    refused(answer, 413, "request_too_large")
 
 
 # Retrieving, canceling, deleting, results: each state.

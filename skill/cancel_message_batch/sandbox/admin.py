@@ -5,15 +5,18 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .account import Account, StartingStatus
-from .errors import APIError
+from .bodies import read_body, refuse, replaying
+from .errors import APIError, error_response
 from .faults import Fault
 from .journal import JournalEntry
 from .simulated_batch import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH
+
+MAX_BODY = 2**20  # bytes
 
 Body = TypeVar("Body")
 
@@ -43,6 +46,15 @@ class _AdminEndpoint(HTTPEndpoint):
         client = self.scope["client"]
         if client is None or not ipaddress.ip_address(client[0]).is_loopback:
             raise APIError(403, "The sandbox's admin API can only be used from the same machine.")
+        try:
+            body = await read_body(self.scope, self.receive, MAX_BODY)
+        except ClientDisconnect:
+            return
+        if body is None:
+            too_large = error_response(self.scope, APIError(413, "Request exceeds the maximum size of 1 MiB."))
+            await refuse(too_large, self.scope, self.receive, self.send)
+            return
+        self.receive = replaying(body, self.receive)
         await super().dispatch()
 
     @property

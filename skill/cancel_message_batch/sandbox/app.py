@@ -7,11 +7,12 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router
@@ -22,6 +23,7 @@ from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
 from .interceptor import Interceptor
 from .journal import JournalEntry
+from .loopback import LoopbackGuard
 from .simulated_batch import DEFAULT_WORKSPACE, LARGEST_BATCH, SimulatedBatch
 from .stand_in import STAND_IN_MODEL, RefusedError, StandIn
 
@@ -53,6 +55,7 @@ def create_app(
     retry_after: str = "1",
     journal: list[JournalEntry] | None = None,
     faults: list[Fault] | None = None,
+    hosts: Collection[str] = (),
 ) -> Starlette:
     """Build the sandbox as an ASGI application.
 
@@ -65,6 +68,7 @@ def create_app(
         retry_after: The ``retry-after`` header of that response.
         journal: The list to which each request to the API is added.
         faults: The faults to inject. More can be appended at any time.
+        hosts: Names of this machine, besides the loopback ones, that the ``Host`` header of a request may have.
     """
     journal = [] if journal is None else journal
     faults = [] if faults is None else faults
@@ -79,6 +83,7 @@ def create_app(
     )
     app = Starlette(
         routes=[Mount("/_sandbox", routes=admin.ROUTES), Mount("/", app=interceptor)],
+        middleware=[Middleware(LoopbackGuard, hosts=hosts)],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.state.account, app.state.journal, app.state.faults = account, journal, faults

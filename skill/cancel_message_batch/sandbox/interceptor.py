@@ -12,11 +12,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .account import Account
+from .bodies import read_body, refuse, replaying
 from .errors import APIError, error_response
 from .faults import Fault, take_fault
 from .journal import JournalEntry, add_entry
 
-LARGEST_BODY = 256 * 2**20  # bytes; batch processing guide: a batch is at most 256 MB
+MAX_BODY = 256 * 2**20  # bytes; batch processing guide: a batch is at most 256 MB
 ORGANIZATION_ID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -56,21 +57,24 @@ class Interceptor:
         limited = self._limit_every > 0 and self._requests % self._limit_every == 0
         scope["sandbox.request_id"] = f"req_01sandbox{self._requests:015d}"
         try:
-            body = await _read(receive)
+            body = await read_body(scope, receive, MAX_BODY)
         except ClientDisconnect:
             return
         # The endpoints read it here, so that a body of 256 MB is parsed once.
         scope["sandbox.json"] = _parsed(body)
         entry = add_entry(self._journal, scope, scope["sandbox.json"], self._account.now())
         send = self._recording(send, scope, entry)
-        if fault := take_fault(self._faults, entry.method, entry.path):
+        if body is None:
+            too_large = APIError(413, "Request exceeds the maximum size of 256 MB.")
+            await refuse(error_response(scope, too_large), scope, receive, send)
+        elif fault := take_fault(self._faults, entry.method, entry.path):
             await self._inject(fault, scope, body, receive, send)
         elif limited:
             await self._limit(scope)(scope, receive, send)
         else:
             await self._pass_on(scope, body, receive, send)
 
-    async def _inject(self, fault: Fault, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
+    async def _inject(self, fault: Fault, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         held: list[Message] = []
 
         async def hold(message: Message) -> None:
@@ -114,41 +118,8 @@ class Interceptor:
         }
         return error_response(scope, APIError(429, "This request would exceed the sandbox's rate limit."), headers)
 
-    async def _pass_on(self, scope: Scope, body: bytes | None, receive: Receive, send: Send) -> None:
-        if body is None:
-            refusal = error_response(scope, APIError(413, "Request exceeds the maximum size of 256 MB."))
-            await refusal(scope, receive, send)
-            return
-        given = False
-
-        async def receive_again() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self._api(scope, receive_again, send)
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """Read the body of a request; return None if it is larger than the API accepts.
-
-    Raises:
-        ClientDisconnect: The client disconnected before it had sent the whole body.
-    """
-    chunks, length = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk = message.get("body", b"")
-        length += len(chunk)
-        if length <= LARGEST_BODY:
-            chunks.append(chunk)
-        # A body that is too large is read to its end too: a client that is still sending does not read the response.
-        if not message.get("more_body", False):
-            return b"".join(chunks) if length <= LARGEST_BODY else None
+    async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+        await self._api(scope, replaying(body, receive), send)
 
 
 async def _pause(receive: Receive, seconds: float | None) -> bool:

@@ -64,6 +64,7 @@ class Sandbox:
             retry_after=retry_after,
             journal=self.journal,
             faults=self._faults,
+            hosts=(host,),
         )
 
     def fail(self, fault: Fault) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from starlette.types import Scope
 from .errors import APIError, error_response
 
 _MAX_DELAY = 86_400.0  # seconds
+_MAX_MATCH = 1_000  # characters
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
@@ -22,7 +24,8 @@ class Fault:
     With no status and no body, the real response is sent, after the delay.
 
     Args:
-        match: A regular expression, searched in ``METHOD /path``.
+        match: Which requests fail, by their ``METHOD /path``. A plain text such as ``cancel`` matches anywhere in
+            it. A text with ``*`` (any characters) must match the whole, such as ``POST */cancel``.
         times: How many matching requests fail; 0 for all.
         status: The HTTP status of the response. Without a body of its own it gets the API's error envelope.
         headers: Headers of the response.
@@ -49,10 +52,8 @@ class Fault:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
-        try:
-            re.compile(self.match)
-        except re.error as error:
-            raise ValueError(f"match is not a regular expression: {error}") from error
+        if len(self.match) > _MAX_MATCH:
+            raise ValueError(f"match is at most {_MAX_MATCH} characters long")
         if self.times < 0 or not 0 <= self.delay <= _MAX_DELAY:
             raise ValueError("times and delay cannot be negative, and delay is at most one day")
         if self.status is not None and not 200 <= self.status <= 599:
@@ -63,7 +64,11 @@ class Fault:
 
     def matches(self, method: str, path: str) -> bool:
         """Tell whether a request fails by this fault."""
-        return re.search(self.match, f"{method} {path}") is not None
+        line = f"{method} {path}"
+        if "*" not in self.match:
+            return self.match in line
+        # Only * is special: a path may hold the other characters that fnmatch knows.
+        return fnmatchcase(line, self.match.replace("[", "[[]").replace("?", "[?]"))
 
     def response(self, scope: Scope) -> Response:
         """Build the response that this fault describes."""

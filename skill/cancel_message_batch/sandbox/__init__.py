@@ -3,7 +3,7 @@
 from .account import Account
 from .app import create_app
 from .faults import Fault
-from .journal import JournalEntry
+from .journal import Journal, JournalEntry
 from .server import Sandbox
 
-__all__ = ["Account", "Fault", "JournalEntry", "Sandbox", "create_app"]
+__all__ = ["Account", "Fault", "Journal", "JournalEntry", "Sandbox", "create_app"]

@@ -13,7 +13,7 @@ from .account import Account, StartingStatus
 from .bodies import read_body, refuse, replaying
 from .errors import APIError, error_response
 from .faults import Fault
-from .journal import JournalEntry
+from .journal import Journal
 from .simulated_batch import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH
 
 MAX_BODY = 2**20  # bytes
@@ -63,8 +63,8 @@ class _AdminEndpoint(HTTPEndpoint):
         return account
 
     @property
-    def journal(self) -> list[JournalEntry]:
-        journal: list[JournalEntry] = self.scope["app"].state.journal
+    def journal(self) -> Journal:
+        journal: Journal = self.scope["app"].state.journal
         return journal
 
     @property

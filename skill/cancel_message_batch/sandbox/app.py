@@ -22,7 +22,7 @@ from .account import Account, UnknownBatchError, WrongStateError
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
 from .interceptor import Interceptor
-from .journal import JournalEntry
+from .journal import Journal
 from .loopback import LoopbackGuard
 from .simulated_batch import DEFAULT_WORKSPACE, LARGEST_BATCH, SimulatedBatch
 from .stand_in import STAND_IN_MODEL, RefusedError, StandIn
@@ -53,7 +53,7 @@ def create_app(
     cancel_ended: CancelEnded = "error",
     limit_every: int = 0,
     retry_after: str = "1",
-    journal: list[JournalEntry] | None = None,
+    journal: Journal | None = None,
     faults: list[Fault] | None = None,
     hosts: Collection[str] = (),
 ) -> Starlette:
@@ -66,11 +66,11 @@ def create_app(
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
-        journal: The list to which each request to the API is added.
+        journal: The journal to which each request to the API is added.
         faults: The faults to inject. More can be appended at any time.
         hosts: Names of this machine, besides the loopback ones, that the ``Host`` header of a request may have.
     """
-    journal = [] if journal is None else journal
+    journal = Journal() if journal is None else journal
     faults = [] if faults is None else faults
     api = Starlette(
         routes=[Mount(prefix, app=Router(_ROUTES, redirect_slashes=False)) for prefix in PREFIXES],

@@ -15,7 +15,7 @@ from .account import Account
 from .bodies import read_body, refuse, replaying
 from .errors import APIError, error_response
 from .faults import Fault, take_fault
-from .journal import JournalEntry, add_entry
+from .journal import Journal, JournalEntry
 
 MAX_BODY = 256 * 2**20  # bytes; batch processing guide: a batch is at most 256 MB
 ORGANIZATION_ID = "00000000-0000-4000-8000-000000000000"
@@ -27,7 +27,7 @@ class Interceptor:
     Args:
         api: The API as it is when nothing goes wrong.
         account: The account, whose clock sets the time.
-        journal: The list to which each request is added.
+        journal: The journal of all requests.
         faults: The faults to inject. A request gets the first one that matches.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
@@ -38,7 +38,7 @@ class Interceptor:
         api: ASGIApp,
         *,
         account: Account,
-        journal: list[JournalEntry],
+        journal: Journal,
         faults: list[Fault],
         limit_every: int,
         retry_after: str,
@@ -62,7 +62,7 @@ class Interceptor:
             return
         # The endpoints read it here, so that a body of 256 MB is parsed once.
         scope["sandbox.json"] = _parsed(body)
-        entry = add_entry(self._journal, scope, scope["sandbox.json"], self._account.now())
+        entry = self._journal.record(scope, body, scope["sandbox.json"], self._account.now())
         send = self._recording(send, scope, entry)
         if body is None:
             too_large = APIError(413, "Request exceeds the maximum size of 256 MB.")
@@ -100,7 +100,7 @@ class Interceptor:
 
         async def recording(message: Message) -> None:
             if message["type"] == "http.response.start":
-                entry.status = message["status"]
+                self._journal.record_status(entry, message["status"])
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("request-id", scope["sandbox.request_id"])
                 headers.setdefault("anthropic-organization-id", ORGANIZATION_ID)

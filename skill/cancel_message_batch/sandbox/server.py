@@ -15,7 +15,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from .account import Account
 from .app import CancelEnded, create_app
 from .faults import Fault
-from .journal import JournalEntry
+from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait: a test starts a thousand clients at once
@@ -52,7 +52,7 @@ class Sandbox:
     ) -> None:
         self.url = ""
         self.account = Account.example(speed=speed) if account is None else account
-        self.journal: list[JournalEntry] = []
+        self.journal = Journal()
         self._faults: list[Fault] = []
         self._address = (host, port)
         self._server: _Server | None = None

@@ -1,4 +1,4 @@
-"""What becomes of a simulated batch as time passes."""
+"""The state of a simulated batch as time passes."""
 
 from collections import Counter
 from typing import Any
@@ -105,7 +105,7 @@ def test_speed_makes_processing_quicker_and_nothing_else(clock: Clock) -> None:
     assert slow.describe(clock.now, "")["expires_at"] == quick.describe(clock.now, "")["expires_at"]
 
 
-def test_what_is_not_done_within_a_day_expires(clock: Clock) -> None:
+def test_requests_that_are_not_done_within_a_day_expire(clock: Clock) -> None:
     account = Account(speed=1, clock=clock)
     batch = account.get(account.add(1000, 23 * HOUR, remaining=10 * HOUR))
     account.advance(HOUR)
@@ -160,7 +160,7 @@ def test_an_added_canceling_batch_ends_in_time(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("number", "age", "status"), [(0, 0, "ended"), (1, DAY, "in_progress"), (1, DAY, "canceling"), (1, 0, "paused")]
 )
-def test_a_batch_that_cannot_be_is_not_added(number: int, age: float, status: Any) -> None:
+def test_an_impossible_batch_is_not_added(number: int, age: float, status: Any) -> None:
     account = Account()
     with pytest.raises(ValueError, match=r"batch|status"):
         account.add(number, age, status)
@@ -168,7 +168,7 @@ def test_a_batch_that_cannot_be_is_not_added(number: int, age: float, status: An
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Account(speed=speed)
 

@@ -27,7 +27,7 @@ def test_faults_can_be_queued_over_http(server: Sandbox, call: Call) -> None:
     assert call(server, "GET", BATCHES).status_code == 200
 
 
-def test_time_and_batches_can_be_had_over_http(server: Sandbox, call: Call) -> None:
+def test_the_clock_can_be_advanced_and_batches_added_over_http(server: Sandbox, call: Call) -> None:
     added = call(
         server, "POST", "/_sandbox/batches", json={"requests": 100, "age_seconds": 60, "status": "in_progress"}
     )
@@ -65,14 +65,14 @@ def test_time_and_batches_can_be_had_over_http(server: Sandbox, call: Call) -> N
         ("batches", {"requests": 1, "age": 5}),
     ],
 )
-def test_what_makes_no_sense_there_is_refused(path: str, body: Any, server: Sandbox, call: Call) -> None:
+def test_an_invalid_body_is_refused_and_changes_nothing(path: str, body: Any, server: Sandbox, call: Call) -> None:
     answer = call(server, "POST", f"/_sandbox/{path}", content=body if isinstance(body, bytes) else json.dumps(body))
     assert answer.status_code == 400
     assert answer.json()["error"]["type"] == "invalid_request_error"
     assert server.account.batches() == []
 
 
-def test_it_needs_no_credential_and_is_not_in_the_journal(server: Sandbox, call: Call) -> None:
+def test_the_admin_api_needs_no_credential_and_is_not_in_the_journal(server: Sandbox, call: Call) -> None:
     answer = call(server, "GET", "/_sandbox/batches", dict.fromkeys(HEADERS))
     assert answer.json() == []
     assert server.journal == []

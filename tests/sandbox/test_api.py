@@ -49,7 +49,7 @@ def test_the_documented_curl_gives_the_documented_values(serve: Serve) -> None:
     }
 
 
-def test_the_documented_batch_is_in_progress_until_it_is_canceled_and_canceling_ever_after(
+def test_the_documented_batch_is_in_progress_until_it_is_canceled_and_canceling_from_then_on(
     serve: Serve, call: Call
 ) -> None:
     sandbox = serve(account=None)
@@ -68,7 +68,7 @@ def test_the_documented_batch_is_in_progress_until_it_is_canceled_and_canceling_
     assert call(sandbox, "GET", BATCHES).json()["last_id"] == DOCUMENTED_ID
 
 
-def test_each_sandbox_starts_with_it_uncanceled(serve: Serve, call: Call) -> None:
+def test_the_documented_batch_is_not_canceled_when_a_sandbox_starts(serve: Serve, call: Call) -> None:
     call(serve(account=None), "POST", f"{BATCHES}/{DOCUMENTED_ID}/cancel")
     answer = call(serve(account=None), "GET", f"{BATCHES}/{DOCUMENTED_ID}")
     assert answer.json()["processing_status"] == "in_progress"
@@ -150,7 +150,7 @@ def test_a_head_request_gets_the_headers_alone(server: Sandbox, call: Call) -> N
 
 @pytest.mark.parametrize("headers", [{"x-api-key": "any"}, {"x-api-key": None, "authorization": "Bearer any"}])
 @pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
-def test_any_key_or_token_and_both_versions_are_taken(
+def test_any_key_or_token_and_both_versions_are_accepted(
     headers: dict[str, str | None], version: str, server: Sandbox, call: Call
 ) -> None:
     assert call(server, "GET", BATCHES, {**headers, "anthropic-version": version}).status_code == 200
@@ -169,7 +169,7 @@ def test_any_key_or_token_and_both_versions_are_taken(
     ],
 )
 @pytest.mark.parametrize(("method", "path"), [("GET", BATCHES), ("POST", f"{BATCHES}/x/cancel"), ("GET", "/v1/models")])
-def test_who_has_no_valid_credential_is_refused(
+def test_a_request_without_a_valid_credential_is_refused(
     headers: dict[str, str | None], method: str, path: str, server: Sandbox, call: Call
 ) -> None:
     refused(call(server, method, path, headers), 401, "authentication_error")
@@ -287,7 +287,7 @@ def test_both_cursors_at_once_are_refused(server: Sandbox, ids: list[str], call:
     refused(call(server, "GET", BATCHES, params=params), 400, "invalid_request_error")
 
 
-def test_parameters_that_nobody_knows_are_ignored(server: Sandbox, ids: list[str], call: Call) -> None:
+def test_unknown_parameters_are_ignored(server: Sandbox, ids: list[str], call: Call) -> None:
     assert len(call(server, "GET", f"{BATCHES}?beta=true").json()["data"]) == len(ids)
 
 
@@ -342,7 +342,7 @@ def test_a_created_batch_is_in_progress_and_ends_with_a_result_for_each_request(
         (b'{"requests": [{"custom_id": "a", "params": {"x": "\xed\xa0\x80"}}]}', "JSON"),
     ],
 )
-def test_a_batch_that_is_none_is_not_created(body: bytes, words: str, server: Sandbox, call: Call) -> None:
+def test_an_invalid_body_creates_no_batch(body: bytes, words: str, server: Sandbox, call: Call) -> None:
     refused(call(server, "POST", BATCHES, content=body), 400, "invalid_request_error", words)
     assert server.account.batches() == []
     assert call(server, "GET", "/_sandbox/requests").status_code == 200  # the journal can still be read

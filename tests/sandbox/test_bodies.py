@@ -52,7 +52,7 @@ def test_a_body_that_is_announced_as_too_large_is_refused_before_it_is_sent(
 
 
 @pytest.mark.parametrize("path", [BATCHES, "/v1/messages", "/_sandbox/advance"])
-def test_a_client_that_waits_for_leave_to_send_a_large_body_gets_none(path: str, server: Sandbox) -> None:
+def test_a_client_that_asks_before_it_sends_a_large_body_is_refused(path: str, server: Sandbox) -> None:
     with connect(server) as connection:
         expecting = f"Content-Length: {2**40}\r\nExpect: 100-continue\r\n\r\n"
         connection.sendall(f"POST {path} HTTP/1.1\r\n{HEAD}{expecting}".encode())

@@ -13,7 +13,7 @@ from .conftest import Call
 BATCHES = "/v1/messages/batches"
 
 
-def test_a_fault_befalls_the_requests_it_matches_as_often_as_it_says(server: Sandbox, call: Call) -> None:
+def test_a_fault_hits_as_many_matching_requests_as_it_says(server: Sandbox, call: Call) -> None:
     server.fail(Fault(match="POST */cancel", times=2, status=529))
     path = f"{BATCHES}/{server.account.add(10)}"
     assert call(server, "GET", path).status_code == 200
@@ -23,7 +23,7 @@ def test_a_fault_befalls_the_requests_it_matches_as_often_as_it_says(server: San
     assert answers[0].json()["request_id"] == answers[0].headers["request-id"]
 
 
-def test_a_fault_of_zero_times_befalls_all(server: Sandbox, call: Call) -> None:
+def test_a_fault_of_zero_times_hits_every_request(server: Sandbox, call: Call) -> None:
     server.fail(Fault(times=0, status=500))
     assert {call(server, "GET", BATCHES).status_code for _ in range(5)} == {500}
 
@@ -65,7 +65,7 @@ def test_a_plain_text_matches_anywhere_and_one_with_an_asterisk_the_whole(
     assert call(server, "GET", BATCHES, timeout=5).status_code == (500 if matched else 200)
 
 
-def test_the_first_fault_that_matches_is_played(server: Sandbox, call: Call) -> None:
+def test_the_first_fault_that_matches_is_used(server: Sandbox, call: Call) -> None:
     server.fail(Fault(match="DELETE", status=500))
     server.fail(Fault(match="GET", status=504))
     server.fail(Fault(match="GET", status=429, headers={"retry-after": "7"}))
@@ -150,12 +150,12 @@ def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: C
         {"content_type": "text/html\n"},
     ],
 )
-def test_a_fault_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_invalid_fault_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"1000 characters|negative|status|header"):
         Fault(**wrong)
 
 
-def test_the_official_client_lives_through_faults_by_its_retries(server: Sandbox) -> None:
+def test_the_official_client_gets_past_faults_by_its_retries(server: Sandbox) -> None:
     batch_id = server.account.add(10)
     server.fail(Fault(match="cancel", status=429, headers={"retry-after": "0.01"}))
     server.fail(Fault(match="cancel", drop=True))

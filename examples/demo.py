@@ -73,7 +73,7 @@ class Story:
 
 def main() -> None:
     """Tell the story."""
-    with Sandbox(account=Account.believable(speed=40.0)) as sandbox:
+    with Sandbox(account=Account.example(speed=40.0)) as sandbox:
         batches = MessageBatches(api_key="demo", base_url=sandbox.url)
         story = Story(sandbox)
         client = anthropic.Anthropic(api_key="demo", base_url=sandbox.url)

@@ -50,8 +50,8 @@ def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """The believable account, and an environment as a user of it would set."""
-    with Sandbox(account=Account.believable(speed=600.0)) as running:
+    """An example account, and an environment as a user of it would set."""
+    with Sandbox(account=Account.example(speed=600.0)) as running:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
         yield running

@@ -21,8 +21,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.sandbox.wire import Fault
+from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS
 from tests.conftest import Run, cancels
 

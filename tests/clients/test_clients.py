@@ -18,7 +18,7 @@ import pytest
 
 from cancel_message_batch import __version__
 from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.sandbox.account import DOCUMENTED_ID
+from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
 from cancel_message_batch.tools import TOOLS
 from tests.conftest import ROOT, cancels
 

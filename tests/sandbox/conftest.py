@@ -1,4 +1,4 @@
-"""A sandbox for each test, and plain HTTP to talk to it: what is tested here are answers, not clients."""
+"""A sandbox for each test, and plain HTTP to talk to it: these tests check responses, not clients."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -8,8 +8,11 @@ import httpx2
 import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.sandbox.stand_in import STAND_IN_LABEL, STAND_IN_MODEL
 
 HEADERS = {"x-api-key": "test-key", "anthropic-version": "2023-06-01"}
+A, B = "msgbatch_01AAA", "msgbatch_01BBB"
+OWN = [{"name": name} for name in ("cancel_message_batch", "list_message_batches", "get_message_batch")]
 
 Serve = Callable[..., Sandbox]
 Call = Callable[..., httpx2.Response]
@@ -55,7 +58,7 @@ def client() -> Iterator[httpx2.Client]:
 
 @pytest.fixture
 def call(client: httpx2.Client) -> Call:
-    """Send one request with the usual headers; one that is given as None is left out."""
+    """Send one request with the usual headers; a header that is None is left out."""
 
     def send(
         sandbox: Sandbox, method: str, path: str, headers: dict[str, str | None] | None = None, **options: Any
@@ -65,3 +68,52 @@ def call(client: httpx2.Client) -> Call:
         return client.request(method, sandbox.url + path, headers=sent, **options)
 
     return send
+
+
+class Talk:
+    """A conversation with the stand-in over plain HTTP."""
+
+    def __init__(self, sandbox: Sandbox, call: Call, tools: list[dict[str, Any]]) -> None:
+        self._sandbox = sandbox
+        self._call = call
+        self._tools = [{"input_schema": {"type": "object"}, **tool} for tool in tools]
+        self._messages: list[dict[str, Any]] = []
+
+    def say(self, content: Any, **options: Any) -> list[dict[str, Any]]:
+        """Say something; return the content of the answer."""
+        self._messages.append({"role": "user", "content": content})
+        body = {"model": "m", "max_tokens": 1024, "messages": self._messages, "tools": self._tools, **options}
+        answer = self._call(self._sandbox, "POST", "/v1/messages?beta=true", json=body)
+        assert answer.status_code == 200, answer.text
+        message = answer.json()
+        assert message["model"] == STAND_IN_MODEL
+        content = message["content"]
+        assert message["stop_reason"] == ("tool_use" if content[0]["type"] == "tool_use" else "end_turn")
+        self._messages.append({"role": "assistant", "content": content})
+        assert all(block["text"].startswith(STAND_IN_LABEL) for block in content if block["type"] == "text")
+        return list(content)
+
+    def text(self, content: Any, **options: Any) -> str:
+        """Say something; return what the stand-in says, which calls no tool."""
+        (block,) = self.say(content, **options)
+        assert block["type"] == "text"
+        return str(block["text"]).removeprefix(STAND_IN_LABEL)
+
+    def calls(self, content: Any, **options: Any) -> list[tuple[str, Any]]:
+        """Say something; return the tool calls of the stand-in, which says nothing."""
+        blocks = self.say(content, **options)
+        assert {block["type"] for block in blocks} == {"tool_use"}
+        return [(block["name"], block["input"]) for block in blocks]
+
+    def results(self, *texts: Any, is_error: bool = False) -> list[dict[str, Any]]:
+        """Make the results of the stand-in's last calls."""
+        uses = [block["id"] for block in self._messages[-1]["content"]]
+        return [
+            {"type": "tool_result", "tool_use_id": use, "content": text, "is_error": is_error}
+            for use, text in zip(uses, texts, strict=True)
+        ]
+
+
+@pytest.fixture
+def talk(server: Sandbox, call: Call) -> Talk:
+    return Talk(server, call, OWN)

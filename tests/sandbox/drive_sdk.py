@@ -33,7 +33,7 @@ def requests(number: int) -> list[Any]:
 
 
 def control(base_url: str, path: str, body: dict[str, Any]) -> None:
-    """Tell the sandbox something."""
+    """Send a request to the sandbox's admin API."""
     origin = "/".join(base_url.split("/")[:3])
     request = urllib.request.Request(f"{origin}/_sandbox/{path}", json.dumps(body).encode(), method="POST")
     with urllib.request.urlopen(request, timeout=30):
@@ -166,7 +166,7 @@ def drive_lists(client: anthropic.Anthropic) -> None:
 
 
 def drive_errors(client: anthropic.Anthropic, base_url: str) -> None:
-    """Do what cannot be done, and go on after what can be tried again."""
+    """Make calls that fail, and calls that succeed after a retry."""
     batches = client.messages.batches
     ended = batches.create(requests=requests(FEW))
     control(base_url, "advance", {"seconds": 3600})

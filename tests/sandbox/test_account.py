@@ -1,4 +1,4 @@
-"""What becomes of a simulated batch as time passes."""
+"""The state of a simulated batch as time passes."""
 
 from collections import Counter
 from typing import Any
@@ -6,15 +6,8 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account
-from cancel_message_batch.sandbox.account import (
-    DAY,
-    DOCUMENTED_ID,
-    HOUR,
-    MINUTE,
-    Batch,
-    UnknownBatchError,
-    WrongStateError,
-)
+from cancel_message_batch.sandbox.account import UnknownBatchError, WrongStateError
+from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, HOUR, MINUTE, SimulatedBatch
 
 from .conftest import Clock
 
@@ -25,7 +18,7 @@ def requests(number: int, **params: Any) -> list[dict[str, Any]]:
     return [{"custom_id": f"q-{index}", "params": {**PARAMS, **params}} for index in range(number)]
 
 
-def outcomes(batch: Batch, account: Account) -> Counter[str]:
+def outcomes(batch: SimulatedBatch, account: Account) -> Counter[str]:
     return Counter(line["result"]["type"] for line in batch.results(account.now()))
 
 
@@ -112,7 +105,7 @@ def test_speed_makes_processing_quicker_and_nothing_else(clock: Clock) -> None:
     assert slow.describe(clock.now, "")["expires_at"] == quick.describe(clock.now, "")["expires_at"]
 
 
-def test_what_is_not_done_within_a_day_expires(clock: Clock) -> None:
+def test_requests_that_are_not_done_within_a_day_expire(clock: Clock) -> None:
     account = Account(speed=1, clock=clock)
     batch = account.get(account.add(1000, 23 * HOUR, remaining=10 * HOUR))
     account.advance(HOUR)
@@ -167,7 +160,7 @@ def test_an_added_canceling_batch_ends_in_time(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("number", "age", "status"), [(0, 0, "ended"), (1, DAY, "in_progress"), (1, DAY, "canceling"), (1, 0, "paused")]
 )
-def test_a_batch_that_cannot_be_is_not_added(number: int, age: float, status: Any) -> None:
+def test_an_impossible_batch_is_not_added(number: int, age: float, status: Any) -> None:
     account = Account()
     with pytest.raises(ValueError, match=r"batch|status"):
         account.add(number, age, status)
@@ -175,20 +168,20 @@ def test_a_batch_that_cannot_be_is_not_added(number: int, age: float, status: An
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])
-def test_a_speed_that_is_none_is_refused(speed: float) -> None:
+def test_an_invalid_speed_is_refused(speed: float) -> None:
     with pytest.raises(ValueError, match="speed"):
         Account(speed=speed)
 
 
 def test_time_ends_where_dates_do() -> None:
-    account = Account.believable()
+    account = Account.example()
     with pytest.raises(ValueError, match="9989"):
         account.advance(9000 * 365 * DAY)
     account.advance(7000 * 365 * DAY)
     assert account.get(account.add(1)).describe(account.now(), "")["expires_at"]
 
 
-def test_time_passes_forwards_only() -> None:
+def test_the_clock_can_only_be_advanced_forwards() -> None:
     with pytest.raises(ValueError, match="forwards"):
         Account().advance(-1)
 
@@ -196,7 +189,7 @@ def test_time_passes_forwards_only() -> None:
 def test_the_same_seed_makes_the_same_account() -> None:
     def story(seed: int) -> list[Any]:
         clock = Clock()
-        account = Account.believable(seed=seed, clock=clock)
+        account = Account.example(seed=seed, clock=clock)
         account.create(requests(50))
         for batch in account.batches():
             if batch.status(clock.now) == "in_progress":
@@ -209,14 +202,14 @@ def test_the_same_seed_makes_the_same_account() -> None:
 
 
 def test_ids_look_like_the_apis() -> None:
-    account = Account.believable()
+    account = Account.example()
     for batch in account.batches():
         assert len(batch.id) == len(DOCUMENTED_ID)
         assert batch.id.startswith("msgbatch_01")
 
 
-def test_the_believable_account_has_one_of_everything(clock: Clock) -> None:
-    account = Account.believable(clock=clock)
+def test_the_example_account_has_one_of_everything(clock: Clock) -> None:
+    account = Account.example(clock=clock)
     shown = [batch.describe(clock.now, "https://results") for batch in account.page(limit=100)[0]]
     running = [batch for batch in shown if batch["processing_status"] == "in_progress"]
     assert len(running) == 4  # the documented one too
@@ -231,7 +224,7 @@ def test_the_believable_account_has_one_of_everything(clock: Clock) -> None:
 
 
 def test_the_documented_batch_never_ends() -> None:
-    account = Account.believable()
+    account = Account.example()
     account.cancel(DOCUMENTED_ID)
     account.advance(400 * DAY)
     batch = account.get(DOCUMENTED_ID)
@@ -295,7 +288,7 @@ def test_ten_thousand_batches_are_listed_newest_first_whatever_the_order_they_ca
     account = Account()
     for number in range(10_000):
         account.add(1000, age=number * 7919 % 80_000)
-    seen: list[Batch] = []
+    seen: list[SimulatedBatch] = []
     after = None
     more = True
     while more:

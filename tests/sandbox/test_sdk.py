@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch.sandbox.app import MOCK
+from cancel_message_batch.sandbox.app import MOCK_PREFIX
 
 from .conftest import Serve
 
@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parent / "drive_sdk.py"
 
 
 # The SDK adds /v1 itself.
-@pytest.mark.parametrize("mount", ["", MOCK])
+@pytest.mark.parametrize("mount", ["", MOCK_PREFIX])
 def test_the_official_sdk_drives_all_six_operations_with_strict_validation(mount: str, serve: Serve) -> None:
     sandbox = serve(account=None)
     command = [sys.executable, "-W", "error", str(SCRIPT), sandbox.url + mount]

@@ -320,7 +320,7 @@ def _sandbox(given: argparse.Namespace, output: Output) -> int:
         from cancel_message_batch.sandbox import Account, Sandbox
     except ModuleNotFoundError as error:
         raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
-    sandbox = Sandbox(port=given.port, account=Account.believable(speed=given.speed), limit_every=given.limit_every)
+    sandbox = Sandbox(port=given.port, account=Account.example(speed=given.speed), limit_every=given.limit_every)
     return _serve(sandbox.serve, f"Port {given.port}", "Choose another with --port, or 0 for any.", output)
 
 

@@ -1,8 +1,9 @@
-"""A sandbox of the Message Batches API: an imitation to try things on, without a key and without cost."""
+"""A sandbox of the Message Batches API: a local imitation that needs no key and costs nothing."""
 
 from .account import Account
 from .app import create_app
+from .faults import Fault
+from .journal import Journal, JournalEntry
 from .server import Sandbox
-from .wire import Exchange, Fault
 
-__all__ = ["Account", "Exchange", "Fault", "Sandbox", "create_app"]
+__all__ = ["Account", "Fault", "Journal", "JournalEntry", "Sandbox", "create_app"]

@@ -1,14 +1,14 @@
-"""What becomes of single requests: the lines of a batch's results."""
+"""The results of single requests: one line for each."""
 
 from typing import Any
 
-LABEL = "[sandbox, no model wrote this]"
+RESULT_LABEL = "[sandbox, no model wrote this]"
 
 
 def params_fault(params: Any) -> str | None:
-    """Say what is wrong with the parameters of one request, or None.
+    """Return what is wrong with the parameters of one request, or None.
 
-    The API takes a batch without looking into its requests; a bad one ends as errored (batch processing guide).
+    The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
     """
     if not isinstance(params, dict):
         return "params: Input should be an object"
@@ -45,10 +45,10 @@ def result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[
     """Build one line of the results (API reference: Retrieve Message Batch results).
 
     Args:
-        custom_id: The request's id, as its creator gave it.
+        custom_id: The id that the client gave to the request.
         outcome: succeeded, errored, canceled or expired.
         params: The request's parameters.
-        number: Letters and digits that no other request has, for the ids in the line.
+        number: Letters and digits, unique to this request, for the ids in the line.
     """
     result: dict[str, Any] = {"type": outcome}
     if outcome == "succeeded":
@@ -57,7 +57,7 @@ def result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[
             "type": "message",
             "role": "assistant",
             "model": params["model"],
-            "content": [{"type": "text", "text": f"{LABEL} Answer to {custom_id}."}],
+            "content": [{"type": "text", "text": f"{RESULT_LABEL} Answer to {custom_id}."}],
             "stop_reason": "end_turn",
             "stop_sequence": None,
             "usage": {
@@ -73,7 +73,7 @@ def result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[
         error = (
             {"type": "invalid_request_error", "message": fault}
             if fault
-            else {"type": "api_error", "message": f"{LABEL} Internal server error"}
+            else {"type": "api_error", "message": f"{RESULT_LABEL} Internal server error"}
         )
         result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
     return {"custom_id": custom_id, "result": result}

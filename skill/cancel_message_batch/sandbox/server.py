@@ -1,4 +1,4 @@
-"""Running the sandbox: on loopback, in a thread of its own or in the foreground."""
+"""The sandbox's server: on loopback, in a background thread or in the foreground."""
 
 import asyncio
 import signal
@@ -12,11 +12,13 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .account import DOCUMENTED_ID, Account
+from .account import Account
 from .app import CancelEnded, create_app
-from .wire import Exchange, Fault
+from .faults import Fault
+from .journal import Journal
+from .simulated_batch import DOCUMENTED_ID
 
-_BACKLOG = 2048  # connections that may wait: a thousand clients come at once
+_BACKLOG = 2048  # connections that may wait: a test starts a thousand clients at once
 
 
 class Sandbox:
@@ -25,16 +27,16 @@ class Sandbox:
     Args:
         host: The address to listen on.
         port: The port; 0 for any free one.
-        speed: How many times faster than the real service requests are processed, without an account of your own.
-        account: The simulated account; without it, a believable one.
-        cancel_ended: What a cancel of an ended batch gets: an error, or 200 and the batch as it is.
-        limit_every: Every how many requests one is answered 429; 0 for none.
-        retry_after: What that answer's ``retry-after`` says.
+        speed: How many times faster than the real service the example account processes requests.
+        account: The simulated account. By default, an example account.
+        cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
+        limit_every: Every so many requests, one is answered 429; 0 for none.
+        retry_after: The ``retry-after`` header of that response.
 
     Attributes:
-        url: Where it listens, such as ``http://127.0.0.1:8080``, once it is started.
+        url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
         account: The simulated account.
-        journal: Every exchange with the API, in the order the requests came.
+        journal: Every request to the API and its response, oldest first.
     """
 
     def __init__(
@@ -49,8 +51,8 @@ class Sandbox:
         retry_after: str = "1",
     ) -> None:
         self.url = ""
-        self.account = Account.believable(speed=speed) if account is None else account
-        self.journal: list[Exchange] = []
+        self.account = Account.example(speed=speed) if account is None else account
+        self.journal = Journal()
         self._faults: list[Fault] = []
         self._address = (host, port)
         self._server: _Server | None = None
@@ -62,22 +64,23 @@ class Sandbox:
             retry_after=retry_after,
             journal=self.journal,
             faults=self._faults,
+            hosts=(host,),
         )
 
     def fail(self, fault: Fault) -> None:
         """Queue a fault, for the next request that it matches."""
-        # A copy, as it counts down: who queues one again means the whole of it.
+        # A copy, since a fault counts down and the caller may queue it again.
         self._faults.append(replace(fault))
 
     def start(self) -> None:
-        """Listen, and answer from now on.
+        """Start the server.
 
         Raises:
-            OSError: The address cannot be listened on; most likely the port is in use.
-            RuntimeError: It is started already.
+            OSError: The server cannot listen on the address. Most likely the port is in use.
+            RuntimeError: The sandbox is already started.
         """
         if self._server is not None:
-            raise RuntimeError("the sandbox is started already")
+            raise RuntimeError("the sandbox is already started")
         host, port = self._address
         family = AF_INET6 if ":" in host else AF_INET
         listener = create_server((host, port), family=family, backlog=_BACKLOG)
@@ -105,7 +108,7 @@ class Sandbox:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop at once, whoever is still connected."""
+        """Stop the server at once, even if clients are still connected."""
         if self._server is None or self._thread is None:
             return
         self._server.should_exit = True
@@ -125,19 +128,19 @@ class Sandbox:
         """Run in the foreground, from the main thread, until SIGINT or SIGTERM.
 
         Raises:
-            OSError: The address cannot be listened on; most likely the port is in use. Nothing was printed then.
+            OSError: The server cannot listen on the address. Most likely the port is in use. Nothing was printed.
         """
-        asked = threading.Event()
+        stopping = threading.Event()
 
-        def ask(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
-            asked.set()
+        def request_stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+            stopping.set()
 
         self.start()
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
-            # In turns: on Windows, a wait without end takes no signals.
-            while not asked.wait(1):
+            # With a timeout, since a wait without one blocks signals on Windows.
+            while not stopping.wait(1):
                 pass
         finally:
             for number, handler in before.items():
@@ -158,10 +161,10 @@ Ctrl-C stops it."""
 
 
 class _Server(uvicorn.Server):
-    """A uvicorn that stops at once and hangs up on everybody: tests start hundreds, and leave clients waiting."""
+    """A uvicorn server that stops at once and drops its clients: tests start hundreds and leave clients waiting."""
 
     async def main_loop(self) -> None:
-        while not self.should_exit:  # noqa: ASYNC110 - it is told by another thread
+        while not self.should_exit:  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(0.01)
 
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
@@ -176,11 +179,11 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """A connection that the app can close without an answer, for which ASGI has no message."""
+    """A connection that the app can close without a response, for which ASGI has no message."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # asyncio does so for sockets that it opened itself; without it, each answer takes 40 ms longer.
+        # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
         transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         app: Any = self.app
 

@@ -1,7 +1,7 @@
-"""A scripted stand-in for Claude: answers ``POST /v1/messages`` by a script, where no model is at hand.
+"""A scripted stand-in for Claude, which answers ``POST /v1/messages`` without a model.
 
-It takes its orders only from what the person wrote last in their own words. What stands in fences, quotations of
-mail, system reminders or tool results is material to it. Everything it says carries its label.
+It takes orders only from the person's last message. System reminders and tool results are not orders. Everything it
+says carries its label.
 """
 
 import json
@@ -13,28 +13,28 @@ from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any
 
-from .script import CANCEL, GET, ids_in, own_words, wish
+from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret
 
-MODEL = "scripted-stand-in"
-LABEL = "[scripted stand-in, not Claude] "
+STAND_IN_MODEL = "scripted-stand-in"
+STAND_IN_LABEL = "[scripted stand-in, not Claude] "
 
 _THREADS_KEPT = 1000
-_TOKEN = 4  # characters, by the rule of thumb
-_PIECE = 24  # characters in one event of a stream
+_TOKEN = 4  # characters, by a rule of thumb
+_DELTA = 24  # characters in one event of a stream
 
-# An id that stands at the start of a line of a listing, or as a field of one.
-_LISTED = re.compile(r'(?:^|"message_batch_id": ?")(msgbatch_[A-Za-z0-9_-]+)', re.MULTILINE)
+# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table.
+_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)")
 # What Claude Code adds to a person's message.
 _ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
 
 
 class RefusedError(Exception):
-    """A request that the Messages API would not take.
+    """A request that the Messages API would not accept.
 
     Args:
-        message: What is wrong with it.
-        details: What tells programs the reason.
-        unknown_thread: Whether it continues a thread that is not held.
+        message: What is wrong with the request.
+        details: The reason, for programs.
+        unknown_thread: Whether the request continues an unknown thread.
     """
 
     def __init__(self, message: str, details: dict[str, Any] | None = None, *, unknown_thread: bool = False) -> None:
@@ -45,7 +45,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class _Thread:
-    """A conversation that is held for the client."""
+    """A conversation that is kept for the client."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
@@ -54,7 +54,7 @@ class _Thread:
 
 @dataclass(frozen=True)
 class _Choice:
-    """What a request says about the use of tools (API reference: Create a Message, tool_choice)."""
+    """How a request wants tools to be used (API reference: Create a Message, tool_choice)."""
 
     kind: str = "auto"
     name: str | None = None
@@ -62,10 +62,10 @@ class _Choice:
 
     @classmethod
     def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_Choice":
-        """Read it.
+        """Validate the ``tool_choice`` of a request.
 
         Raises:
-            RefusedError: There is no such choice.
+            RefusedError: The choice is not valid.
         """
         if given is None:
             return cls()
@@ -83,11 +83,11 @@ class _Choice:
 
     @property
     def forced(self) -> bool:
-        """Whether a tool must be called."""
+        """Whether the stand-in must call a tool."""
         return self.kind in {"any", "tool"}
 
     def allows(self, name: str) -> bool:
-        """Whether a tool of this name may be called."""
+        """Tell whether the stand-in may call this tool."""
         return self.kind != "none" and self.name in {None, name}
 
 
@@ -97,41 +97,42 @@ class _Call:
 
     id: str
     name: str
+    input: str
     result: str | None = None
     failed: bool = False
 
 
 @dataclass
 class _Turn:
-    """What the person said last, and what the stand-in has done about it since."""
+    """The person's last message, and the tool calls that the stand-in has made for it."""
 
-    said: str
+    message: str
     calls: list[_Call] = field(default_factory=list)
 
 
 class StandIn:
-    """The scripted model. It holds the threads that clients leave with it, the newest thousand.
+    """The scripted model. It keeps the newest thousand threads.
 
-    A thread is asked for with ``thread: {"type": "create"}``; it continues from any reply with
+    A client creates a thread with ``thread: {"type": "create"}``. It continues from any reply with
     ``{"type": "continue", "previous_message_id": …}``, the new messages and no tools (beta ``message-threads``).
     """
 
     def __init__(self) -> None:
         self._threads: OrderedDict[str, _Thread] = OrderedDict()
-        self._said = 0
+        self._answers = 0
 
     def answer(self, body: Any, workspace: str) -> dict[str, Any]:
         """Answer one request of the Messages API.
 
         Args:
             body: The request, parsed.
-            workspace: The workspace of its key; another one's threads are as if they did not exist.
+            workspace: The workspace of the request. Threads of other workspaces are unknown.
 
         Returns:
             The message (API reference: Create a Message).
 
         Raises:
-            RefusedError: The request is not one that the API takes.
+            RefusedError: The API would not accept the request.
         """
         _check(body)
         thread = body.get("thread")
@@ -139,17 +140,17 @@ class StandIn:
         messages = [*held.messages, *body["messages"]]
         _check_results(messages)
         choice = _Choice.of(body.get("tool_choice"), held.tools)
-        self._said += 1
+        self._answers += 1
         content = self._content(messages, held.tools, choice)
         stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
         if stop_reason == "end_turn" and tokens(content[0]["text"]) > body["max_tokens"]:
             content[0]["text"] = content[0]["text"][: _TOKEN * body["max_tokens"]]
             stop_reason = "max_tokens"
         message: dict[str, Any] = {
-            "id": f"msg_01standin{self._said:015d}",
+            "id": f"msg_01standin{self._answers:015d}",
             "type": "message",
             "role": "assistant",
-            "model": MODEL,
+            "model": STAND_IN_MODEL,
             "content": content,
             "stop_reason": stop_reason,
             "stop_sequence": None,
@@ -169,7 +170,7 @@ class StandIn:
         return message
 
     def _held(self, thread: Any, body: dict[str, Any], workspace: str) -> _Thread:
-        """Find the conversation that a request belongs to, which without a ``thread`` is all in it."""
+        """Find the thread that a request continues. Without one, the request holds the whole conversation."""
         kind = thread.get("type") if isinstance(thread, dict) else None
         if thread is None or kind == "create":
             return _Thread([], body.get("tools") or [], workspace)
@@ -181,7 +182,7 @@ class StandIn:
         found = self._threads.get(previous)
         if found is None or found.workspace != workspace:
             raise RefusedError(
-                f"No thread with the message {previous} is held.",
+                f"There is no thread with the message {previous}.",
                 {"error_code": "thread_not_found"},
                 unknown_thread=True,
             )
@@ -191,21 +192,21 @@ class StandIn:
         self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_Choice"
     ) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
-        want = wish(turn.said, _mentioned(earlier))
+        plan = interpret(turn.message, _mentioned(earlier))
         offered = _Tools(tools, messages, choice)
         done = [call for call in turn.calls if not offered.is_search(call.name)]
         searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
-        left = want.inputs[len(done) :]
-        ids = _LISTED.findall(done[0].result or "") if done else []
+        left = plan.inputs[len(done) :]
+        listed = _listed_ids(done[0].result or "") if done else []
         if left:
-            content = self._calls(want.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
-        elif want.then_cancel_first and len(done) == 1 and not done[0].failed and ids:
-            content = self._calls(CANCEL, ({"message_batch_id": ids[0]},), offered, searched=searched)
-        elif want.tool:
-            answered = done[-1:] if want.then_cancel_first else done
+            content = self._calls(plan.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
+        elif plan.then_cancel_first and len(done) == 1 and not done[0].failed and listed:
+            content = self._calls(CANCEL_TOOL, ({"message_batch_id": listed[0]},), offered, searched=searched)
+        elif plan.tool:
+            answered = done[-1:] if plan.then_cancel_first else done
             content = _text("\n\n".join(_relayed(call) for call in answered))
         else:
-            content = _text(want.text)
+            content = _text(plan.text)
         if choice.forced and content[0]["type"] != "tool_use":
             raise RefusedError("tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
         return content
@@ -213,7 +214,7 @@ class StandIn:
     def _calls(
         self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_Tools", *, searched: bool
     ) -> list[dict[str, Any]]:
-        """Call a tool, or search for it, or use the command line in its place."""
+        """Call a tool, or search for it, or use the command line instead."""
         name = offered.name_of(tool)
         if name is None and offered.search is not None and not searched:
             name, inputs = offered.search, ({"query": tool.replace("_", " ")},)
@@ -222,7 +223,7 @@ class StandIn:
         if name is None:
             return _text(f"I have no tool for this: {tool} is not offered to me, so it is not done.")
         return [
-            {"type": "tool_use", "id": f"toolu_01standin{self._said:09d}{index:04d}", "name": name, "input": given}
+            {"type": "tool_use", "id": f"toolu_01standin{self._answers:09d}{index:04d}", "name": name, "input": given}
             for index, given in enumerate(inputs)
         ]
 
@@ -231,7 +232,7 @@ class _Tools:
     """The tools that a request offers."""
 
     def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _Choice) -> None:
-        # A deferred tool can be used once a search has found it, whether or not the request lists it.
+        # A deferred tool can be used once a search has found it, even if the request does not list it.
         found = [
             str(block.get("tool_name"))
             for message in messages
@@ -248,12 +249,12 @@ class _Tools:
         self.shell = next(shells, None)
 
     def name_of(self, tool: str) -> str | None:
-        """Return the name under which a tool is offered: servers put theirs before it."""
+        """Return the name under which a tool is offered. MCP clients put the server's name before the tool's."""
         return next((name for name in self._usable if name.endswith(tool)), None)
 
     @staticmethod
     def is_search(name: str) -> bool:
-        """Whether this tool finds other tools."""
+        """Tell whether this tool finds other tools."""
         return name == "ToolSearch"
 
 
@@ -271,8 +272,8 @@ def events(message: dict[str, Any]) -> Iterator[str]:
             kind, name, whole = "text_delta", "text", block["text"]
         else:
             kind, name, whole = "input_json_delta", "partial_json", json.dumps(block["input"])
-        for at in range(0, len(whole), _PIECE):
-            yield _event("content_block_delta", index=index, delta={"type": kind, name: whole[at : at + _PIECE]})
+        for at in range(0, len(whole), _DELTA):
+            yield _event("content_block_delta", index=index, delta={"type": kind, name: whole[at : at + _DELTA]})
         yield _event("content_block_stop", index=index)
     delta = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
     yield _event("message_delta", delta=delta, usage={"output_tokens": message["usage"]["output_tokens"]})
@@ -280,7 +281,7 @@ def events(message: dict[str, Any]) -> Iterator[str]:
 
 
 def tokens(value: Any) -> int:
-    """Guess how many tokens something is."""
+    """Estimate the number of tokens of a value."""
     text = value if isinstance(value, str) else json.dumps(value)
     return max(1, len(text) // _TOKEN)
 
@@ -290,11 +291,11 @@ def _event(kind: str, **fields: Any) -> str:
 
 
 def _text(text: str) -> list[dict[str, Any]]:
-    return [{"type": "text", "text": LABEL + text}]
+    return [{"type": "text", "text": STAND_IN_LABEL + text}]
 
 
 def _check(body: Any) -> None:
-    """Refuse a request that lacks what the API requires."""
+    """Refuse a request without the fields that the API requires."""
     if not isinstance(body, dict):
         raise RefusedError("The request body is not valid JSON, or not an object.")
     if not isinstance(body.get("model"), str) or not body["model"]:
@@ -327,9 +328,9 @@ def _check_messages(messages: Any) -> None:
 
 
 def _check_results(messages: list[dict[str, Any]]) -> None:
-    """Refuse a conversation where a tool use has no result in what the person sends next, or a result no use.
+    """Refuse a conversation in which a tool use has no result in the next user message, or a result has no tool use.
 
-    Messages of one role that follow each other count as one; what the system says between them does not part them.
+    Consecutive messages of the same role count as one, even with system messages between them.
     """
     uses: set[str] = set()
     said = (message for message in messages if message["role"] != "system")
@@ -351,8 +352,8 @@ def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [block for block in content if isinstance(block, dict)]
 
 
-def _said(message: dict[str, Any]) -> str:
-    """Return what the person said in a message, without what a program added to it."""
+def _written(message: dict[str, Any]) -> str:
+    """Return what the person wrote in a message, without what a program added."""
     if message["role"] != "user":
         return ""
     texts = [str(block.get("text", "")) for block in _blocks(message) if block.get("type") == "text"]
@@ -360,20 +361,38 @@ def _said(message: dict[str, Any]) -> str:
 
 
 def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, Any]]]:
-    """Find what the person said last and what was done since, and all the messages before."""
-    start = max((at for at, message in enumerate(messages) if _said(message)), default=0)
-    turn = _Turn(_said(messages[start]))
-    calls = {}
-    for message in messages[start + 1 :]:
+    """Split a conversation at the person's last message: the turn that it starts, and all messages before."""
+    start = max((at for at, message in enumerate(messages) if _written(message)), default=0)
+    calls = list(chain.from_iterable(_tool_calls(messages[start + 1 :])))
+    return _Turn(_written(messages[start]), calls), messages[:start]
+
+
+def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_Call]]:
+    """Return the tool calls of each message that has any, with their results."""
+    groups = []
+    calls: dict[str, _Call] = {}
+    for message in messages:
+        group = []
         for block in _blocks(message):
             if block.get("type") == "tool_use":
-                call = _Call(str(block.get("id")), str(block.get("name")))
+                call = _Call(str(block.get("id")), str(block.get("name")), json.dumps(block.get("input")))
                 calls[call.id] = call
-                turn.calls.append(call)
+                group.append(call)
             elif block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
                 call = calls[block["tool_use_id"]]
                 call.result, call.failed = _result_text(block), bool(block.get("is_error"))
-    return turn, messages[:start]
+        if group:
+            groups.append(group)
+    return groups
+
+
+def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
+    """Return the batches of the last tool calls: those they were for, or those that they listed."""
+    for group in reversed(_tool_calls(earlier)):
+        ids = [batch_id for call in group for batch_id in ids_in(call.input) or _listed_ids(call.result or "")]
+        if ids:
+            return list(dict.fromkeys(ids))
+    return []
 
 
 def _result_text(result: dict[str, Any]) -> str:
@@ -383,34 +402,37 @@ def _result_text(result: dict[str, Any]) -> str:
     return content if isinstance(content, str) else ""
 
 
+def _json_object(text: str) -> dict[str, Any]:
+    """Parse a text that is a JSON object; return an empty one for any other text."""
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _listed_ids(listing: str) -> list[str]:
+    """Return the ids of the rows of a listing, which is structured content or text."""
+    if content := _json_object(listing):
+        rows = next((value for value in content.values() if isinstance(value, list)), [])
+        return [str(row["message_batch_id"]) for row in rows if isinstance(row, dict) and "message_batch_id" in row]
+    return [row[1] for line in listing.splitlines() if (row := _ROW.match(line))]
+
+
 def _relayed(call: _Call) -> str:
-    """Tell a tool's result as it is."""
+    """Say what a tool returned."""
     if not call.result:
-        return f"The tool {call.name} gave no answer, so I do not know what it did."
+        return f"The tool {call.name} returned nothing, so I do not know what it did."
     if call.failed:
         return f"That did not work: {call.result}"
-    try:
-        return str(json.loads(call.result)["summary"])  # structured content, where a client gives that instead
-    except (ValueError, KeyError, TypeError):
-        return call.result
-
-
-def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
-    """Return the batches last talked about: those a tool was called for, or that the person or the stand-in named."""
-    for message in reversed(earlier):
-        blocks = _blocks(message)
-        used = [str(block.get("input")) for block in blocks if block.get("type") == "tool_use"]
-        answered = [str(block.get("text")) for block in blocks if block.get("type") == "text"]
-        words = " ".join(used or answered) if message["role"] == "assistant" else own_words(_said(message))
-        if ids := ids_in(words):
-            return ids
-    return []
+    # Some clients give the model a tool's structured content instead of its text.
+    return str(_json_object(call.result).get("summary", call.result))
 
 
 def _command(tool: str, given: dict[str, Any]) -> str:
-    """Say at the command line what a tool call would."""
-    if tool == CANCEL:
+    """Return the command that does the same as a tool call."""
+    if tool == CANCEL_TOOL:
         return f"cancel-message-batch {given['message_batch_id']}"
-    if tool == GET:
+    if tool == GET_TOOL:
         return f"cancel-message-batch status {given['message_batch_id']}"
     return f"cancel-message-batch list --status {given['status']}"

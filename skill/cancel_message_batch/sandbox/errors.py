@@ -1,0 +1,75 @@
+"""The sandbox's error responses, in the API's envelope (API reference: Errors)."""
+
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Scope
+
+ERROR_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    500: "api_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+
+
+class APIError(Exception):
+    """Raised to answer a request with an error.
+
+    Args:
+        status: The HTTP status, which decides the error's type.
+        message: What is wrong, for people.
+        details: The envelope's ``error.details``, for errors that a program must tell apart.
+    """
+
+    def __init__(self, status: int, message: str, details: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.details = details
+
+
+def error_response(scope: Scope, error: APIError, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Build the response for an error."""
+    kind = ERROR_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+    described: dict[str, Any] = {"type": kind, "message": str(error)}
+    if error.details is not None:
+        described["details"] = error.details
+    envelope = {"type": "error", "error": described, "request_id": scope.get("sandbox.request_id")}
+    return JSONResponse(envelope, error.status, headers)
+
+
+async def _handle_api_error(request: Request, error: Exception) -> Response:
+    if not isinstance(error, APIError):  # Starlette types every handler's argument as Exception
+        raise error
+    return error_response(request.scope, error)
+
+
+async def _handle_http_error(request: Request, error: Exception) -> Response:
+    """Answer an unknown path or a wrong method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
+    return error_response(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
+
+
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the server logs it
+    """Answer an error of the sandbox itself with a 500, as the API does."""
+    request_id = request.scope.setdefault("sandbox.request_id", "req_01sandboxadmin")
+    unexpected = APIError(500, "Internal error of the sandbox. Its output has the details.")
+    return error_response(request.scope, unexpected, {"request-id": request_id})
+
+
+EXCEPTION_HANDLERS = {
+    APIError: _handle_api_error,
+    HTTPException: _handle_http_error,
+    Exception: _handle_unexpected_error,
+}

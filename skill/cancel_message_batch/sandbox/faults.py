@@ -1,0 +1,90 @@
+"""The faults that a test can inject into the sandbox's API."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, ClassVar
+
+from starlette.responses import Response
+from starlette.types import Scope
+
+from .errors import APIError, error_response
+
+_MAX_DELAY = 86_400.0  # seconds
+_MAX_MATCH = 1_000  # characters
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong with a request, or with its response.
+
+    With no status and no body, the real response is sent, after the delay.
+
+    Args:
+        match: Which requests fail, by their ``METHOD /path``. A plain text such as ``cancel`` matches anywhere in
+            it. A text with ``*`` (any characters) must match the whole, such as ``POST */cancel``.
+        times: How many matching requests fail; 0 for all.
+        status: The HTTP status of the response. Without a body of its own it gets the API's error envelope.
+        headers: Headers of the response.
+        body: The body of the response; a dict is sent as JSON.
+        content_type: The content type of the response, if it is not JSON.
+        delay: Seconds of real time before the response.
+        hang: No response is ever sent.
+        drop: The connection is closed without a response.
+        after: The request takes effect first, and only its response is lost. By default it has no effect.
+    """
+
+    match: str = ""
+    times: int = 1
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | str | dict[str, Any] | None = None
+    content_type: str | None = None
+    delay: float = 0.0
+    hang: bool = False
+    drop: bool = False
+    after: bool = False
+
+    # Pydantic reads this for faults that come over HTTP: a misspelled field is an error.
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        if len(self.match) > _MAX_MATCH:
+            raise ValueError(f"match is at most {_MAX_MATCH} characters long")
+        if self.times < 0 or not 0 <= self.delay <= _MAX_DELAY:
+            raise ValueError("times and delay cannot be negative, and delay is at most one day")
+        if self.status is not None and not 200 <= self.status <= 599:
+            raise ValueError("status must be from 200 to 599")
+        for name, value in [*self.headers.items(), ("content-type", self.content_type or "x")]:
+            if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"header {name!r} cannot be sent")
+
+    def matches(self, method: str, path: str) -> bool:
+        """Tell whether a request fails by this fault."""
+        line = f"{method} {path}"
+        if "*" not in self.match:
+            return self.match in line
+        # Only * is special: a path may hold the other characters that fnmatch knows.
+        return fnmatchcase(line, self.match.replace("[", "[[]").replace("?", "[?]"))
+
+    def response(self, scope: Scope) -> Response:
+        """Build the response that this fault describes."""
+        status = 200 if self.status is None else self.status
+        if self.body is None and status >= 400:
+            return error_response(scope, APIError(status, "The sandbox was told to fail this request."), self.headers)
+        body = json.dumps(self.body) if isinstance(self.body, dict) else self.body
+        return Response(body, status, self.headers, self.content_type or "application/json")
+
+
+def take_fault(faults: list[Fault], method: str, path: str) -> Fault | None:
+    """Find the first fault that matches a request and count it down, or return None."""
+    for fault in faults:
+        if fault.matches(method, path):
+            fault.times -= 1
+            if fault.times == 0:
+                faults.remove(fault)
+            return fault
+    return None

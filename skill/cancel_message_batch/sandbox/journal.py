@@ -1,0 +1,102 @@
+"""The journal: every request to the sandbox's API, and how it was answered."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Scope
+
+MAX_ENTRIES = 100_000
+MAX_BYTES = 256 * 2**20
+
+_CREDENTIAL_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorization", "cookie"})
+
+
+@dataclass
+class JournalEntry:
+    """One request to the API, and how it was answered.
+
+    Args:
+        method: The HTTP method.
+        path: The path, without the query.
+        query: The query parameters.
+        headers: The headers, with names in lower case. Only the last four characters of a credential are kept.
+        body: The body, if it is JSON and the request was not refused with a status from 400 to 499.
+        at: When the request came, in seconds since the epoch by the account's clock.
+        status: The HTTP status of the response. None until there is one, and if none was sent.
+        size: The length of the path, the query, the headers and the body as they were sent, in bytes.
+    """
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+    at: float
+    status: int | None = None
+    size: int = 0
+
+
+class Journal(list[JournalEntry]):
+    """The requests to the API, oldest first. Beyond 100,000 entries or 256 MB, the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def record(self, scope: Scope, body: bytes | None, parsed: Any, at: float) -> JournalEntry:
+        """Add a request.
+
+        Args:
+            scope: The request, in ASGI's form.
+            body: The body as it was sent. None if it was too large to be read.
+            parsed: The parsed body.
+            at: When the request came, in seconds since the epoch.
+
+        Returns:
+            The new entry.
+        """
+        fields = [scope["path"].encode(), scope["query_string"], *(part for pair in scope["headers"] for part in pair)]
+        entry = JournalEntry(
+            method=scope["method"],
+            path=scope["path"],
+            query=dict(QueryParams(scope["query_string"])),
+            headers={name: _without_credential(name, value) for name, value in Headers(scope=scope).items()},
+            body=parsed,
+            at=at,
+            size=len(body or b"") + sum(map(len, fields)),
+        )
+        self.append(entry)
+        self._bytes += entry.size
+        self._trim()
+        return entry
+
+    def record_status(self, entry: JournalEntry, status: int) -> None:
+        """Complete an entry with the status of the response. A refused request loses its body."""
+        entry.status = status
+        if 400 <= status < 500:
+            entry.body = None
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        super().clear()
+        self._bytes = 0
+
+    def _trim(self) -> None:
+        """Forget the oldest entries beyond the limits. The newest one stays."""
+        excess = 0
+        while excess < len(self) - 1 and (len(self) - excess > MAX_ENTRIES or self._bytes > MAX_BYTES):
+            self._bytes -= self[excess].size
+            excess += 1
+        del self[:excess]
+
+
+def _without_credential(name: str, value: str) -> str:
+    """Mask a credential; long ones keep their last four characters, to tell two of them apart."""
+    if name not in _CREDENTIAL_HEADERS:
+        return value
+    scheme, space, credential = value.partition(" ")
+    if name != "authorization" or not space:
+        scheme, space, credential = "", "", value
+    # Four characters would be most of a short credential.
+    return f"{scheme}{space}…{credential[-4:] if len(credential) >= 8 else ''}"

@@ -1,0 +1,218 @@
+"""A simulated message batch: what it is made of, and its state at any moment.
+
+Nothing runs in the background. A batch is a few instants, fixed when it is created or canceled, and its state at any
+moment is computed from them. So ten thousand batches cost nothing until somebody asks for one.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from .results import result_line
+
+MINUTE = 60.0
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+LARGEST_BATCH = 100_000  # requests; batch processing guide
+EXPIRES_AFTER = DAY  # API reference: Message Batch, expires_at
+ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 29 days after creation
+
+DEFAULT_WORKSPACE = "wrkspc_default"
+DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
+
+_GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
+
+
+@dataclass(kw_only=True, eq=False)
+class SimulatedBatch:
+    """One simulated batch. All instants are seconds since the epoch.
+
+    Args:
+        id: The batch's id.
+        number: How many batches the account had made before this one.
+        workspace: The workspace of the batch.
+        size: The number of requests.
+        created: When the batch was created.
+        work_start: When the simulated processing starts.
+        work_end: When all requests will have been processed, unless the batch is canceled or expires.
+        done_at_start: The share of the requests that are already processed at ``work_start``.
+        in_flight: How many requests are processed at a time. A cancel does not interrupt these.
+        wind_down: Seconds from a cancel until the requests in flight are done.
+        error_every: Every so many requests, one fails; 0 for none.
+        requests: The requests of a batch that a client created. None if they are generated.
+        invalid: The positions of the requests that will fail.
+        cancel_at: When the batch was canceled.
+        cancel_end: When the canceled batch ends.
+    """
+
+    id: str
+    number: int
+    workspace: str
+    size: int
+    created: float
+    work_start: float
+    work_end: float
+    done_at_start: float = 0.0
+    in_flight: int = 1
+    wind_down: float = 0.0
+    error_every: int = 0
+    requests: list[dict[str, Any]] | None = None
+    invalid: list[int] = field(default_factory=list)
+    cancel_at: float | None = None
+    cancel_end: float = math.inf
+
+    def ended_at(self, now: float) -> float | None:
+        """Return when processing ended, or None if it has not by now."""
+        end = self.work_end if self.cancel_at is None else self.cancel_end
+        end = min(end, self.created + EXPIRES_AFTER)
+        return end if end <= now else None
+
+    def status(self, now: float) -> str:
+        """Return the processing status."""
+        if self.ended_at(now) is not None:
+            return "ended"
+        return "in_progress" if self.cancel_at is None else "canceling"
+
+    def completed(self, now: float) -> int:
+        """Return how many requests have been processed. The API does not say this before the batch has ended."""
+        stopped = min(now, self.created + EXPIRES_AFTER, self.cancel_at or math.inf)
+        left = 1 - self.done_at_start
+        passed = (stopped - self.work_start) / max(self.work_end - self.work_start, 1e-9)
+        done = math.floor(self.size * min(1.0, max(0.0, self.done_at_start + left * passed)))
+        if self.cancel_at is not None and self.ended_at(now) is not None:
+            done += self.in_flight
+        return min(done, self.size)
+
+    def counts(self, now: float) -> dict[str, int]:
+        """Return the request counts. Every request counts as processing until the whole batch has ended.
+
+        API reference: Message Batch, request_counts.
+        """
+        counts = {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        if self.ended_at(now) is None:
+            counts["processing"] = self.size
+            return counts
+        done = self.completed(now)
+        counts["errored"] = self._errored_before(done)
+        counts["succeeded"] = done - counts["errored"]
+        counts[self._fate_of_the_rest()] = self.size - done
+        return counts
+
+    def cancel(self, now: float) -> None:
+        """Cancel the batch. A second cancel changes nothing."""
+        if self.cancel_at is None:
+            self.cancel_at, self.cancel_end = now, now + self.wind_down
+
+    def archived_at(self, now: float) -> float | None:
+        """Return when the results were archived, or None if they can still be fetched."""
+        at = self.created + ARCHIVED_AFTER
+        return at if at <= now else None
+
+    def describe(self, now: float, results_url: str) -> dict[str, Any]:
+        """Return the batch as the API shows it (API reference: Message Batch).
+
+        Args:
+            now: The moment to describe.
+            results_url: The URL of the results, shown once there are results.
+        """
+        ended, archived = self.ended_at(now), self.archived_at(now)
+        return {
+            "id": self.id,
+            "type": "message_batch",
+            "processing_status": self.status(now),
+            "request_counts": self.counts(now),
+            "created_at": _timestamp(self.created),
+            "expires_at": _timestamp(self.created + EXPIRES_AFTER),
+            "archived_at": _timestamp(archived),
+            "cancel_initiated_at": _timestamp(self.cancel_at),
+            "ended_at": _timestamp(ended),
+            "results_url": results_url if ended is not None and archived is None else None,
+        }
+
+    def results(self, now: float) -> Iterator[dict[str, Any]]:
+        """Yield the lines of the results, in another order than the requests."""
+        done = self.completed(now)
+        rest = self._fate_of_the_rest()
+        stride = max(1, int(self.size * 0.618))
+        while math.gcd(stride, self.size) != 1:
+            stride += 1
+        for step in range(self.size):
+            index = step * stride % self.size
+            request = self._request(index)
+            errored = self._errored_before(index + 1) > self._errored_before(index)
+            outcome = rest if index >= done else "errored" if errored else "succeeded"
+            yield result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
+
+    def _request(self, index: int) -> dict[str, Any]:
+        if self.requests is not None:
+            return self.requests[index]
+        question = f"Question {index} of the simulated batch {self.id}?"
+        params = {
+            "model": _GENERATED_REQUEST_MODEL,
+            "max_tokens": 1024,
+            "messages": [{"role": "user", "content": question}],
+        }
+        return {"custom_id": f"request-{index:05d}", "params": params}
+
+    def _errored_before(self, index: int) -> int:
+        if self.requests is not None:
+            return bisect_left(self.invalid, index)
+        return index // self.error_every if self.error_every else 0
+
+    def _fate_of_the_rest(self) -> str:
+        return "expired" if self.cancel_at is None else "canceled"
+
+
+class DocumentedBatch(SimulatedBatch):
+    """The batch of the API's published examples. It never ends.
+
+    Once canceled it has the values of the examples. Like the examples, and unlike other simulated batches, it counts
+    each request as soon as that is done. The examples do not show the counts before the cancel; these are made up.
+    """
+
+    _CREATED = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
+    _CANCELED = datetime(2024, 8, 20, 19, 0, 0, tzinfo=UTC).timestamp()
+    _COUNTS = (60, 36, 4, 0, 0)
+    _COUNTS_CANCELING = (50, 40, 5, 5, 0)
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            id=DOCUMENTED_ID,
+            number=number,
+            workspace=DEFAULT_WORKSPACE,
+            size=sum(self._COUNTS),
+            created=self._CREATED,
+            work_start=self._CREATED,
+            work_end=math.inf,
+        )
+
+    def ended_at(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+        """Return None: this batch never ends."""
+        return
+
+    def archived_at(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+        """Return None: this batch never ends."""
+        return
+
+    def completed(self, now: float) -> int:
+        """Return how many requests have been processed, by the counts."""
+        counts = self.counts(now)
+        return sum(counts.values()) - counts["processing"]
+
+    def counts(self, now: float) -> dict[str, int]:  # noqa: ARG002 - the same at any time
+        """Return the request counts: the documented ones once the batch is canceled."""
+        values = self._COUNTS if self.cancel_at is None else self._COUNTS_CANCELING
+        return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
+
+    def cancel(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+        """Cancel the batch, at the documented moment."""
+        self.cancel_at = self._CANCELED
+
+
+def _timestamp(at: float | None) -> str | None:
+    """Format an instant as the API does: RFC 3339, in UTC."""
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")

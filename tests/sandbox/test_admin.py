@@ -1,0 +1,79 @@
+"""The admin API of the sandbox."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cancel_message_batch.sandbox import JournalEntry, Sandbox
+
+from .conftest import HEADERS, Call
+
+BATCHES = "/v1/messages/batches"
+
+
+def test_the_journal_can_be_read_and_cleared_over_http(server: Sandbox, call: Call) -> None:
+    call(server, "GET", BATCHES)
+    (shown,) = call(server, "GET", "/_sandbox/requests").json()
+    assert JournalEntry(**shown) == server.journal[0]
+    assert call(server, "DELETE", "/_sandbox/requests").status_code == 204
+    assert server.journal == []
+
+
+def test_faults_can_be_queued_over_http(server: Sandbox, call: Call) -> None:
+    assert call(server, "POST", "/_sandbox/faults", json={"match": "GET", "status": 500}).status_code == 204
+    assert call(server, "GET", "/_sandbox/requests").status_code == 200  # faults befall the API alone
+    assert call(server, "GET", BATCHES).status_code == 500
+    assert call(server, "GET", BATCHES).status_code == 200
+
+
+def test_the_clock_can_be_advanced_and_batches_added_over_http(server: Sandbox, call: Call) -> None:
+    added = call(
+        server, "POST", "/_sandbox/batches", json={"requests": 100, "age_seconds": 60, "status": "in_progress"}
+    )
+    batch_id = added.json()["id"]
+    call(server, "POST", f"{BATCHES}/{batch_id}/cancel")
+    (truth,) = call(server, "GET", "/_sandbox/batches").json()
+    assert truth["id"] == batch_id
+    assert (truth["processing_status"], truth["requests"], truth["canceled"]) == ("canceling", 100, True)
+    assert call(server, "POST", "/_sandbox/advance", json={"seconds": 6}).status_code == 200
+    (truth,) = call(server, "GET", "/_sandbox/batches").json()
+    assert truth["processing_status"] == "ended"
+    assert truth["age_seconds"] >= 66
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {"matches": "x"}),
+        ("faults", {"match": "*" * 1_001}),
+        ("faults", {"times": -1}),
+        ("faults", []),
+        ("faults", {"status": 99}),
+        ("faults", {"headers": {"x": "\n"}}),
+        ("advance", b'{"seconds": NaN}'),
+        ("advance", b'{"seconds": 1e999}'),
+        ("advance", {"seconds": 1e11}),
+        ("batches", {"requests": 100_001}),
+        ("batches", {"requests": 1, "age_seconds": 1e11}),
+        ("batches", b'{"requests": 1, "age_seconds": Infinity}'),
+        ("batches", {"requests": 1, "error_every": -1}),
+        ("advance", {}),
+        ("advance", {"seconds": -1}),
+        ("batches", {"requests": 0}),
+        ("batches", {"requests": 1, "status": "paused"}),
+        ("batches", {"requests": 1, "age": 5}),
+    ],
+)
+def test_an_invalid_body_is_refused_and_changes_nothing(path: str, body: Any, server: Sandbox, call: Call) -> None:
+    answer = call(server, "POST", f"/_sandbox/{path}", content=body if isinstance(body, bytes) else json.dumps(body))
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+    assert server.account.batches() == []
+
+
+def test_the_admin_api_needs_no_credential_and_is_not_in_the_journal(server: Sandbox, call: Call) -> None:
+    answer = call(server, "GET", "/_sandbox/batches", dict.fromkeys(HEADERS))
+    assert answer.json() == []
+    assert server.journal == []
+    assert call(server, "GET", "/_sandbox/nothing").status_code == 404

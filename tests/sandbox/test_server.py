@@ -1,0 +1,95 @@
+"""The server of the sandbox: it starts, stops and serves many clients."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import httpx2
+import pytest
+
+from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
+
+from .conftest import HEADERS, Call, Serve
+
+BATCHES = "/v1/messages/batches"
+
+
+def test_a_port_in_use_is_an_error_in_the_callers_thread(server: Sandbox) -> None:
+    port = int(server.url.rpartition(":")[2])
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=port).start()
+    with pytest.raises(OSError, match="in use"):
+        Sandbox(port=port).serve()
+
+
+def test_a_sandbox_stops_with_clients_still_waiting() -> None:
+    ended = []
+
+    def wait(sandbox: Sandbox) -> None:
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(sandbox.url + BATCHES, headers=HEADERS, timeout=30)
+        ended.append(True)
+
+    with Sandbox(account=Account()) as sandbox:
+        sandbox.fail(Fault(times=0, hang=True))
+        clients = [threading.Thread(target=wait, args=(sandbox,)) for _ in range(3)]
+        for client in clients:
+            client.start()
+        while len(sandbox.journal) < 3:
+            pass
+        idle = socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2])))
+    for client in clients:
+        client.join(10)
+    idle.close()
+    assert ended == [True] * 3
+
+
+def test_a_stopped_sandbox_can_be_started_again_and_remembers(call: Call) -> None:
+    sandbox = Sandbox(account=Account())
+    sandbox.stop()  # nothing to stop is no error
+    with sandbox, pytest.raises(RuntimeError, match="already"):
+        sandbox.start()
+    batch_id = sandbox.account.add(10)
+    for _ in range(2):
+        with sandbox:
+            assert call(sandbox, "GET", BATCHES).json()["first_id"] == batch_id
+    assert len(sandbox.journal) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_in_the_foreground_until_it_is_told_to_stop(number: int) -> None:
+    script = "from cancel_message_batch.sandbox import Sandbox; Sandbox().serve(); print('stopped')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        welcome = "".join(iter(process.stdout.readline, "Ctrl-C stops it.\n"))
+        answer = httpx2.get(f"{url}{BATCHES}/{DOCUMENTED_ID}", headers=HEADERS)
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=30)
+    assert answer.json()["id"] == DOCUMENTED_ID
+    assert "it never ends" in welcome
+    assert output.splitlines()[-1] == "stopped"
+    assert (errors, process.returncode) == ("", 0)
+
+
+def test_a_thousand_cancels_at_once_are_all_answered(serve: Serve) -> None:
+    sandbox = serve()
+    ids = [sandbox.account.add(1000, 60) for _ in range(1000)]
+
+    async def cancel_all() -> list[str]:
+        limits = httpx2.Limits(max_connections=200)
+        async with httpx2.AsyncClient(base_url=sandbox.url, headers=HEADERS, limits=limits, timeout=60) as client:
+            answers = await asyncio.gather(*(client.post(f"{BATCHES}/{each}/cancel") for each in ids))
+        return [answer.json()["processing_status"] for answer in answers]
+
+    assert set(asyncio.run(cancel_all())) == {"canceling"}
+    assert all(batch.cancel_at for batch in sandbox.account.batches())
+    assert len(sandbox.journal) == 1000

@@ -19,7 +19,8 @@ import pytest
 from cancel_message_batch import summary
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.batches.many import CONCURRENCY
-from cancel_message_batch.cli.main import COMMANDS, main
+from cancel_message_batch.cli.main import main
+from cancel_message_batch.cli.registry import COMMANDS
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import ROOT, Run, cancels
 

@@ -206,7 +206,7 @@ def _approval(context: Any, call: types.CallToolRequestParams) -> AsyncApprove:
 
 
 def _modern_versions() -> tuple[str, ...]:
-    from mcp_types.version import MODERN_PROTOCOL_VERSIONS  # noqa: PLC0415 - only --confirm needs it
+    from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
     return MODERN_PROTOCOL_VERSIONS
 
@@ -221,8 +221,8 @@ def _result(text: str, *, is_error: bool = False, structured: BaseModel | None =
 
 def serve_stdio(*, confirm: bool = False) -> None:
     """Serve one client over standard input and output, until it closes one of them; Ctrl-C ends the process, 130."""
-    import os  # noqa: PLC0415
-    import signal  # noqa: PLC0415
+    import os
+    import signal
 
     # The SDK reads in a thread that nothing interrupts, and Python waits for its threads: only this ends it at once.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -250,10 +250,10 @@ def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = Fal
     Raises:
         OSError: The port is in use.
     """
-    import logging  # noqa: PLC0415
-    from socket import create_server  # noqa: PLC0415
+    import logging
+    from socket import create_server
 
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
     listening = create_server(("127.0.0.1", port))
     started(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")

@@ -93,7 +93,7 @@ class _WaitingTransport:
         self.client = client
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        import anyio  # noqa: PLC0415 - only the async client pays for it
+        import anyio
 
         body = bytearray()
         with anyio.fail_after(deadline - time.monotonic()):
@@ -106,7 +106,7 @@ class _WaitingTransport:
         return _answer(request, response, body)
 
     async def sleep(self, seconds: float) -> None:
-        import anyio  # noqa: PLC0415
+        import anyio
 
         await anyio.sleep(seconds)
 

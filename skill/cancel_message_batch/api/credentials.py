@@ -214,7 +214,7 @@ def _custom_headers(lines: str) -> dict[str, str]:
 
 
 def _sdk_client(base_url: str | None, profile: str | None) -> Any:
-    import anthropic  # noqa: PLC0415 - two seconds, spent only when no key and no token is set
+    import anthropic
 
     if not hasattr(anthropic.Anthropic, "custom_auth"):
         raise ConfigurationError(SDK_TOO_OLD.format("Profiles") if profile else NO_CREDENTIAL)

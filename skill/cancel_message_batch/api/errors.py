@@ -196,7 +196,7 @@ def retry_after_seconds(headers: Any) -> float | None:
 
 def header_date(text: str | None) -> datetime | None:
     """Read the date of an HTTP header, which is in GMT whether it says so or not; None when it cannot be read."""
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - not needed before an answer has come
+    from email.utils import parsedate_to_datetime
 
     try:
         date = parsedate_to_datetime(text or "")

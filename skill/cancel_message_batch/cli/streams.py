@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or whose reader has gone: none of that stops the work."""
+"""Standard streams may be closed or full, or their reader may have gone. None of that stops the work."""
 
 import os
 import sys
@@ -9,12 +9,12 @@ def open_missing() -> None:
     """Put the null device where a standard stream was closed (``>&-``) before we started."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # Open as long as the process lives, and without pathlib, which not every command needs.
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+            # It stays open as long as the process lives. Not every command needs pathlib.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def write(stream: TextIO, text: str = "") -> OSError | None:
-    """Write and flush; returns what keeps the stream from being written. It takes no more then, and all is well."""
+    """Write and flush; returns the error if the stream cannot be written. Later writes to it then go nowhere."""
     try:
         stream.write(text)
         stream.flush()

@@ -76,11 +76,11 @@ class _AdminEndpoint(HTTPEndpoint):
 class Requests(_AdminEndpoint):
     """The journal."""
 
-    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def get(self, request: Request) -> Response:
         """Return the journal."""
         return JSONResponse([vars(entry) for entry in self.journal])
 
-    async def delete(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def delete(self, request: Request) -> Response:
         """Clear the journal."""
         self.journal.clear()
         return Response(status_code=204)
@@ -111,7 +111,7 @@ class Advance(_AdminEndpoint):
 class Batches(_AdminEndpoint):
     """The batches, with what the API does not show."""
 
-    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def get(self, request: Request) -> Response:
         """Return the true state of every batch."""
         now = self.account.now()
         return JSONResponse(

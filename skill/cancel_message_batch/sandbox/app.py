@@ -220,7 +220,7 @@ class BatchResults(_BatchEndpoint):
 class Messages(_Endpoint):
     """The conversation with the stand-in."""
 
-    async def post(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def post(self, request: Request) -> Response:
         """Create a message."""
         scripted: StandIn = self.scope["app"].state.stand_in
         try:
@@ -235,7 +235,7 @@ class Messages(_Endpoint):
 class TokenCount(_Endpoint):
     """The number of tokens in a request."""
 
-    async def post(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def post(self, request: Request) -> Response:
         """Count tokens."""
         return JSONResponse({"input_tokens": stand_in.tokens(self.body)})
 
@@ -243,7 +243,7 @@ class TokenCount(_Endpoint):
 class ModelCollection(_Endpoint):
     """All models: the stand-in alone."""
 
-    async def get(self, request: Request) -> Response:  # noqa: ARG002 - an endpoint's signature
+    async def get(self, request: Request) -> Response:
         """List models."""
         only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
         return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})

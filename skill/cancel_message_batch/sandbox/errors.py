@@ -61,7 +61,7 @@ async def _handle_http_error(request: Request, error: Exception) -> Response:
     return error_response(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
 
 
-async def _handle_unexpected_error(request: Request, error: Exception) -> Response:  # noqa: ARG001 - the server logs it
+async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
     """Answer an error of the sandbox itself with a 500, as the API does."""
     request_id = request.scope.setdefault("sandbox.request_id", "req_01sandboxadmin")
     unexpected = APIError(500, "Internal error of the sandbox. Its output has the details.")

@@ -132,7 +132,7 @@ class Sandbox:
         """
         stopping = threading.Event()
 
-        def request_stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        def request_stop(number: int, frame: FrameType | None) -> None:
             stopping.set()
 
         self.start()

@@ -190,11 +190,11 @@ class DocumentedBatch(SimulatedBatch):
             work_end=math.inf,
         )
 
-    def ended_at(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+    def ended_at(self, now: float) -> None:
         """Return None: this batch never ends."""
         return
 
-    def archived_at(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+    def archived_at(self, now: float) -> None:
         """Return None: this batch never ends."""
         return
 
@@ -203,12 +203,12 @@ class DocumentedBatch(SimulatedBatch):
         counts = self.counts(now)
         return sum(counts.values()) - counts["processing"]
 
-    def counts(self, now: float) -> dict[str, int]:  # noqa: ARG002 - the same at any time
+    def counts(self, now: float) -> dict[str, int]:
         """Return the request counts: the documented ones once the batch is canceled."""
         values = self._COUNTS if self.cancel_at is None else self._COUNTS_CANCELING
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 
-    def cancel(self, now: float) -> None:  # noqa: ARG002 - the same at any time
+    def cancel(self, now: float) -> None:
         """Cancel the batch, at the documented moment."""
         self.cancel_at = self._CANCELED
 

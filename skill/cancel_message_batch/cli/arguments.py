@@ -1,0 +1,76 @@
+"""Arguments that several commands share, and the parsers of their values."""
+
+import argparse
+import re
+from datetime import timedelta
+
+
+def add_ids(parser: argparse.ArgumentParser, *, required: bool) -> None:
+    """Add message batch ids."""
+    parser.add_argument(
+        "ids",
+        nargs="+" if required else "*",
+        metavar="ID",
+        help="message batch ids; - reads them from standard input",
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of a model."""
+    parser.add_argument("--model", help="the model (default: ANTHROPIC_MODEL, else a current Claude)")
+
+
+def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
+    """Add how to reach the API and how much to print. Without ``json`` there is no ``--json``."""
+    group = parser.add_argument_group("connection and output")
+    group.add_argument("--base-url", metavar="URL", help="where the API is (default: ANTHROPIC_BASE_URL)")
+    group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK, instead of a key")
+    group.add_argument("--workspace-id", metavar="ID", help="the workspace to act in, for credentials with several")
+    group.add_argument(
+        "--timeout",
+        type=parse_seconds,
+        metavar="TIME",
+        help="give up after this long (90s, 30m, 2h): each request, or the whole wait",
+    )
+    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help="per request (default: 2)")
+    group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
+    if json:
+        group.add_argument("--json", action="store_true", help="print the API's own objects, one a line")
+
+
+def parse_duration(text: str) -> timedelta:
+    """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m. A plain number is seconds."""
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "": "seconds"}
+    if not re.fullmatch(r"(\d{1,9}[smhd])+|\d{1,9}", text.strip().lower()):
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a length of time such as 90s, 30m, 2h or 1d')
+    parts = re.findall(r"(\d+)([smhd]?)", text.strip().lower())
+    try:
+        return sum((timedelta(**{units[unit]: int(number)}) for number, unit in parts), timedelta())
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a time') from None
+
+
+def parse_seconds(text: str) -> float:
+    """Parse a duration into seconds."""
+    return parse_duration(text).total_seconds()
+
+
+def parse_count(text: str) -> int:
+    """Parse a whole number from 0 up."""
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number from 0 up')
+    return int(text)
+
+
+def parse_port(text: str) -> int:
+    """Parse a port number. 0 means any free port."""
+    if (number := parse_count(text)) > 65535:
+        raise argparse.ArgumentTypeError(f"{number} is not a port: they end at 65535")
+    return number
+
+
+def parse_speed(text: str) -> float:
+    """Parse a number above 0."""
+    if not re.fullmatch(r"\d{0,9}(\.\d{1,9})?", text) or not float(text or 0) > 0:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number above 0')
+    return float(text)

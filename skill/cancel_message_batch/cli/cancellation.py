@@ -1,0 +1,84 @@
+"""Canceling one batch or many, and reporting each outcome."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+
+from .exit_codes import ExitCode, Interrupted
+from .outcomes import combined, exit_code, print_batches, print_outcome
+from .output import Output
+
+
+def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -> ToolOutcome:
+    """Cancel one batch and print the outcome.
+
+    Raises:
+        Interrupted: The user pressed Ctrl-C before the answer came.
+    """
+    try:
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, batches)
+    except KeyboardInterrupt:
+        output.warn(summary.interrupted(0, [message_batch_id], []))
+        raise Interrupted from None
+    print_outcome(outcome, output)
+    return outcome
+
+
+def cancel_all(
+    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output
+) -> list[ToolOutcome]:
+    """Cancel batches side by side and print each outcome as it comes, and a sum at the end.
+
+    Args:
+        batches: The client whose connection and number of retries are used.
+        ids: Which batches.
+        timeout: Seconds for each cancel, or None for the default.
+        output: Where to report.
+
+    Raises:
+        Interrupted: The user pressed Ctrl-C before all had been answered.
+    """
+    import anyio  # one batch needs none of it
+
+    from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
+
+    def done(outcome: ToolOutcome) -> None:
+        if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
+            print_outcome(outcome, output)
+        elif not output.quiet:
+            output.tell(summary.brief(outcome.batch, outcome.result))
+
+    progress = Progress()
+    policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
+
+    async def work() -> None:
+        async with client_for_many(batches.connection) as many:
+            await cancel_many(many, ids, done, policy=policy, progress=progress)
+
+    try:
+        anyio.run(work)
+    except KeyboardInterrupt:
+        lost = [name for name in ids if name in progress.sent and name not in progress.outcomes]
+        unsent = [name for name in ids if name not in progress.sent]
+        output.warn(summary.interrupted(len(progress.outcomes), lost, unsent))
+        raise Interrupted from None
+    outcomes = [progress.outcomes[name] for name in ids]
+    if not output.json:
+        output.say(summary.tally([outcome.result for outcome in outcomes]))
+    return outcomes
+
+
+def dry_run(batches: MessageBatches, ids: Sequence[str], known: Sequence[MessageBatch], output: Output) -> ExitCode:
+    """Show what would be canceled. ``known`` holds the batches, or is empty when only their ids are known."""
+    outcomes = [] if known else [GET.run({"message_batch_id": name}, batches) for name in ids]
+    found = list(known) or [outcome.batch for outcome in outcomes if outcome.batch]
+    for outcome in outcomes:
+        if outcome.is_error:
+            output.warn(outcome.text)
+    print_batches(found, output)
+    output.say("Dry run: nothing was canceled.")
+    return combined([exit_code(outcome) for outcome in outcomes])

@@ -1,0 +1,106 @@
+"""``cancel-message-batch ID …``: cancel batches."""
+
+import argparse
+from collections.abc import Sequence
+
+from cancel_message_batch.cli.arguments import add_connection, add_ids, parse_count, parse_duration
+from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import PROGRAM, Command
+from cancel_message_batch.cli.terminal import interactive
+
+_HINT = 3  # ids that fit into a hint
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_ids(parser, required=False)
+    parser.add_argument("--all", action="store_true", help="every batch in progress in the workspace")
+    parser.add_argument(
+        "--older-than",
+        type=parse_duration,
+        metavar="TIME",
+        help="with --all: created longer ago than this, such as 90s, 30m, 2h or 1d",
+    )
+    parser.add_argument(
+        "--newer-than", type=parse_duration, metavar="TIME", help="with --all: created since this long ago"
+    )
+    parser.add_argument("--at-least", type=parse_count, metavar="N", help="with --all: with at least N requests")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
+    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
+    add_connection(parser)
+
+
+def _check(given: argparse.Namespace) -> None:
+    """Reject conflicting flags before any request."""
+    if given.all and given.ids:
+        raise UsageError("give ids or --all, not both")
+    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
+        raise UsageError("--older-than, --newer-than and --at-least go with --all")
+    if not interactive():
+        if given.all and not (given.yes or given.dry_run):
+            raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
+        if not given.all and not given.ids:
+            raise UsageError(f"which batch? Give its id; `{PROGRAM} list --status in_progress` shows the running ones")
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    _check(given)
+    from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
+    from cancel_message_batch.cli.connection import open_batches
+    from cancel_message_batch.cli.outcomes import combined, exit_code
+    from cancel_message_batch.cli.selection import choose
+
+    with open_batches(given, waiting=given.wait) as batches:
+        try:
+            ids, known = choose(batches, given, output)
+            if given.dry_run and ids:
+                return dry_run(batches, ids, known, output)
+        except KeyboardInterrupt:
+            output.warn("\nInterrupted. Nothing was canceled.")
+            raise Interrupted from None
+        if not ids:
+            return ExitCode.DONE
+        if len(ids) == 1:
+            outcomes = [cancel_one(batches, ids[0], output)]
+        else:
+            each = None if given.wait else given.timeout
+            outcomes = cancel_all(batches, ids, timeout=each, output=output)
+        code = combined([exit_code(outcome) for outcome in outcomes])
+        answered = zip(ids, outcomes, strict=True)
+        running = [name for name, outcome in answered if outcome.batch and not outcome.batch.ended]
+        if given.wait and running:
+            from cancel_message_batch.cli.watching import wait_for
+
+            waited = wait_for(batches, running, timeout=given.timeout, output=output)
+            return waited if waited != ExitCode.DONE else code
+    if running and not output.json and interactive():
+        output.say(f"To wait until stopped:\n  {PROGRAM} {_wait_arguments(running)}")
+    return code
+
+
+def _wait_arguments(ids: Sequence[str]) -> str:
+    """Return the arguments with which the program waits for these batches."""
+    if len(ids) <= _HINT:
+        return f"wait {' '.join(ids)}"
+    return f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+
+
+COMMAND = Command(
+    name="cancel",
+    about=(
+        "Cancel Anthropic Message Batches. Cancellation is not immediate: requests already being\n"
+        "processed may still complete and are billed; finished results are kept."
+    ),
+    examples=(
+        "cancel-message-batch                           pick one of the running batches",
+        "cancel-message-batch msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
+        "cancel-message-batch ID ID --wait --timeout 30m",
+        "cancel-message-batch --all --older-than 2h --dry-run",
+        "cancel-message-batch list --status in_progress",
+        'cancel-message-batch ask "cancel my newest batch"',
+    ),
+    arguments=_arguments,
+    run=_run,
+    completes="running",
+)

@@ -1,0 +1,86 @@
+"""``cancel-message-batch chat``: talk with Claude."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from cancel_message_batch.api.errors import MessageBatchError
+from cancel_message_batch.cli.arguments import add_connection, add_model
+from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.terminal import interactive
+
+_WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_model(parser)
+    add_connection(parser, json=False)
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch import summary
+    from cancel_message_batch.cli.connection import check_sdk, open_batches
+
+    with open_batches(given) as batches:
+        check_sdk()
+        from cancel_message_batch.cli.screen import Screen, open_conversation
+
+        screen = Screen(output)
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="replace")
+        read = _prompt() if interactive() else _read_line
+        with open_conversation(batches, given, screen) as conversation:
+            if interactive():
+                output.say(_WELCOME)
+            while (message := read()) is not None and message.strip() not in {"exit", "quit"}:
+                if not message.strip():
+                    continue
+                try:
+                    conversation.say(message)
+                    screen.end()
+                except KeyboardInterrupt:
+                    screen.stopped()
+                except MessageBatchError as error:
+                    screen.end()
+                    output.warn(summary.failed(error, "ask"))
+    return ExitCode.DONE
+
+
+def _read_line() -> str | None:
+    """Read one message per line from what is piped in; None at its end."""
+    line = sys.stdin.readline()
+    return line.rstrip("\n") if line else None
+
+
+def _prompt() -> Callable[[], str | None]:
+    """Return a reader for a terminal. A paste of several lines is one message."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.output import create_output
+
+    # Standard output is for the answers, and may be a file.
+    session: PromptSession[str] = PromptSession("> ", output=create_output(stdout=sys.stderr))
+
+    def read() -> str | None:
+        while True:
+            try:
+                return session.prompt()
+            except KeyboardInterrupt:
+                continue
+            except EOFError:
+                return None
+
+    return read
+
+
+COMMAND = Command(
+    name="chat",
+    about="Talk with Claude, who has the tools to list, look at and cancel batches.",
+    examples=(
+        "cancel-message-batch chat",
+        "cancel-message-batch chat --model claude-opus-5-5",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,39 @@
+"""``cancel-message-batch sandbox``: run a local imitation of the API."""
+
+import argparse
+
+from cancel_message_batch.cli.arguments import parse_count, parse_port, parse_speed
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.serving import run_server
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--port", type=parse_port, default=8080, help="0 for any free one (default: 8080)")
+    parser.add_argument("--speed", type=parse_speed, default=60.0, help="times faster than the real API (default: 60)")
+    parser.add_argument(
+        "--limit-every", type=parse_count, default=0, metavar="N", help="answer every Nth request 429 (default: none)"
+    )
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    try:
+        from cancel_message_batch.sandbox import Account, Sandbox
+    except ModuleNotFoundError as error:
+        raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
+    sandbox = Sandbox(port=given.port, account=Account.example(speed=given.speed), limit_every=given.limit_every)
+    advice = "Choose another with --port, or 0 for any."
+    return run_server(sandbox.serve, where=f"Port {given.port}", advice=advice, output=output)
+
+
+COMMAND = Command(
+    name="sandbox",
+    about="Run a local imitation of the Message Batches API, with a scripted stand-in for Claude.",
+    examples=(
+        "cancel-message-batch sandbox",
+        "ANTHROPIC_BASE_URL=http://localhost:8080 ANTHROPIC_API_KEY=any cancel-message-batch list",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

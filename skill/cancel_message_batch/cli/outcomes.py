@@ -1,0 +1,73 @@
+"""Outcomes and batches as printed results, and the exit codes that outcomes lead to."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
+from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
+from cancel_message_batch.tools import ToolOutcome
+
+from .exit_codes import ExitCode
+from .output import Output
+from .table import table
+
+
+def print_outcome(outcome: ToolOutcome, output: Output) -> None:
+    """Print one outcome: a failure as a message, a batch as a result."""
+    if outcome.is_error or outcome.batch is None:
+        output.warn(outcome.text)
+    elif output.json:
+        output.print(_json(outcome.batch))
+    elif not output.quiet:
+        output.tell(outcome.text)
+
+
+def print_batches(batches: Iterable[MessageBatch], output: Output) -> int:
+    """Print batches as they come; returns how many there were."""
+    printed = 0
+
+    def counted() -> Iterator[MessageBatch]:
+        nonlocal printed
+        for batch in batches:
+            printed += 1
+            yield batch
+
+    if output.json:
+        lines: Iterable[str] = (_json(batch) for batch in counted())
+    elif output.quiet:
+        # Shells and scripts take each line for an id, so nothing else may stand there.
+        lines = (batch.id for batch in counted() if not message_batch_id_fault(batch.id))
+    else:
+        lines = table(counted(), sys.stdout)
+    for line in lines:
+        output.print(line)
+        if output.closed:
+            break
+    return printed
+
+
+def exit_code(outcome: ToolOutcome) -> ExitCode:
+    """Return the exit code for one outcome."""
+    if outcome.error is not None:
+        return error_code(outcome.error)
+    return ExitCode.NOTHING_TO_CANCEL if outcome.result == "already_ended" else ExitCode.DONE
+
+
+def error_code(error: MessageBatchError) -> ExitCode:
+    """Return the exit code for an error."""
+    return ExitCode.USAGE if isinstance(error, InvalidInputError) else ExitCode.FAILED
+
+
+def combined(codes: Sequence[ExitCode]) -> ExitCode:
+    """Combine the codes of several batches: the same one if they agree, PARTLY if any is DONE, else the gravest."""
+    different = set(codes) or {ExitCode.DONE}
+    if len(different) == 1:
+        return different.pop()
+    if ExitCode.DONE in different:
+        return ExitCode.PARTLY
+    return next(code for code in (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL) if code in different)
+
+
+def _json(batch: MessageBatch) -> str:
+    """Return the API's own object: the fields that it sent, and no others."""
+    return batch.model_dump_json(exclude_unset=True)

@@ -1,0 +1,63 @@
+"""The commands: their names and one-line helps, what a command is, and how one is loaded.
+
+``--help``, ``--version`` and completion load command modules, and must be quick. So a command module imports only
+light modules at its top, and the rest when the command runs.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Literal
+
+from .exit_codes import ExitCode
+from .output import Output
+
+PROGRAM = "cancel-message-batch"
+DEFAULT = "cancel"  # the command that runs when none is named
+
+# Each name is also the name of a module in cli/commands.
+COMMANDS = {
+    "cancel": "cancel batches (what the command does without a name)",
+    "list": "list batches, newest first",
+    "status": "show where batches stand",
+    "wait": "wait until batches have really stopped",
+    "ask": "say one thing to Claude, who has these tools",
+    "chat": "talk with Claude, who has these tools",
+    "doctor": "check credential, base URL and permissions",
+    "completion": "print shell completion for bash, zsh or fish",
+    "mcp": "serve these tools over the Model Context Protocol",
+    "sandbox": "run a local imitation of the API, no key needed",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command. Each module in ``cli/commands`` makes one, named ``COMMAND``.
+
+    Args:
+        name: Its name in ``COMMANDS``.
+        about: What it does, for its ``--help``.
+        examples: Command lines to copy, for its ``--help``.
+        arguments: Adds its arguments to a parser.
+        run: Runs it with the parsed arguments. Raises UsageError when they conflict.
+        completes: Which batch ids a shell offers for it.
+    """
+
+    name: str
+    about: str
+    examples: tuple[str, ...]
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Output], ExitCode]
+    completes: Literal["running", "any"] | None = None
+
+    @property
+    def help(self) -> str:
+        """The one-line help."""
+        return COMMANDS[self.name]
+
+
+def load(name: str) -> Command:
+    """Import the module of a command and return the command."""
+    command: Command = import_module(f"{__package__}.commands.{name}").COMMAND
+    return command

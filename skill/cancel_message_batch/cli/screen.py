@@ -1,0 +1,114 @@
+"""A conversation with Claude on the screen, for ``ask`` and ``chat``."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import anthropic
+
+from cancel_message_batch import summary
+from cancel_message_batch.agent.conversation import DEFAULT_MODEL, Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import Connection, sdk_base_url
+from cancel_message_batch.api.errors import ConfigurationError, clean
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.tools import CANCEL
+
+from .output import Output
+from .prose import Prose
+from .terminal import confirm, fitted, interactive, paint
+
+
+class Screen:
+    """Shows a conversation, the answer as it streams in and each tool call as one dim line, and asks the person."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._answer = Prose(sys.stdout)
+        self._canceling = ""
+
+    def report(self, event: Event) -> None:
+        """Show what happens."""
+        match event:
+            case Text(text):
+                self._answer.write(text)
+            case ToolUse(name, arguments):
+                self._answer.end()
+                given = ", ".join(str(value) for value in arguments.values())
+                self._dim(f"→ {name}({given})")
+                self._canceling = given if name == CANCEL.name else ""
+            case ToolResult(outcome):
+                self._canceling = ""
+                self._dim(f"← {outcome.headline}")
+
+    def approve(self, batch: MessageBatch) -> bool:
+        """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
+        self._canceling = ""
+        answer = confirm(summary.question(batch))
+        self._canceling = batch.id if answer else ""
+        return answer
+
+    def stopped(self) -> None:
+        """Report what an interruption leaves behind."""
+        self._answer.end()
+        self._output.warn(f"\n{summary.stopped(clean(self._canceling))}")
+        self._canceling = ""
+
+    def end(self) -> None:
+        """End the line if one has begun."""
+        self._answer.end()
+
+    def _dim(self, text: str) -> None:
+        if not self._output.quiet:
+            lines = fitted(clean(text, limit=300), sys.stderr).splitlines()
+            self._output.show(paint(line, "2", sys.stderr) for line in lines)
+
+
+@contextlib.contextmanager
+def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen: Screen) -> Iterator[Conversation]:
+    """Open the conversation that the command line's flags describe.
+
+    Raises:
+        ConfigurationError: The SDK finds no usable credential.
+    """
+    connection = batches.connection
+    try:
+        client = anthropic.Anthropic(
+            base_url=sdk_base_url(connection.base_url),
+            timeout=given.timeout or anthropic.not_given,
+            max_retries=given.max_retries,
+            # Custom headers, and the whole conversation, would follow a redirect to any host.
+            http_client=anthropic.DefaultHttpxClient(follow_redirects=False),
+            **(_credential(connection) or {"profile": given.profile}),
+        )
+    except (anthropic.AnthropicError, ValueError) as error:
+        shown = clean(str(error), secrets=connection.secrets)
+        raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
+    with client:
+        yield Conversation(
+            client,
+            batches,
+            model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
+            approve=screen.approve if interactive() else None,
+            report=screen.report,
+            secrets=connection.secrets,
+        )
+
+
+def _credential(connection: Connection) -> dict[str, Any]:
+    """Return the credential in force as arguments of the SDK's client, which then looks for no other.
+
+    Empty where the SDK itself found the credential.
+    """
+    if connection.api_key:
+        return {"api_key": connection.api_key}
+    if connection.auth_token:
+        return {"auth_token": connection.auth_token}
+    if connection.auth is not None:
+        return {}
+    # The credential is in ANTHROPIC_CUSTOM_HEADERS, which the SDK reads too: no second one may go out beside it.
+    second = {} if "authorization" in connection.headers else {"Authorization": anthropic.omit}
+    return {"auth_token": next(iter(connection.secrets), ""), "default_headers": second}

@@ -1,0 +1,108 @@
+"""Waiting for batches at a terminal: shows how it goes, and reports how it ended."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.batches.waiting import WaitState, wait
+from cancel_message_batch.summary import facts
+from cancel_message_batch.tools import ToolOutcome
+
+from . import streams
+from .exit_codes import ExitCode, Interrupted
+from .outcomes import combined, error_code, print_outcome
+from .output import Output
+from .table import waiting_table
+
+
+def wait_for(batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output) -> ExitCode:
+    """Wait until batches have ended, and report each.
+
+    Args:
+        batches: The client.
+        ids: Which batches.
+        timeout: Seconds after which to give up, or None.
+        output: Where to report.
+
+    Raises:
+        Interrupted: The user stopped the waiting.
+    """
+    state = WaitState(pending=tuple(ids))
+    interrupted = False
+    try:
+        with _progress(state, quiet=output.quiet) as show:
+            for state in wait(batches, ids, timeout=timeout):
+                show(state)
+    except KeyboardInterrupt:
+        interrupted = True
+    failures = [summary.failed(state.failed[name], "get", name) for name in ids if name in state.failed]
+    for text in dict.fromkeys(failures):
+        output.warn(text)
+    for batch in (state.batches[name] for name in ids if name in state.batches):
+        if batch.ended:
+            print_outcome(ToolOutcome(summary.status(batch), batch=batch), output)
+    if state.pending:
+        seen = [name for name in state.pending if name in state.batches]
+        unknown = [name for name in state.pending if name not in state.batches]
+        why = "Interrupted" if interrupted else "The time is up"
+        output.warn(summary.not_ended(why, seen, unknown=unknown, trouble=str(state.trouble or "")))
+    if interrupted:
+        raise Interrupted
+    if state.pending:
+        return ExitCode.TIME_UP
+    return combined([error_code(state.failed[name]) if name in state.failed else ExitCode.DONE for name in ids])
+
+
+@contextlib.contextmanager
+def _progress(state: WaitState, *, quiet: bool) -> Iterator[Callable[[WaitState], None]]:
+    """Show on standard error how waiting goes: live lines in a terminal, else a line for each change.
+
+    Yields a function to call with the state after each look at the batches.
+    """
+    if quiet:
+        yield lambda _: None
+    elif sys.stderr.isatty():
+        with _live_lines(state) as show:
+            yield show
+    else:
+        told: dict[str, str] = {}
+
+        def show(state: WaitState) -> None:
+            now = {facts(batch).id: facts(batch).status for batch in state.batches.values()}
+            now["trying again:"] = str(state.trouble or "")
+            for what, status in now.items():
+                if status and told.get(what) != status:
+                    streams.write(sys.stderr, f"{what} {status}\n")
+            told.update(now)
+
+        yield show
+
+
+@contextlib.contextmanager
+def _live_lines(state: WaitState) -> Iterator[Callable[[WaitState], None]]:
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    began = time.monotonic()
+
+    def picture() -> Group:
+        elapsed = int(time.monotonic() - began)
+        lines = list(waiting_table(((name, state.batches.get(name)) for name in state.pending), sys.stderr))
+        lines.append(f"waiting {elapsed // 60}:{elapsed % 60:02d}; the API tells no progress before the end")
+        if state.trouble:
+            lines.append(f"trying again: {state.trouble}")
+        return Group(*(Text.from_ansi(line, overflow="fold") for line in lines))
+
+    console = Console(stderr=True, highlight=False)
+    with Live(picture(), console=console, refresh_per_second=4, transient=True, get_renderable=picture) as live:
+
+        def show(now: WaitState) -> None:
+            nonlocal state
+            state = now
+            live.refresh()
+
+        yield show

@@ -73,7 +73,7 @@ class _AdminEndpoint(HTTPEndpoint):
         return faults
 
 
-class Requests(_AdminEndpoint):
+class JournalEndpoint(_AdminEndpoint):
     """The journal."""
 
     async def get(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class Requests(_AdminEndpoint):
         return Response(status_code=204)
 
 
-class Faults(_AdminEndpoint):
+class FaultQueueEndpoint(_AdminEndpoint):
     """The queue of faults."""
 
     async def post(self, request: Request) -> Response:
@@ -95,7 +95,7 @@ class Faults(_AdminEndpoint):
         return Response(status_code=204)
 
 
-class Advance(_AdminEndpoint):
+class ClockEndpoint(_AdminEndpoint):
     """The clock."""
 
     async def post(self, request: Request) -> Response:
@@ -108,7 +108,7 @@ class Advance(_AdminEndpoint):
         return JSONResponse({"now": self.account.now()})
 
 
-class Batches(_AdminEndpoint):
+class TrueStateEndpoint(_AdminEndpoint):
     """The batches, with what the API does not show."""
 
     async def get(self, request: Request) -> Response:
@@ -146,10 +146,10 @@ class Batches(_AdminEndpoint):
 
 
 ROUTES = [
-    Route("/requests", Requests),
-    Route("/faults", Faults),
-    Route("/advance", Advance),
-    Route("/batches", Batches),
+    Route("/requests", JournalEndpoint),
+    Route("/faults", FaultQueueEndpoint),
+    Route("/advance", ClockEndpoint),
+    Route("/batches", TrueStateEndpoint),
 ]
 
 

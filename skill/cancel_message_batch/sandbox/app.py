@@ -217,7 +217,7 @@ class BatchResults(_BatchEndpoint):
         return StreamingResponse(_json_lines(batch, now), media_type="application/x-jsonl")
 
 
-class Messages(_Endpoint):
+class MessageCollection(_Endpoint):
     """The conversation with the stand-in."""
 
     async def post(self, request: Request) -> Response:
@@ -264,7 +264,7 @@ _ROUTES = [
     Route("/messages/batches/{id}", BatchItem),
     Route("/messages/batches/{id}/cancel", BatchCancel),
     Route("/messages/batches/{id}/results", BatchResults),
-    Route("/messages", Messages),
+    Route("/messages", MessageCollection),
     Route("/messages/count_tokens", TokenCount),
     Route("/models", ModelCollection),
     Route("/models/{id}", ModelItem),

@@ -53,7 +53,7 @@ class _Thread:
 
 
 @dataclass(frozen=True)
-class _Choice:
+class _ToolChoice:
     """How a request wants tools to be used (API reference: Create a Message, tool_choice)."""
 
     kind: str = "auto"
@@ -61,7 +61,7 @@ class _Choice:
     one_at_a_time: bool = False
 
     @classmethod
-    def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_Choice":
+    def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_ToolChoice":
         """Validate the ``tool_choice`` of a request.
 
         Raises:
@@ -92,7 +92,7 @@ class _Choice:
 
 
 @dataclass
-class _Call:
+class _ToolCall:
     """A tool call of the stand-in, and its result once there is one."""
 
     id: str
@@ -107,7 +107,7 @@ class _Turn:
     """The person's last message, and the tool calls that the stand-in has made for it."""
 
     message: str
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[_ToolCall] = field(default_factory=list)
 
 
 class StandIn:
@@ -139,7 +139,7 @@ class StandIn:
         held = self._held(thread, body, workspace)
         messages = [*held.messages, *body["messages"]]
         _check_results(messages)
-        choice = _Choice.of(body.get("tool_choice"), held.tools)
+        choice = _ToolChoice.of(body.get("tool_choice"), held.tools)
         self._answers += 1
         content = self._content(messages, held.tools, choice)
         stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
@@ -189,11 +189,11 @@ class StandIn:
         return found
 
     def _content(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_Choice"
+        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_ToolChoice"
     ) -> list[dict[str, Any]]:
         turn, earlier = _last_turn(messages)
         plan = interpret(turn.message, _mentioned(earlier))
-        offered = _Tools(tools, messages, choice)
+        offered = _OfferedTools(tools, messages, choice)
         done = [call for call in turn.calls if not offered.is_search(call.name)]
         searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
         left = plan.inputs[len(done) :]
@@ -212,7 +212,7 @@ class StandIn:
         return content
 
     def _calls(
-        self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_Tools", *, searched: bool
+        self, tool: str, inputs: tuple[dict[str, Any], ...], offered: "_OfferedTools", *, searched: bool
     ) -> list[dict[str, Any]]:
         """Call a tool, or search for it, or use the command line instead."""
         name = offered.name_of(tool)
@@ -228,10 +228,10 @@ class StandIn:
         ]
 
 
-class _Tools:
+class _OfferedTools:
     """The tools that a request offers."""
 
-    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _Choice) -> None:
+    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _ToolChoice) -> None:
         # A deferred tool can be used once a search has found it, even if the request does not list it.
         found = [
             str(block.get("tool_name"))
@@ -367,15 +367,15 @@ def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, An
     return _Turn(_written(messages[start]), calls), messages[:start]
 
 
-def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_Call]]:
+def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_ToolCall]]:
     """Return the tool calls of each message that has any, with their results."""
     groups = []
-    calls: dict[str, _Call] = {}
+    calls: dict[str, _ToolCall] = {}
     for message in messages:
         group = []
         for block in _blocks(message):
             if block.get("type") == "tool_use":
-                call = _Call(str(block.get("id")), str(block.get("name")), json.dumps(block.get("input")))
+                call = _ToolCall(str(block.get("id")), str(block.get("name")), json.dumps(block.get("input")))
                 calls[call.id] = call
                 group.append(call)
             elif block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
@@ -419,7 +419,7 @@ def _listed_ids(listing: str) -> list[str]:
     return [row[1] for line in listing.splitlines() if (row := _ROW.match(line))]
 
 
-def _relayed(call: _Call) -> str:
+def _relayed(call: _ToolCall) -> str:
     """Say what a tool returned."""
     if not call.result:
         return f"The tool {call.name} returned nothing, so I do not know what it did."

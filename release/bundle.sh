@@ -21,7 +21,15 @@ echo "${skill#"$PWD"/}: an Agent Skill; unpack it among your agent's skills, or 
 mcpb=$(release/node_tool.sh @anthropic-ai/mcpb mcpb)
 mkdir "$stage/mcpb"
 "$python" release/manifest.py >"$stage/mcpb/manifest.json"
-cp -R "$stage/$name/"{pyproject.toml,README.md,LICENSE,skill} "$stage/$name/.claude-plugin/icon.png" "$stage/mcpb"
+cp -R "$stage/$name/"{requirements.lock,README.md,LICENSE,skill} "$stage/$name/.claude-plugin/icon.png" "$stage/mcpb"
+cat >"$stage/mcpb/pyproject.toml" <<END
+# Claude Desktop may install what stands here: nothing, as skill/start_mcp.py installs requirements.lock.
+[project]
+name = "$name-bundle"
+version = "$version"
+requires-python = ">=3.11"
+dependencies = []
+END
 "$mcpb" validate "$stage/mcpb/manifest.json" >/dev/null
 "$mcpb" pack "$stage/mcpb" "$bundle" >/dev/null
 echo "${bundle#"$PWD"/}: for Claude Desktop; open it there"

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# Writes requirements.lock: the newest release of everything the package installs, as constraints for pip.
+# Writes requirements.lock: the newest release of everything that the package installs and is built with, for every
+# system and Python, with the hash of each file. No index is named, so that everybody's own is used.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
-"${PYTHON:-.venv/bin/python}" -m venv "$home"
-"$home/bin/python" -m pip install --quiet --disable-pip-version-check '.[sandbox,mcp]'
-"$home/bin/python" -m pip freeze --exclude cancel-message-batch >requirements.lock
+python=${PYTHON:-.venv/bin/python}
+uv=$(release/uv.sh)
+build=$("$python" -c 'import pathlib, tomllib
+print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["build-system"]["requires"], sep="\n")')
+{
+  echo "# Written by \`make lock\`. Every file is checked: pip install -r requirements.lock"
+  "$uv" pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+    --python-version 3.11 --extra mcp --extra sandbox pyproject.toml - <<<"$build"
+} >requirements.lock.new
+mv requirements.lock.new requirements.lock

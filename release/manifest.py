@@ -9,6 +9,7 @@ from cancel_message_batch.tools import TOOLS
 
 plugin = json.loads(Path(".claude-plugin/plugin.json").read_text())
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+(server,) = plugin["mcpServers"].values()
 key = {name: value for name, value in plugin["userConfig"]["api_key"].items() if name != "default"}
 
 print(
@@ -25,10 +26,10 @@ print(
             "icon": "icon.png",
             "server": {
                 "type": "uv",
-                "entry_point": "skill/cancel_message_batch/__main__.py",
+                "entry_point": "skill/start_mcp.py",
                 "mcp_config": {
-                    "command": "uv",
-                    "args": ["run", "--directory", "${__dirname}", "--extra", "mcp", plugin["name"], "mcp"],
+                    "command": server["command"],
+                    "args": [part.replace("${CLAUDE_PLUGIN_ROOT}", "${__dirname}") for part in server["args"]],
                     "env": {"ANTHROPIC_API_KEY": "${user_config.api_key}"},
                 },
             },

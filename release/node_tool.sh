@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Prints the path of a command of node_tools.txt, installed here if it is not: node_tool.sh PACKAGE COMMAND
+# No package runs a script of its own while it is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,7 +9,12 @@ wanted=$(grep -F "$1@" release/node_tools.txt)
 if [ "$(cat "$home/$2.installed" 2>/dev/null)" != "$wanted" ]; then
   command -v npm >/dev/null || { echo "$1 needs Node.js and npm, and they are not here." >&2; exit 69; }
   mkdir -p "$home"
-  npm install --silent --no-fund --no-audit --prefix "$home" "$wanted" >&2
+  npm install --ignore-scripts --silent --no-fund --no-audit --prefix "$home" "$wanted" >&2
+  wrapper=$home/node_modules/$1/cli-wrapper.cjs # Claude Code's own way to start without its install script
+  if [ -f "$wrapper" ]; then
+    chmod +x "$wrapper"
+    ln -sf "$wrapper" "$home/node_modules/.bin/$2"
+  fi
   echo "$wanted" >"$home/$2.installed"
 fi
 echo "$home/node_modules/.bin/$2"

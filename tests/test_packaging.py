@@ -1,7 +1,9 @@
 """What people install: that it agrees with the package, and holds what it should."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,10 +15,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from cancel_message_batch import __version__
+from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.tools import TOOLS
-from tests.conftest import ROOT
+from tests.conftest import KEY, ROOT
 
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
 
 
 def read(name: str) -> Any:
@@ -36,9 +40,13 @@ def test_every_manifest_tells_the_version_of_the_package() -> None:
     assert told == dict.fromkeys(told, __version__)
 
 
-def test_the_desktop_bundle_keeps_the_key_secret_and_lists_the_tools() -> None:
+def desktop_manifest() -> Any:
     done = subprocess.run([sys.executable, "release/manifest.py"], cwd=ROOT, capture_output=True, text=True, check=True)
-    manifest = json.loads(done.stdout)
+    return json.loads(done.stdout)
+
+
+def test_the_desktop_bundle_keeps_the_key_secret_and_lists_the_tools() -> None:
+    manifest = desktop_manifest()
     assert manifest["user_config"]["api_key"]["sensitive"] is True
     assert manifest["version"] == __version__
     assert [tool["name"] for tool in manifest["tools"]] == [tool.name for tool in TOOLS]
@@ -52,13 +60,61 @@ def test_the_registry_entry_adds_what_the_mcp_server_needs() -> None:
     assert f"<!-- mcp-name: {read('server.json')['name']} -->" in (ROOT / "README.md").read_text()
 
 
-def test_the_lock_pins_every_dependency_at_an_allowed_version_and_names_no_host() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
-    pinned = {canonicalize_name(name): version for name, version in (line.split("==") for line in lines)}
+def test_the_lock_pins_every_dependency_and_the_build_backend_by_hash_and_names_no_host() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    pinned = {}
+    for entry in lock.replace("\\\n", "").splitlines():
+        if entry.startswith("#"):
+            continue
+        requirement, *hashes = entry.split(" --hash=")
+        assert hashes, entry
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64} *", value) for value in hashes), entry
+        (version,) = Requirement(requirement).specifier
+        assert version.operator == "=="
+        pinned[canonicalize_name(Requirement(requirement).name)] = version.version
     extras = PROJECT["optional-dependencies"]
-    for wanted in map(Requirement, [*PROJECT["dependencies"], *extras["sandbox"], *extras["mcp"]]):
+    build = BUILD["requires"]
+    for wanted in map(Requirement, [*PROJECT["dependencies"], *extras["sandbox"], *extras["mcp"], *build]):
         assert pinned[canonicalize_name(wanted.name)] in wanted.specifier, wanted
+    assert PROJECT["name"] not in pinned
+
+
+@pytest.mark.parametrize("program", ["plugin.json", "the Desktop bundle"])
+def test_the_mcp_server_of_plugin_and_bundle_starts_from_the_lock(program: str) -> None:
+    server: dict[str, Any] = (
+        read(".claude-plugin/plugin.json")["mcpServers"]["message-batches"]
+        if program == "plugin.json"
+        else desktop_manifest()["server"]["mcp_config"]
+    )
+    assert server["command"] == "uv"
+    *start, script = server["args"]
+    assert start == ["run", "--script"]
+    assert re.sub(r"^\$\{\w+\}/", "", script) == "skill/start_mcp.py"
+    (wanted,) = re.findall(r'^# requires-python = "(.*)"$', (ROOT / "skill/start_mcp.py").read_text(), re.MULTILINE)
+    assert wanted == PROJECT["requires-python"]
+
+
+def test_the_skills_curl_cancels_at_the_base_url_and_keeps_the_key_out_of_the_process_list(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "SKILL.md").read_text(), re.DOTALL)
+    (command,) = (block for block in blocks if "curl" in block)
+    real = shutil.which("curl")
+    assert real
+    watched = tmp_path / "curl"
+    watched.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/arguments"\nexec {real} "$@"\n')
+    watched.chmod(0o755)
+    path = os.pathsep.join([str(tmp_path), os.environ["PATH"]])
+    done = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["processing_status"] == "canceling"
+    (exchange,) = sandbox.journal
+    assert exchange.headers["x-api-key"]
+    arguments = (tmp_path / "arguments").read_text()
+    assert arguments.endswith("/cancel\n")
+    assert KEY not in arguments
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists(), reason="an archive of the repository cannot be archived again")

@@ -8,8 +8,4 @@ home=.venv-node
 release/bundle.sh
 release/node_tool.sh @anthropic-ai/claude-code claude >/dev/null
 release/node_tool.sh @modelcontextprotocol/inspector mcp-inspector >/dev/null
-if [ ! -x "$home/python/bin/uv" ]; then
-  .venv/bin/python -m venv "$home/python"
-  "$home/python/bin/python" -m pip install --quiet --disable-pip-version-check uv
-fi
-CLIENTS=$PWD/$home .venv/bin/python -m pytest tests/clients
+PATH=$(dirname "$(release/uv.sh)"):$PATH CLIENTS=$PWD/$home .venv/bin/python -m pytest tests/clients

@@ -6,11 +6,14 @@ Code is the sandbox's scripted stand-in.
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import venv
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +41,11 @@ def certificates() -> None:
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
     """Run a client in a home and a directory of its own."""
-    commands = [f"{CLIENTS}/node_modules/.bin", f"{CLIENTS}/python/bin", str(Path(sys.executable).parent)]
+    commands = [f"{CLIENTS}/node_modules/.bin", str(Path(sys.executable).parent)]
     monkeypatch.setenv("PATH", os.pathsep.join([*commands, os.environ["PATH"]]))
     monkeypatch.setenv("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
     monkeypatch.setenv("MCP_CONNECTION_NONBLOCKING", "0")  # the first request waits for the servers
+    monkeypatch.setenv("MCP_TIMEOUT", "120000")  # and the first start of the plugin's installs the packages
 
     def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -135,7 +139,6 @@ def test_the_plugin_installs_from_its_own_marketplace_and_its_server_cancels(
     ):
         done = client("claude", "plugin", *command)
         assert done.returncode == 0, done.stdout + done.stderr
-    client("uvx", "--from", f"{skill}[mcp]", "cancel-message-batch", "--version")  # a first start takes its time
     server = "mcp__plugin_cancel-message-batch_message-batches"
     events, answer = claude(client, ASKED, "--allowedTools", server)
     assert [found["status"] for found in events[0]["mcp_servers"]] == ["connected"], events[0]["mcp_servers"]
@@ -170,8 +173,67 @@ def test_the_skill_installs_as_it_says_and_its_command_cancels(
 ) -> None:
     home = tmp_path / "environment"
     venv.create(home, with_pip=True)
-    lock = skill / "requirements.lock"
-    done = client(home / "bin/python", "-m", "pip", "install", "-q", "--constraint", lock, skill)
+    told = re.findall(r"^(pip install .*)", (skill / "SKILL.md").read_text(), re.MULTILINE)
+    done = client("sh", "-ec", f"cd '{skill}'; PATH='{home}/bin':$PATH; {told[0]}")
     assert done.returncode == 0, done.stderr
     assert "not immediate" in client(home / "bin/cancel-message-batch", DOCUMENTED_ID).stdout
     assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_the_command_runs_without_installing_as_the_skill_says(client: Client, sandbox: Sandbox, skill: Path) -> None:
+    (told,) = re.findall(r"`(uvx .*?) …`", (skill / "SKILL.md").read_text())
+    done = client("sh", "-ec", f"cd '{skill}'; {told} {DOCUMENTED_ID}")
+    assert "not immediate" in done.stdout, done.stderr
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def start(where: Path, *options: str) -> tuple[str, ...]:
+    return ("uv", "run", "--script", str(where / "skill/start_mcp.py"), *options)
+
+
+@pytest.mark.parametrize("package", ["rich", "mcp"])
+def test_the_mcp_server_does_not_start_when_a_package_is_not_the_one_that_was_tried(
+    client: Client, skill: Path, package: str
+) -> None:
+    lock = skill / "requirements.lock"
+    before, entry, after = re.split(rf"(^{package}==.*?\n(?=\S))", lock.read_text(), flags=re.MULTILINE | re.DOTALL)
+    lock.write_text(before + re.sub("sha256:....", "sha256:0000", entry) + after)
+    done = client(*start(skill, "--help"))
+    assert done.returncode == 1
+    assert "so the MCP server cannot start" in done.stderr
+    assert done.stdout == ""
+    assert not list((skill / ".venv-mcp").iterdir())
+
+
+def test_two_first_starts_at_once_share_the_packages_and_later_ones_need_no_index(client: Client, skill: Path) -> None:
+    with ThreadPoolExecutor() as threads:
+        first, second = threads.map(lambda _: client(*start(skill, "--help")), range(2))
+    assert first.stdout.startswith("usage: cancel-message-batch mcp"), first.stderr
+    assert second.stdout == first.stdout, second.stderr
+    assert len(list((skill / ".venv-mcp").iterdir())) == 1
+    (skill / "requirements.lock").chmod(0o400)
+    done = client("env", "UV_OFFLINE=1", f"UV_CACHE_DIR={skill}/empty", *start(skill, "--help"))
+    assert done.stdout == first.stdout, done.stderr
+
+
+def test_the_desktop_bundle_leaves_nothing_for_the_host_to_resolve(
+    client: Client, desktop: tuple[Path, dict[str, Any]]
+) -> None:
+    where, _ = desktop
+    done = client("uv", "sync", "--directory", where)
+    assert done.returncode == 0, done.stderr
+    assert not list((where / ".venv").glob("lib/*/site-packages/*.dist-info"))
+
+
+def test_the_release_runs_no_install_script_of_a_node_package(client: Client, tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    script = {"postinstall": f"touch {tmp_path}/ran"}
+    (package / "package.json").write_text(json.dumps({"name": "tried", "version": "1.0.0", "scripts": script}))
+    (tmp_path / "release").mkdir()
+    shutil.copy(ROOT / "release/node_tool.sh", tmp_path / "release")
+    (tmp_path / "release/node_tools.txt").write_text(f"tried@file:{package}\n")
+    done = client("release/node_tool.sh", "tried", "tried")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv-node/node_modules/tried/package.json").is_file()
+    assert not (tmp_path / "ran").exists()

@@ -125,11 +125,11 @@ def test_a_batch_that_ended_by_this_very_cancellation_is_not_said_to_have_ended_
 def test_results_that_expired_are_said_to_be_gone() -> None:
     archived = batch("ended", timedelta(days=40), counts=DONE, ended_at=NOW - timedelta(days=39), archived_at=NOW)
     for text in (summary.canceled(archived), summary.status(archived)):
-        assert "results are gone: they are kept for 29 days after creation" in text
+        assert "results are gone: results are kept for 29 days after creation" in text
 
 
 def test_a_status_of_the_future_is_not_taken_for_stopped() -> None:
-    assert "has the status paused: not ended" in summary.status(batch("paused"))
+    assert "has the status paused. It has not ended" in summary.status(batch("paused"))
 
 
 @pytest.mark.parametrize("status", ["in_progress", "canceling", "ended", "paused"])

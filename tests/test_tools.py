@@ -202,7 +202,7 @@ def test_a_404_that_is_not_the_apis_says_so(sandbox: Sandbox) -> None:
     text = CANCEL.run({"message_batch_id": EXAMPLE_ID}).text
     assert "There is no message batch" not in text
     assert "was not canceled" in text
-    assert "Check the base URL" in text
+    assert "Check that the base URL" in text
 
 
 def test_arguments_nested_without_end_are_refused(sandbox: Sandbox) -> None:
@@ -228,7 +228,7 @@ def test_a_repeated_cancel_changes_nothing_and_says_since_when(monkeypatch: pyte
     assert again.batch
     assert again.batch.cancel_initiated_at == first.batch.cancel_initiated_at
     assert "was already canceling, since" in again.text
-    assert "(1 min ago); it has not stopped yet" in again.text
+    assert "(1 min ago). It has not stopped yet" in again.text
 
 
 def test_listing_filters_by_status_and_is_bounded(sandbox: Sandbox) -> None:
@@ -256,7 +256,7 @@ def test_a_listing_goes_on_where_the_one_before_it_stopped(sandbox: Sandbox, sta
     while True:
         outcome = LIST.run({"status": status, "limit": 3, "after_id": after_id})
         pages += [batch.id for batch in outcome.batches]
-        told = re.search(r"There may be more; for older ones pass after_id (msgbatch_\w+)\.", outcome.text)
+        told = re.search(r"There may be more. To list older ones, pass after_id (msgbatch_\w+)\.", outcome.text)
         if told is None:
             break
         after_id = told[1]

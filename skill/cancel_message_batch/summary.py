@@ -5,12 +5,15 @@ its counts but one may be zero, so a count of zero is never mentioned (API refer
 with the API's own clock (``MessageBatch.as_of``).
 """
 
+import contextlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from .api.credentials import origin
 from .api.errors import (
     APIConnectionError,
     APIResponseError,
@@ -22,16 +25,16 @@ from .api.errors import (
 )
 from .api.models import EXAMPLE_ID, ID_LIMIT, ID_PREFIX, MessageBatch
 
-CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended"]
+CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended", "unconfirmed"]
 Action = Literal["cancel", "get", "list", "ask"]
 
 LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
 ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
-NOT_THE_API = "Check the base URL (ANTHROPIC_BASE_URL): it does not lead to the Anthropic API."
+CHECK_BASE_URL = "Check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
 NOT_IMMEDIATE = (
     "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
-    "A batch has stopped only when its status is ended: check again in a few minutes. Results are kept, at "
-    "results_url once ended."
+    "A batch has stopped only when its status is ended: check again later. Results are kept, and are at results_url "
+    "once it has ended."
 )
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
@@ -96,6 +99,8 @@ def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
     now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
     if batch.ended:
         return "ended" if now else "already_ended"
+    if batch.processing_status != "canceling":
+        return "unconfirmed"
     return "canceling" if now or age is None or age > _LIFETIME else "already_canceling"
 
 
@@ -107,9 +112,15 @@ def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
             return f"{start} {_final(batch)}"
         case "ended":
             return f"Message batch {facts(batch).id} was canceled and has ended. {_final(batch)}"
+        case "unconfirmed":
+            return (
+                f"The cancellation of message batch {facts(batch).id} is not confirmed: the API answered the request "
+                f"without an error, but the batch's status is {facts(batch).status}. Get its status: if it is still "
+                "in_progress, cancel again, which is safe to repeat."
+            )
         case "already_canceling":
-            since = moment(batch.cancel_initiated_at, batch)
-            start = f"Message batch {facts(batch).id} was already canceling, since {since}; it has not stopped yet."
+            began = moment(batch.cancel_initiated_at, batch)
+            start = f"Message batch {facts(batch).id} was already canceling, since {began}. It has not stopped yet."
         case _:
             start = (
                 f"Cancellation of message batch {facts(batch).id} ({_size(batch)}) is accepted but not immediate: "
@@ -131,21 +142,36 @@ def tally(results: Sequence[CancelResult | None]) -> str:
     return f"{len(results):,} message batches: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
 
 
-def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str]) -> str:
-    """Say what an interruption left canceled, perhaps canceled, and untouched."""
-    lines = [f"Interrupted. {answered:,} cancel requests were answered."]
-    if unanswered:
-        lines.append("Sent without an answer, so these may be canceling: " + " ".join(unanswered))
-    if unsent:
-        lines.append("Not sent, so these are as they were: " + " ".join(unsent))
+def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
+    """Say what an interruption left canceled, perhaps canceled, and untouched.
+
+    Args:
+        answered: How many cancel requests were answered.
+        unanswered: The batches whose cancel was sent and not answered.
+        unsent: The batches whose cancel was not sent.
+        limited: The batches whose cancel was answered 429, which cancels nothing, and waited to be sent again.
+    """
+    lines = [f"Interrupted. {answered:,} cancel request{'s were' if answered != 1 else ' was'} answered."]
+    for ids, what in (
+        (unanswered, "Sent without an answer, so these may be canceling: "),
+        (limited, "Answered 429, not canceled: "),
+        (unsent, "Not sent, so these are as they were: "),
+    ):
+        if ids:
+            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
     return "\n".join(lines)
+
+
+def limited(seconds: float) -> str:
+    """Say that cancel requests wait because the API limits them."""
+    return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
 
 
 def stopped(message_batch_id: str) -> str:
     """Say what a stopped turn of a conversation left; the id is that of a cancel without an answer, or empty."""
     if not message_batch_id:
         return "Stopped. No cancellation was under way."
-    return f"Stopped. {message_batch_id} may be canceling: its cancel was sent, without an answer. Get its status."
+    return f"Stopped. {message_batch_id} may be canceling: its cancel was sent and not answered. Check its status."
 
 
 def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
@@ -168,22 +194,20 @@ def status(batch: MessageBatch) -> str:
     size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
         return (
-            f"Message batch {facts(batch).id} ({size}) has ended{_at_end(batch)}; nothing of it is running. "
+            f"Message batch {facts(batch).id} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
             f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
-        since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
+        began = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {facts(batch).id} ({size}) is canceling{since}: not stopped yet. "
+            f"Message batch {facts(batch).id} ({size}) is canceling{began}. It has not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
-        start = (
-            f"Message batch {facts(batch).id} ({size}) is in_progress: it is running and no cancellation was requested."
-        )
+        start = f"Message batch {facts(batch).id} ({size}) is in_progress: it is running, and nobody has canceled it."
     else:
-        start = f"Message batch {facts(batch).id} ({size}) has the status {facts(batch).status}: not ended."
-    return f"{start} {created}{_so_far(batch)} Final counts are known once it has ended, {_latest(batch)}."
+        start = f"Message batch {facts(batch).id} ({size}) has the status {facts(batch).status}. It has not ended."
+    return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
 @dataclass(frozen=True)
@@ -200,7 +224,13 @@ class Listed:
 
 
 def listed(
-    batches: Sequence[MessageBatch], wanted: str, *, more: bool, searched: int | None = None, after_id: str = ""
+    batches: Sequence[MessageBatch],
+    wanted: str,
+    *,
+    more: bool,
+    searched: int | None = None,
+    after_id: str = "",
+    unreadable: int = 0,
 ) -> Listed:
     """Say which batches there are, newest first, a line each.
 
@@ -210,6 +240,7 @@ def listed(
         more: Whether there may be more than these.
         searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
         after_id: The batch that the listing began after, where it was a later part of a longer one.
+        unreadable: How many batches the API listed in a form that could not be read.
     """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     if not batches:
@@ -217,16 +248,21 @@ def listed(
         if searched:
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
         others = "" if wanted == "any" or searched or after_id else " Others may be listed without a status."
-        text = f"There is no {kind} {where}.{others}"
+        text = f"There is no {kind} {where}.{others}{_left_out(unreadable)}"
         return Listed(text, text)
     rows = "\n".join(
         f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
         for batch in map(facts, batches)
     )
     head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
-    # Last, as the first id of a listing is taken for the newest batch's.
-    more_after = f"There may be more; for older ones pass after_id {facts(batches[-1]).id}." if more else ""
-    return Listed(f"{head}. {more_after}".rstrip(), f"{head}:\n{rows}\n{more_after}".rstrip())
+    after = f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}." if more else ""
+    after += _left_out(unreadable)
+    return Listed(f"{head}. {after.lstrip()}".rstrip(), f"{head}:\n{rows}\n{after.lstrip()}".rstrip())
+
+
+def _left_out(unreadable: int) -> str:
+    what = "1 batch" if unreadable == 1 else f"{unreadable:,} batches"
+    return f" {what} in the API's answer could not be read and is left out." if unreadable else ""
 
 
 def question(batch: MessageBatch) -> str:
@@ -238,13 +274,21 @@ def question(batch: MessageBatch) -> str:
 
 
 def declined(message_batch_id: str, *, asked: bool) -> str:
-    """Say that a person did not agree to a cancellation."""
+    """Say that no person agreed to a cancellation; ``asked`` when one said no."""
     if asked:
         return f"Not canceled: the person said no to canceling {message_batch_id}. No cancellation was sent."
     return (
-        f"Not canceled: canceling {message_batch_id} needs the person's yes, and they cannot be asked here. No "
-        "cancellation was sent. Tell them the id: they can cancel it themselves with "
+        f"Not canceled: canceling {message_batch_id} needs the person's yes, and no yes came back. They may not have "
+        "been shown the question. No cancellation was sent. Tell them the id, and that they can run "
         f"`cancel-message-batch {message_batch_id}`."
+    )
+
+
+def needs_yes(message_batch_id: str) -> str:
+    """Tell the person that a batch was not canceled because nobody agreed to it."""
+    return (
+        f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
+        f"`--may-cancel {message_batch_id}`."
     )
 
 
@@ -260,7 +304,7 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
     elif isinstance(error, APIResponseError) and action == "ask":
         advice = "Try again; if it stays so, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
     elif isinstance(error, APIResponseError):
-        advice = NOT_THE_API
+        advice = "" if error.from_api else CHECK_BASE_URL
     elif isinstance(error, APIConnectionError):
         advice = "Check the network and the base URL (ANTHROPIC_BASE_URL), then try again."
     else:
@@ -314,7 +358,7 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
         case status if error.type:
             return f"The API refused the request ({status} {error.type}{reference}): {error.message}", ""
         case status:
-            return f"The request was refused ({status}{reference}): {error.message}", NOT_THE_API
+            return f"The request was refused ({status}{reference}): {error.message}", CHECK_BASE_URL
 
 
 def moment(time: datetime | None, batch: MessageBatch) -> str:
@@ -385,8 +429,19 @@ def _final(batch: MessageBatch) -> str:
     if batch.cancel_initiated_at and not batch.request_counts.canceled:
         told += "; no request was canceled"
     tally = f"Final counts: {told}."
-    if batch.results_url:
-        return f"{tally} Results (needs the API key): {clean(batch.results_url, limit=2000)}"
     if batch.archived_at:
-        return f"{tally} Its results are gone: they are kept for 29 days after creation."
-    return f"{tally} It names no results_url: results are kept for 29 days after creation."
+        return f"{tally} Its results are gone: results are kept for 29 days after creation."
+    if not batch.results_url:
+        return f"{tally} It has no results_url. Results are kept for 29 days after creation."
+    return f"{tally} Results (needs the API key): {results_url(batch) or 'at a URL that cannot be shown'}"
+
+
+def results_url(batch: MessageBatch) -> str:
+    """Return the URL of the results, marked when it leads to another server; empty when it is not a plain URL."""
+    url = batch.results_url or ""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
+        return ""
+    with contextlib.suppress(ValueError):
+        if batch.origin in {None, origin(url)}:
+            return url
+    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"

@@ -16,7 +16,14 @@ from pydantic import GetJsonSchemaHandler, ValidationError
 from . import summary
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
-from .api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError, clean
+from .api.errors import (
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    InvalidInputError,
+    MessageBatchError,
+    clean,
+)
 from .api.models import (
     LIST_AFTER,
     LIST_LIMIT,
@@ -226,7 +233,12 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
 
 
 def _canceled(batch: MessageBatch, result: summary.CancelResult) -> ToolOutcome:
-    return ToolOutcome(summary.canceled(batch, result), summary.facts(batch).state, batch=batch, result=result)
+    error = None
+    if result == "unconfirmed":
+        what = f"the API answered the cancel and left the batch {summary.facts(batch).status}"
+        error = APIResponseError(what, may_have_arrived=True, from_api=True)
+    text, headline = summary.canceled(batch, result), summary.facts(batch).state
+    return ToolOutcome(text, headline, batch=batch, result=result, error=error)
 
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
@@ -245,12 +257,13 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     status = None if given.status == "any" else given.status
     size = LARGEST_PAGE if status else given.limit
     found: list[MessageBatch] = []
-    searched = pages = 0
+    searched = unreadable = pages = 0
     more = False
     try:
         async for findings in search(batches.list, status, limit=size, after_id=given.after_id or None):
             found += findings.batches
             searched += findings.searched
+            unreadable += findings.unreadable
             pages += 1
             more = findings.more or len(found) > given.limit
             if len(found) >= given.limit or pages == _PAGES:
@@ -259,7 +272,12 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
         return _failure(error, "list")
     shown = tuple(found[: given.limit])
     listed = summary.listed(
-        shown, given.status, more=more, searched=searched if more and not shown else None, after_id=given.after_id
+        shown,
+        given.status,
+        more=more,
+        searched=searched if more and not shown else None,
+        after_id=given.after_id,
+        unreadable=unreadable,
     )
     return ToolOutcome(listed.text, listed.headline, batches=shown)
 

@@ -80,7 +80,7 @@ def test_a_batch_that_the_model_found_needs_the_persons_yes(sandbox: Sandbox, ta
     assert cancels(sandbox) == [newest]
 
 
-@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "cannot be asked here")])
+@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "no yes came back")])
 def test_without_a_yes_nothing_is_sent_and_the_model_is_told_so(
     sandbox: Sandbox, talk: Talk, answer: bool | None, told: str
 ) -> None:
@@ -123,6 +123,58 @@ def test_an_order_that_is_taken_back_needs_a_yes_again(sandbox: Sandbox, talk: T
     conversation.say(f"no, leave {target} alone")
     assert person.asked == [target]
     assert cancels(sandbox) == []
+
+
+def test_an_order_holds_for_its_own_message_only(sandbox: Sandbox, talk: Talk, model: Model) -> None:
+    target = running(sandbox)[0]
+    call = [("cancel_message_batch", {"message_batch_id": target})]
+    model.replies = ["Shall I?", call, "You said no."]
+    conversation, person = talk(False, model.url)
+    conversation.say(f"cancel {target}")
+    conversation.say("cancel the other one")
+    assert person.asked == [target]
+    assert cancels(sandbox) == []
+
+
+def test_a_yes_holds_for_its_own_turn_only(sandbox: Sandbox, talk: Talk, model: Model) -> None:
+    target = running(sandbox)[0]
+    call = [("cancel_message_batch", {"message_batch_id": target})]
+    model.replies = [call, "Done.", call, "Done."]
+    sandbox.fail(Fault(match="POST */cancel", status=403))
+    conversation, person = talk(True, model.url)
+    conversation.say("cancel my newest batch")
+    conversation.say("and what is running?")
+    assert person.asked == [target, target]
+
+
+def test_consent_can_be_given_beside_the_words(sandbox: Sandbox, model: Model) -> None:
+    first, second, *_ = running(sandbox)
+    calls = [[("cancel_message_batch", {"message_batch_id": target})] for target in (first, second)]
+    model.replies = [*calls, "Done.", calls[0], "Done."]
+    with (
+        anthropic.Anthropic(api_key=KEY, base_url=model.url, max_retries=0) as client,
+        MessageBatches(api_key=KEY, base_url=sandbox.url) as batches,
+    ):
+        conversation = Conversation(client, batches, may_cancel=[first])
+        conversation.say("was auch immer")
+        conversation.say("once more")
+    assert cancels(sandbox) == [first, first]
+
+
+def test_the_person_is_not_asked_about_one_batch_in_place_of_another(
+    sandbox: Sandbox, talk: Talk, model: Model
+) -> None:
+    meant, other, *_ = running(sandbox)
+    with MessageBatches(api_key=KEY, base_url=sandbox.url) as client:
+        answer = client.retrieve(other).model_dump(mode="json")
+    sandbox.fail(Fault(match=f"GET */{meant}", times=0, status=200, body=answer))
+    model.replies = [[("cancel_message_batch", {"message_batch_id": meant})], "It failed."]
+    conversation, person = talk(True, model.url)
+    conversation.say("cancel my newest batch")
+    assert person.asked == []
+    assert cancels(sandbox) == []
+    outcome = next(event.outcome for event in person.events if isinstance(event, ToolResult))
+    assert f"was asked about {meant} and answered about {other}" in outcome.text
 
 
 def test_nobody_is_asked_about_a_batch_that_does_not_exist_or_has_ended(

@@ -76,5 +76,5 @@ def test_waiting_gives_up_on_what_is_not_the_api(sandbox: Sandbox, run: Run, cou
     sandbox.fail(Fault(match="GET", times=0, body="<html>hi</html>", content_type="text/html"))
     done = run("wait", *running(sandbox, count))
     assert done.returncode == 1
-    assert done.stderr.count("Check the base URL") == 1
+    assert done.stderr.count("Check that the base URL") == 1
     assert len(sandbox.journal) == 3

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .conversation import DEFAULT_MODEL, Conversation, Event, Text, ToolResult, ToolUse
+    from .conversation import DEFAULT_MODEL, Conversation, Event, Incomplete, Text, ToolResult, ToolUse
 
-__all__ = ["DEFAULT_MODEL", "Conversation", "Event", "Text", "ToolResult", "ToolUse"]
+__all__ = ["DEFAULT_MODEL", "Conversation", "Event", "Incomplete", "Text", "ToolResult", "ToolUse"]
 
 
 def __getattr__(name: str) -> Any:

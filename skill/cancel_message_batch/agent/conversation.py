@@ -16,9 +16,10 @@ from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 from cancel_message_batch.api.calls import Batches
 from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_http_client, from_sdk
 from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.requests import checked_id
 from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
-from .approval import mentioned_ids, named_ids
+from .approval import named_ids
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 4096
@@ -52,6 +53,13 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Incomplete:
+    """The answer ended before the model was done; ``text`` says why."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class ToolUse:
     """The model calls a tool."""
 
@@ -66,7 +74,7 @@ class ToolResult:
     outcome: ToolOutcome
 
 
-Event = Text | ToolUse | ToolResult
+Event = Text | Incomplete | ToolUse | ToolResult
 
 
 class Conversation:
@@ -78,8 +86,12 @@ class Conversation:
         model: The model's id.
         approve: Asks the person whether a batch that they did not name may be canceled. Without it there is nobody
             to ask, and such a batch is not canceled.
+        may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
         secrets: Texts that no error may repeat, besides the client's own credential.
+
+    Raises:
+        InvalidInputError: A text in ``may_cancel`` is not a message batch id.
     """
 
     def __init__(
@@ -89,6 +101,7 @@ class Conversation:
         *,
         model: str = DEFAULT_MODEL,
         approve: Approve | None = None,
+        may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
         secrets: Iterable[str] = (),
     ) -> None:
@@ -99,8 +112,10 @@ class Conversation:
         self._report = report
         self._secrets = [*secrets, *(own.strip() for own in (client.api_key, client.auth_token) if own)]
         self._messages: list[BetaMessageParam] = []
-        self._named: set[str] = set()
-        self._declined: set[str] = set()
+        self._may_cancel = frozenset(checked_id(message_batch_id) for message_batch_id in may_cancel)
+        # Consent holds for one turn: what the message named, and what the person answered.
+        self._agreed: set[str] = set()
+        self._declined: dict[str, bool | None] = {}
         self._tools = [_RunnerTool(tool, self._answer) for tool in TOOLS]
 
     def say(self, message: str) -> str:
@@ -113,8 +128,7 @@ class Conversation:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
                 the tools had done until then.
         """
-        # What is said last of a batch holds: an order may be taken back.
-        self._named = self._named - mentioned_ids(message) | named_ids(message)
+        self._agreed = named_ids(message) | self._may_cancel
         self._declined.clear()
         # Bytes that are not text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()
@@ -154,7 +168,7 @@ class Conversation:
         self._settle(NOT_RUN)
         ending = _ENDINGS.get(stop_reason or "", "" if said.strip() else NO_ANSWER)
         if ending:
-            self._report(Text(ending))
+            self._report(Incomplete(ending))
         return said + ending
 
     def _settle(self, words: str) -> None:
@@ -181,25 +195,27 @@ class Conversation:
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))
-        approve = self._ask if tool is CANCEL and not self._is_named(arguments) else None
+        approve = self._ask if tool is CANCEL and not self._is_agreed(arguments) else None
         outcome = tool.run(arguments, self._batches, approve=approve)
         self._report(ToolResult(outcome))
         return outcome
 
     def _ask(self, batch: MessageBatch) -> bool | None:
-        """Ask the person, once in a turn for each batch; a yes holds for the rest of the conversation."""
-        if batch.id in self._declined:
-            return False
-        answer = self._approve(batch) if self._approve else None
-        (self._named if answer else self._declined).add(batch.id)
-        return answer
+        """Ask the person, once in a turn for each batch."""
+        if batch.id not in self._declined:
+            answer = self._approve(batch) if self._approve else None
+            if answer:
+                self._agreed.add(batch.id)
+                return True
+            self._declined[batch.id] = answer
+        return self._declined[batch.id]
 
-    def _is_named(self, arguments: dict[str, Any]) -> bool:
+    def _is_agreed(self, arguments: dict[str, Any]) -> bool:
         try:
             given: Any = CANCEL.parse(arguments)
         except ValueError:
-            return True  # what is no id is refused by the tool, with nothing sent
-        return given.message_batch_id in self._named
+            return True  # the tool refuses what is not an id; nothing is sent
+        return given.message_batch_id in self._agreed
 
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:

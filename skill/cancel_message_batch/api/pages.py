@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from .calls import as_message_batch, call, finish_each
+from .errors import APIResponseError
 from .models import MessageBatch, MessageBatchList
 
 LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
@@ -25,7 +26,7 @@ def next_cursor(page: Page, cursor: str | None, *, backwards: bool) -> str | Non
     """Return where the page after this one begins, or None when this is the last."""
     following = page.first_id if backwards else page.last_id
     # A cursor that does not move would be followed for ever.
-    return following if page.data and page.has_more and following != cursor else None
+    return following if page.has_more and following != cursor else None
 
 
 async def walk(
@@ -63,11 +64,13 @@ class Findings:
         batches: Those with the status that was asked for, newest first.
         searched: How many batches the page held.
         more: Whether a later page may hold more.
+        unreadable: How many objects on the page are not batches as this version knows them.
     """
 
     batches: list[MessageBatch]
     searched: int
     more: bool
+    unreadable: int = 0
 
 
 async def search(
@@ -79,11 +82,16 @@ async def search(
     """
     cursor = after_id
     async for page in walk(list_page, limit=limit, after_id=after_id):
-        batches = [as_message_batch(batch) for batch in page.data or ()]
+        batches, unreadable = [], getattr(page, "unreadable", 0)
+        for listed in page.data or ():
+            try:
+                batches.append(as_message_batch(listed))
+            except APIResponseError:
+                unreadable += 1
         cursor = next_cursor(page, cursor, backwards=False)
         over = cursor is None or (status in RUNNING and _long_over(batches))
         found = [batch for batch in batches if status in {None, batch.processing_status}]
-        yield Findings(found, len(batches), more=not over)
+        yield Findings(found, len(batches), more=not over, unreadable=unreadable)
         if over:
             return
 
@@ -109,6 +117,7 @@ class _Page:
         before_id: str | None = None,
     ) -> None:
         self.data = listed.data
+        self.unreadable = listed.unreadable
         self.has_more = listed.has_more
         self.first_id = listed.first_id
         self.last_id = listed.last_id

@@ -1,7 +1,9 @@
 """Canceling many batches side by side."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import anyio
 from httpx2 import AsyncClient, Limits
@@ -9,7 +11,7 @@ from httpx2 import AsyncClient, Limits
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
-from cancel_message_batch.api.errors import MessageBatchError, clean
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
 from cancel_message_batch.api.requests import RetryPolicy
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
@@ -29,10 +31,12 @@ class Progress:
 
     Args:
         sent: The batches whose cancel has been sent.
+        limited: Until when (by ``time.monotonic``) a batch waits whose cancel was answered 429, by id.
         outcomes: What each cancel came to, by id.
     """
 
     sent: set[str] = field(default_factory=set)
+    limited: dict[str, float] = field(default_factory=dict)
     outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
 
 
@@ -41,6 +45,7 @@ async def cancel_many(
     message_batch_ids: Sequence[str],
     done: Callable[[ToolOutcome], None],
     *,
+    limited: Callable[[float], None] = lambda _seconds: None,
     policy: RetryPolicy,
     progress: Progress,
 ) -> None:
@@ -52,16 +57,22 @@ async def cancel_many(
         batches: The client.
         message_batch_ids: The batches to cancel.
         done: Called with each outcome.
+        limited: Called with the seconds that a cancel waits because of a rate limit.
         policy: How long one cancel may take, and when it is sent again; rate limits are waited out.
         progress: Is kept up to date.
     """
-    patient = batches.with_options(replace(policy, wait_out_limits=True))
     slots = anyio.Semaphore(CONCURRENCY)
+
+    def pausing(message_batch_id: str, error: MessageBatchError, seconds: float) -> None:
+        if isinstance(error, APIStatusError) and error.status == 429 and not error.may_have_arrived:
+            progress.limited[message_batch_id] = time.monotonic() + seconds
+            limited(seconds)
 
     async def cancel(message_batch_id: str) -> None:
         async with slots:
             progress.sent.add(message_batch_id)
-            outcome = await _outcome(message_batch_id, patient)
+            own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
+            outcome = await _outcome(message_batch_id, batches.with_options(own))
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 

@@ -1,5 +1,6 @@
 """Canceling one batch or many, and reporting each outcome."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -52,19 +53,29 @@ def cancel_all(
         elif not output.quiet:
             output.tell(summary.brief(outcome.batch, outcome.result))
 
+    told_until = 0.0
+
+    def limited(seconds: float) -> None:
+        nonlocal told_until
+        if seconds >= 1 and time.monotonic() >= told_until:  # once for all that wait at the same time
+            told_until = time.monotonic() + max(seconds, 10)
+            output.say(summary.limited(seconds))
+
     progress = Progress()
     policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
 
     async def work() -> None:
         async with client_for_many(batches.connection) as many:
-            await cancel_many(many, ids, done, policy=policy, progress=progress)
+            await cancel_many(many, ids, done, limited=limited, policy=policy, progress=progress)
 
     try:
         anyio.run(work)
     except KeyboardInterrupt:
-        lost = [name for name in ids if name in progress.sent and name not in progress.outcomes]
+        waiting = [name for name in ids if progress.limited.get(name, 0) > time.monotonic()]
+        open_ids = progress.sent - progress.outcomes.keys() - set(waiting)
+        lost = [name for name in ids if name in open_ids]
         unsent = [name for name in ids if name not in progress.sent]
-        output.warn(summary.interrupted(len(progress.outcomes), lost, unsent))
+        output.warn(summary.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
         raise Interrupted from None
     outcomes = [progress.outcomes[name] for name in ids]
     if not output.json:

@@ -12,6 +12,7 @@ class ExitCode(IntEnum):
     NOTHING_TO_CANCEL = 3
     PARTLY = 4
     TIME_UP = 5
+    NO_CONSENT = 6
     INTERRUPTED = 130
 
 
@@ -20,7 +21,8 @@ EXIT_CODES_HELP = """\
 exit codes:
   0 done   1 the API or the network failed   2 wrong usage, or no credential
   3 nothing to cancel, it had already ended   4 partly done
-  5 the time was up while waiting   130 interrupted"""
+  5 the time was up while waiting   6 ask: a cancel needed a yes, and none came
+  130 interrupted"""
 
 
 class UsageError(Exception):

@@ -16,7 +16,7 @@ def read_ids(given: Sequence[str]) -> list[str]:
     ids: list[str] = []
     for argument in given:
         if argument == "-":
-            piped = re.split(r"[\s,\ufeff]+", _standard_input())  # files of Windows begin with U+FEFF
+            piped = re.split(r"[\s,\ufeff]+", read_standard_input())  # files of Windows begin with U+FEFF
             ids += [name for name in piped if name]
             if not ids:
                 raise UsageError("there is no id on standard input")
@@ -25,7 +25,8 @@ def read_ids(given: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def _standard_input() -> str:
+def read_standard_input() -> str:
+    """Return all of standard input as text; nothing when it cannot be read."""
     try:
         return sys.stdin.buffer.read().decode("utf-8", "replace")
     except OSError:  # it is open for writing only

@@ -10,12 +10,20 @@ from typing import Any
 import anthropic
 
 from cancel_message_batch import summary
-from cancel_message_batch.agent.conversation import DEFAULT_MODEL, Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.agent.conversation import (
+    DEFAULT_MODEL,
+    Conversation,
+    Event,
+    Incomplete,
+    Text,
+    ToolResult,
+    ToolUse,
+)
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, clean
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.tools import CANCEL
+from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 from .output import Output
 from .prose import Prose
@@ -23,11 +31,17 @@ from .terminal import confirm, fitted, interactive, paint
 
 
 class Screen:
-    """Shows a conversation, the answer as it streams in and each tool call as one dim line, and asks the person."""
+    """Shows a conversation, the answer as it streams in and each tool call as one dim line, and asks the person.
+
+    ``outcomes`` holds the last outcome of each call, by tool and id, and ``complete`` whether each answer was.
+    """
 
     def __init__(self, output: Output) -> None:
+        self.outcomes: dict[tuple[str, str], ToolOutcome] = {}
+        self.complete = True
         self._output = output
         self._answer = Prose(sys.stdout)
+        self._call = ("", "")
         self._canceling = ""
 
     def report(self, event: Event) -> None:
@@ -35,12 +49,17 @@ class Screen:
         match event:
             case Text(text):
                 self._answer.write(text)
+            case Incomplete(text):
+                self._answer.write(text)
+                self.complete = False
             case ToolUse(name, arguments):
                 self._answer.end()
                 given = ", ".join(str(value) for value in arguments.values())
                 self._dim(f"→ {name}({given})")
+                self._call = (name, given)
                 self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):
+                self.outcomes[self._call] = outcome
                 self._canceling = ""
                 self._dim(f"← {outcome.headline}")
 
@@ -93,6 +112,7 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
             batches,
             model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
             approve=screen.approve if interactive() else None,
+            may_cancel=getattr(given, "may_cancel", ()),
             report=screen.report,
             secrets=connection.secrets,
         )

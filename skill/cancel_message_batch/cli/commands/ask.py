@@ -1,26 +1,44 @@
 """``cancel-message-batch ask "…"``: say one thing to Claude."""
 
 import argparse
+from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import MessageBatchError
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
 from cancel_message_batch.cli.arguments import add_connection, add_model
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
+from cancel_message_batch.cli.ids import read_standard_input
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
+if TYPE_CHECKING:  # loads the official SDK
+    from cancel_message_batch.cli.screen import Screen
+
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", help="what to say")
+    parser.add_argument("message", help="what to say; - reads it from standard input")
+    parser.add_argument(
+        "--may-cancel",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="this batch may be canceled without asking; can be repeated",
+    )
     add_model(parser)
     add_connection(parser, json=False)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    if not given.message.strip():
+    message = read_standard_input() if given.message == "-" else given.message
+    if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
     from cancel_message_batch import summary
+    from cancel_message_batch.api.requests import checked_id
     from cancel_message_batch.cli.connection import check_sdk, open_batches
 
+    try:
+        given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
+    except InvalidInputError as error:
+        raise UsageError(f"--may-cancel takes the id of one batch: {error}") from None
     with open_batches(given) as batches:
         check_sdk()
         from cancel_message_batch.cli.screen import Screen, open_conversation
@@ -28,7 +46,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         screen = Screen(output)
         try:
             with open_conversation(batches, given, screen) as conversation:
-                conversation.say(given.message)
+                conversation.say(message)
         except KeyboardInterrupt:
             screen.stopped()
             raise Interrupted from None
@@ -37,18 +55,41 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             output.warn(summary.failed(error, "ask"))
             return ExitCode.FAILED
         screen.end()
-        return ExitCode.DONE
+        return _exit_code(screen, output)
+
+
+def _exit_code(screen: "Screen", output: Output) -> ExitCode:
+    """Tell the person what was not done for want of a yes, and return the exit code for the whole turn."""
+    from cancel_message_batch import summary
+    from cancel_message_batch.tools import CANCEL
+
+    codes = set() if screen.complete else {ExitCode.FAILED}
+    for (tool, message_batch_id), outcome in screen.outcomes.items():
+        if outcome.error is not None:
+            # An argument that the model got wrong matters only where it kept a batch from being canceled.
+            failed = tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError)
+            codes |= {ExitCode.FAILED} if failed else set()
+        elif outcome.declined:
+            output.warn(summary.needs_yes(message_batch_id))
+            codes.add(ExitCode.NO_CONSENT)
+        elif tool == CANCEL.name:
+            codes.add(ExitCode.DONE)
+    if ExitCode.DONE in codes and len(codes) > 1:
+        return ExitCode.PARTLY
+    return min(codes, default=ExitCode.DONE)
 
 
 COMMAND = Command(
     name="ask",
     about=(
-        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch that\n"
-        "you do not name by its id is canceled only after your yes."
+        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is\n"
+        "canceled at once only when your whole message is an order to cancel it by its id. For any\n"
+        "other batch you are asked for a yes; without a terminal that means no."
     ),
     examples=(
         'cancel-message-batch ask "Cancel the message batch with ID msgbatch_013Zva2CMHLNnXjNJJKqJ2EF."',
         'cancel-message-batch ask "what is running?"',
+        'cancel-message-batch ask --may-cancel ID "stop ID if it is older than an hour"',
     ),
     arguments=_arguments,
     run=_run,

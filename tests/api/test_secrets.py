@@ -1,0 +1,101 @@
+"""Secrets stay where they belong, whatever an answer repeats."""
+
+import logging
+import traceback
+from typing import Any
+
+import pytest
+
+from cancel_message_batch import ConfigurationError, MessageBatchError, MessageBatches, summary
+from cancel_message_batch.api.credentials import connect
+from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.conftest import Call, Handler
+
+SECRET = "proxy-secret-word"
+
+
+def told(error: BaseException) -> str:
+    """Everything that a log or a traceback would show of an error."""
+    return "".join(traceback.format_exception(error)) + repr(error) + repr(vars(error))
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", f"X-Proxy-Authorization: Basic {SECRET}")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"type": "error", "error": {"type": SECRET, "message": f"no {SECRET}"}, "request_id": SECRET},
+        {"type": SECRET, "message": SECRET},
+        f'{{"id": "{SECRET}", "broken',
+        {"id": EXAMPLE_ID, "processing_status": SECRET, "request_counts": SECRET},
+    ],
+)
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.usefixtures("secrets")
+def test_an_answer_that_repeats_a_secret_header_does_not_show_it(
+    sandbox: Sandbox, call: Call, caplog: pytest.LogCaptureFixture, body: Any, status: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    sandbox.fail(Fault(match="cancel", times=0, status=status, body=body, headers={"request-id": SECRET}))
+    with pytest.raises(MessageBatchError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0})
+    assert SECRET not in told(caught.value)
+    assert SECRET not in summary.failed(caught.value, "cancel", EXAMPLE_ID)
+    assert SECRET not in repr(connect(api_key="k"))
+
+
+def test_a_reason_phrase_is_cleaned_too(odd_server: Any, call: Call, secrets: None) -> None:
+    def answer(handler: Handler) -> None:
+        handler.send_response(418, f"teapot {SECRET} sk-ant-abcdefgh12345678")
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    url, _ = odd_server(answer)
+    with pytest.raises(MessageBatchError) as caught:
+        call(url, "cancel", EXAMPLE_ID)
+    assert "teapot" in str(caught.value)
+    assert SECRET not in told(caught.value)
+    assert "abcdefgh" not in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["sk-ant-abcdefgh12345678", "key_sk-ant-abcdefgh12345678", "xsk-ant-abcdefgh12345678y"]
+)
+def test_a_key_is_masked_inside_words_too(text: str) -> None:
+    assert "abcdefgh" not in clean(text)
+
+
+def test_a_password_in_the_base_url_is_sent_as_a_header_and_shown_nowhere(
+    odd_server: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    def answer(handler: Handler) -> None:
+        body = f'{{"type": "proxy_error", "message": "no {handler.headers["authorization"]}"}}'.encode()
+        handler.send_response(407)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    url, seen = odd_server(answer)
+    place = url.removeprefix("http://")
+    with MessageBatches(api_key="test-key", base_url="http://bob:s3cr%40t-word@" + place) as client:
+        with pytest.raises(MessageBatchError) as caught:
+            client.cancel(EXAMPLE_ID)
+        sent = {name.lower(): value for name, value in seen[0][2].items()}["authorization"]
+        shown = told(caught.value) + repr(client.connection) + caplog.text
+    assert sent.startswith("Basic ")
+    for secret in ("s3cr", "t-word", sent.split()[1]):
+        assert secret not in shown
+
+
+def test_a_password_in_the_base_url_beside_a_token_is_refused() -> None:
+    password = "s3cr@t-word"
+    with pytest.raises(ConfigurationError, match="needs the same header") as caught:
+        connect(auth_token="a-token", base_url=f"http://bob:{password}@host")
+    assert password not in told(caught.value)

@@ -20,7 +20,7 @@ from cancel_message_batch.api.errors import APIConnectionError, APIResponseError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
 
-from .approval import mentioned_ids, named_ids
+from .approval import named_ids
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 4096
@@ -115,8 +115,7 @@ class Conversation:
             MessageBatchError: The model could not be reached, or refused the request. What the tools had done
                 until then is kept in the conversation.
         """
-        # What is said last of a batch holds: an order may be taken back.
-        self._named = self._named - mentioned_ids(message) | named_ids(message)
+        self._named = named_ids(message)
         self._declined.clear()
         # What was no text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()

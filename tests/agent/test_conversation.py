@@ -109,7 +109,7 @@ def test_a_no_is_not_asked_again_in_the_same_turn_but_naming_the_batch_later_is_
     conversation, person = talk(False, model.url)
     conversation.say("cancel something")
     assert person.asked == [target]
-    conversation.say(f"yes, do cancel {target}")
+    conversation.say(f"yes, cancel {target}")
     assert cancels(sandbox) == [target]
     assert person.asked == [target]
 

@@ -1,161 +1,150 @@
-"""Named or confirmed: which batches a person has asked to cancel in their own words.
+"""Decide which batches a message orders to cancel, so that nobody has to be asked about those.
 
-An id that a person wrote is theirs to cancel at once. An id that only stands in something they pasted (a fence, a
-quotation, lines of a log) is not an instruction, and neither is one that a tool result contains, or that they wrote in
-a question or in order to spare it: those need a yes. Where it is not clear, this errs towards asking: a question costs
-a second, a wrong cancellation a batch.
+The whole message must be one order to cancel: every word known, in an order that the table below allows. Anything
+else names no batch, and the person is asked: a bare id, an unknown word, a condition, a negation, a quotation, a
+second sentence. The rule lists what is an order, because nobody can list all that is not one. An unnecessary question
+costs a second, a wrong cancellation costs a batch.
+
+To add a language, add a block to the table. It has five fields, with ";" between them: the language and its words for
+"and"; words of politeness and of haste; what a batch is called, where # stands for the ids; orders, where _ stands for
+the batch and ~ for the words of the second field; orders in the form of a question. The notation is EBNF: [optional],
+{repeated}, (group), a|b. Leave out a word that can also tell, ask or wish ("can I", an infinitive), that can also
+mean to pause, to delete, to finish or to keep, and every negation.
 """
 
 import re
-from collections.abc import Iterator
+import unicodedata
 
-from cancel_message_batch.api.models import ID_PREFIX
+from cancel_message_batch.api.models import ID_LIMIT, ID_PATTERN
 
-_ID = re.compile(rf"(?<![A-Za-z0-9_-]){ID_PREFIX}[A-Za-z0-9]+(?:[_-][A-Za-z0-9]+)*")
+_LANGUAGES = """
+en and;
+please|kindly|(hi|hello|hey) [claude]|(yes|ok|okay) ,|thanks|thank you|[right] now|right away|immediately|at once|for me
+|(using|via|through|with) the anthropic api;
+[[the|this|that|these|those|my] [following] [message] (batch|batches) [with|:]] [[the] (id|ids) [:]] #|these [:] #;
+[go ahead and|(i want|i need|i would like|i'd like) you to] (cancel|stop|abort|kill|halt|terminate) _
+|(stop|halt|terminate|abort) [the] processing [of] _;
+(could you [please]|(can|will|would) you please) (cancel|stop|abort|kill|halt|terminate) _
+|(can|will|would) you (cancel|stop|abort|kill|halt|terminate) _ [,] please
 
-# What is pasted, by its marks.
-_FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.DOTALL)
-_INDENTED = re.compile(r"^(?: {4}|\t).*$", re.MULTILINE)
-_CLOSING_TAG = re.compile(r"</([A-Za-z][\w-]*)>")
-_QUOTATION = re.compile(
-    r"\"[^\"]*\"|`[^`]*`|“[^“”]*”|”[^“”]*”|„[^„“”]*[“”]|«[^«»]*»|»[^«»]*«|‹[^‹›]*›|「[^「」]*」|‘[^‘’]*’(?!\w)"
-    r"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w)){0,500}'(?!\w)"
-)
-_LOG_LINE = re.compile(
-    r"^\s*(?:[>|{}]|[$#] |\[\d|\d{4}-\d\d-\d\d|\d\d?[:/]\d\d|[A-Z][A-Za-z]{2} +\d+ \d\d:|at [\w.$<>]+\(|File \""
-    r"|[\w.-]+ +\| |\W*(?:DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|TRACE)\b)"
-    r"|\w=\S*|\w\(|\"\w+\"\s*:|\S\t\S|\S {3,}\S|\w(?:Error|Exception)\b"
-    rf"|{ID_PREFIX}\w+[ ,]+(?:in_progress|canceling|ended)\b",
-)
-_SEPARATORS = re.compile(r"(?:[\s\-*•,;:.)\d!]|\band\b|\bor\b)*")
-_MANY_LINES = 3
-_LONG_LINE = 2000
+de und;
+bitte|hallo|hi|hey|guten (morgen|tag)|(ja|ok|okay) ,|danke|jetzt|sofort|umgehend|(mit der|über die) anthropic-api;
+[[den|die|diesen|diese|meinen|meine] [message] (batch|batches) [mit|:]] [[der|den] (id|ids) [:]] #;
+(brich|brechen sie) ~ _ ~ ab|(stoppe|storniere|stoppen sie|stornieren sie) ~ _|bitte _ ~ (abbrechen|stoppen|stornieren)
+|(stoppe|stoppen sie) ~ die verarbeitung (von|des) _;
+(könntest du|(kannst du|könnten sie|können sie|würdest du|würden sie) bitte) ~ _ ~ (abbrechen|stoppen|stornieren)
 
-# What makes an order, and what makes something else of the same words.
-_VERB = r"\b(?:cancel|stop|abort|kill|halt|terminate|end|interrupt|drop|nuke)\b"
-_NOT = r"\b(?:do|does|did|wo|ca|is|are|was|were|should|must|has|have|had|would|could)n['’]?t\b"
-_ORDER = re.compile(_VERB, re.IGNORECASE)
-_ORDER_FIRST = re.compile(rf"[^\w>|]*(?:[a-z]+\W+){{0,2}}?{_VERB}", re.IGNORECASE)
-_ASKED_FOR = re.compile(
-    r"\W*(?:(?:please|hey|hi|ok(?:ay)?|so|and)\W+)*"
-    r"(?:can|could|would|will)(?:n['’]t)? (?:you|we|someone)\b|\W*(?:kannst|könntest|können|peux|pouvez|puedes|podr)",
-    re.IGNORECASE,
-)
-_SPARED = re.compile(
-    r"\b(?:not|never|no|neither|nor|except\w*|excluding|besides|but|without|instead|rather|keep|leave|spare|skip|let)\b"
-    rf"|{_NOT}|\b(?:nicht|kein\w*|außer|ausser|ohne|pas|sauf|excepto|salvo|menos)\b",
-    re.IGNORECASE,
-)
-_NO_ORDER = re.compile(
-    r"\b(?:not|never|no need|no circumstances|nobody|without|avoid|refrain|nicht|if|when|whether|should|unless|until"
-    rf"|before|after|undo|how|why|what|who|where|says?|said|wrote|writes?|asks?|asked|told|tells?|reads?)\b|{_NOT}",
-    re.IGNORECASE,
-)
-_TAKEN_BACK = re.compile(
-    r"\b(?:actually|never ?mind|scratch that|forget (?:it|that)|on second thoughts?|hold on)\b"
-    r"|\bwait,? (?:no|don)|\bno,? (?:wait|don)",
-    re.IGNORECASE,
-)
+fr et;
+s'il (te|vous) plaît|svp|bonjour|salut|(oui|ok) ,|merci|maintenant|immédiatement|tout de suite|via l'api anthropic;
+[[le|les|ce|ces|mon|mes] (lot|lots|batch|batchs) [de messages] [avec|:]] [[l'|les] (id|ids|identifiant) [:]] #;
+(annule|annulez|arrête|arrêtez|stoppe|stoppez) ~ [le traitement (de|du)] _|veuillez (annuler|arrêter|stopper) ~ _;
+(pourrais-tu|pourriez-vous) ~ (annuler|arrêter|stopper) _
 
+es y;
+por favor|¡|hola|buenos días|(sí|ok) ,|gracias|ahora [mismo]|inmediatamente|(usando|mediante) la api de anthropic;
+[[el|los|este|estos|mi|mis] (lote|lotes|batch|batches) [de mensajes] [con|:]] [[el|los] (id|ids|identificador) [:]] #;
+(cancela|anula|detén) ~ _|por favor [,] [¡] (cancele|anule|detenga) ~ _|detén ~ el procesamiento (de|del) _;
+[¿] (podrías|podría usted|(puedes|podría) por favor) ~ (cancelar|anular|detener) _
 
-def mentioned_ids(message: str) -> set[str]:
-    """Return all message batch ids in a message, whoever wrote them."""
-    return set(_ID.findall(message))
+pt e;
+por favor|olá|oi|bom dia|(sim|ok) ,|obrigado|obrigada|agora|imediatamente|(usando|via) a api da anthropic;
+[[o|os|este|estes|esse] (lote|lotes|batch|batches) [de mensagens] [com|:]] [[o|os] (id|ids|identificador) [:]] #;
+(cancele|cancela|aborte|pare) ~ _|(pare|interrompa) ~ o processamento (de|do) _;
+(você poderia|[você] (pode|poderia) por favor) ~ (cancelar|abortar|parar) _
+
+it e;
+per favore|per cortesia|ciao|buongiorno|(sì|ok) ,|grazie|ora|adesso|subito|immediatamente|tramite l'api di anthropic;
+[[il|i|questo|questi] (batch|lotto|lotti) [di messaggi] [con|:]] [[l'|gli] id [:]] #;
+(annulla|ferma|interrompi) ~ [l'elaborazione (di|del)] _;
+(potresti|(puoi|potrebbe) per favore) ~ (annullare|fermare|interrompere) _
+
+nl en;
+alsjeblieft|alstublieft|hoi|hallo|hi|(ja|ok|oké) ,|bedankt|dank je|meteen|direct|onmiddellijk|via de anthropic-api;
+[[de|deze|mijn] [volgende] [message] (batch|batches) [met|:]] [[het|de] (id|ids|id's) [:]] #;
+(annuleer|stop) ~ [de verwerking van] _|breek ~ _ ~ af;
+(zou je|zou u|kun je|kunt u) (alsjeblieft|alstublieft) _ ~ [kunnen] (annuleren|stoppen|afbreken)
+
+pl i|oraz;
+proszę|cześć|hej|dzień dobry|(tak|ok) ,|dziękuję|dzięki|teraz|natychmiast|od razu|(przez|za pomocą) api anthropic;
+[[ten|te|tę] (batch|batche|pakiet|pakiety|partię|partie) [wiadomości] [o|:]] [(id|identyfikatorze) [:]] #;
+(anuluj|przerwij|proszę (anulować|przerwać)) ~ _|(przerwij|zatrzymaj) ~ przetwarzanie [batcha|pakietu|partii] #;
+[czy] (mógłbyś|mogłabyś|możesz proszę) ~ (anulować|przerwać) _
+
+ru и;
+пожалуйста|привет|здравствуйте|добрый день|(да|ок) ,|спасибо|[прямо] сейчас|немедленно|через api anthropic;
+[[этот|эти] (батч|батчи|пакет|пакеты) [сообщений] [с|:]] [(id|идентификатором) [:]] #;
+(отмени|отмените|останови|остановите|прерви|прервите) [, пожалуйста ,] ~ _
+|(останови|остановите|прерви|прервите) ~ обработку [батча|пакета] #;
+(можешь|можете|мог бы ты|могли бы вы) [,] пожалуйста [,] (отменить|остановить|прервать) _
+
+tr ve;
+lütfen|merhaba|selam|evet ,|teşekkürler|hemen|şimdi|derhal|anthropic api ile;
+[[bu] [mesaj] batch [:]] [id [:]] # ['(yı|yi|yu|yü|ı|i|u|ü)]|# [id'li|numaralı] [mesaj] (batch'i|batchi|batch'ini);
+_ ~ (iptal (et|edin|ediniz)|durdur|durdurun|durdurunuz);
+lütfen _ ~ iptal (eder|edebilir) (misin|misiniz)|_ ~ lütfen iptal (eder|edebilir) (misin|misiniz)
+
+ja と|および;
+こんにちは|すみません|はい ,|お願いします|ありがとうございます|今すぐ|すぐに|直ちに|anthropic api (を使って|で);
+[この|次の|以下の] [メッセージ] バッチ [id] [:] #|[id [が]] # [の [メッセージ] バッチ];
+_ を ~ (キャンセル|中止|停止) (して [ください|下さい]|しろ|せよ)|_ を ~ (止めて|取り消して) [ください|下さい]
+|_ の処理を ~ (中止|停止) して [ください|下さい]|_ のキャンセルをお願い (します|いたします);
+_ を ~ (キャンセル|中止|停止) して (くれますか|もらえますか|いただけますか)
+
+zh 和|与|與|及|以及;
+请|請|请你|请您|麻烦|麻煩|帮我|幫我|你好|您好|好的 ,|谢谢|謝謝|立即|立刻|马上|馬上|现在|現在
+|(使用|通过|透過) anthropic api;
+[这个|這個|该|这些|這些|以下] [消息|訊息] (批次|批处理|批處理) [id] [:] #|[id [为|為]] # [的 [消息|訊息] (批次|批处理)];
+(取消|停止|终止|終止|中止) [处理|處理] _ [的处理|的處理]|把 _ ~ (取消|停止|终止|終止|中止);
+可以 (请你|请您|請你|請您) ~ 取消 _ [吗|嗎]
+
+ko 와|과|및|하고|그리고;
+안녕|안녕하세요|(네|예) ,|감사합니다|고마워요|지금|즉시|바로|당장|anthropic api (로|를 사용하여|를 통해);
+[이|다음] [메시지] 배치 [id] [:] # [을|를]|[id [가]] # [인] [[메시지] 배치] [을|를];
+_ ~ (취소|중지|중단) (해 (줘|줘요|주세요|주십시오)|하세요|하십시오|해라)|_ ~ 취소 [를] 부탁 (해요|합니다|드립니다)
+|_ 의 처리를 ~ (중지|중단) (해 (줘|줘요|주세요|주십시오)|하세요|하십시오|해라);
+_ ~ (취소|중지|중단) 해 (줄래요|주실래요|주시겠어요|주시겠습니까)
+"""
+
+_CJK = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # written without spaces, so each character is a word
+# A letter of any other alphabet belongs to the word or id that it touches, and makes it an unknown one.
+_WORD = re.compile(rf"[{_CJK}]|(?:[^\W{_CJK}]|[-#])+|\S")
+_ID = re.compile(ID_PATTERN)
+_MARKED = re.compile(r"(`|\*\*?)#\1|<#>")
+_COMMAS = re.compile(r"#(?:\s*[,、，]\s*#)+")
+_ABOVE_A_LIST = re.compile(r"[:：][^\S\n]*\n")
+_ITEM = re.compile(r"(?:[-*•]\s+|\d{1,4}[.)]\s+)?#\s*[,、，]?")
+_SAME = str.maketrans("’，、。！？：", "',,.!?:") | {ord("İ"): "i"}  # İ folds to two characters
+_LONGEST = 300  # characters of an order without its ids
+_EBNF = {"[": "(?:", "]": ")?", "{": "(?:", "}": ")*", "(": "(?:", ")": ")", "|": "|"}
 
 
 def named_ids(message: str) -> set[str]:
-    """Return the message batch ids that a person asked to cancel in their own words in a message."""
-    if _TAKEN_BACK.search(message):
+    """Return the message batch ids that a message orders to cancel: all ids in it, or none."""
+    ids = set(_ID.findall(message))
+    if not ids or "#" in message or max(map(len, ids)) > ID_LIMIT:
         return set()
-    lines = [line for line in _own_words(message).splitlines() if line.strip()]
-    others = [line for line in lines if not _only_ids(line)]
-    if len(others) > _MANY_LINES:
-        # Most likely a paste, with the person's words before or after it.
-        lines = [line for line in lines if line in (others[0], others[-1]) or _only_ids(line)]
-    named: set[str] = set()
-    asked = introduced = False
-    for line in lines:
-        if _only_ids(line):
-            # Ids below each other belong to what was said above them.
-            named |= set(_ID.findall(line)) if introduced or len(others) <= 1 else set()
-            continue
-        ids = set() if asked or _is_log(line) else set(_named_in(line, alone=len(others) == 1))
-        named |= ids
-        asked = asked or (line.rstrip().endswith("?") and not _ASKED_FOR.match(line))
-        introduced = not asked and not _is_log(line) and _is_order(line)
-    return named - set(_spared_in(lines))
+    text = _COMMAS.sub("#", _MARKED.sub("#", _ID.sub("#", message)))
+    order, *below = _ABOVE_A_LIST.split(text, maxsplit=1)
+    if below and all(_ITEM.fullmatch(line.strip()) for line in below[0].splitlines() if line.strip()):
+        text = f"{order}: #"
+    text = " ".join(text.split())
+    if len(text) > _LONGEST:
+        return set()
+    sentence = _words(unicodedata.normalize("NFC", text).translate(_SAME))
+    return ids if any(pattern.fullmatch(sentence) for pattern in _ORDERS) else set()
 
 
-def _own_words(message: str) -> str:
-    """Leave out what bears the marks of a paste; a quotation of nothing but ids is the person's own."""
-    own = message.strip()
-    if (whole := _QUOTATION.fullmatch(own)) and own[0] != "`":
-        own = whole.group()[1:-1]
-    own = _FENCE.sub("\n", own)
-    for tag in sorted(set(_CLOSING_TAG.findall(own)))[:20]:
-        start, end = own.find(f"<{tag}"), own.rfind(f"</{tag}>")
-        own = own[:start] + "\n" + own[end:] if 0 <= start < end else own
-    own = _INDENTED.sub(lambda line: line.group() if _only_ids(line.group()) else "", own)
-    return _QUOTATION.sub(lambda quoted: quoted.group()[1:-1] if _only_ids(quoted.group()[1:-1]) else " ", own)
+def _words(text: str) -> str:
+    return "".join(f"{word} " for word in _WORD.findall(text.casefold()))
 
 
-def _is_log(line: str) -> bool:
-    return len(line) > _LONG_LINE or (_LOG_LINE.search(line) is not None and not _ORDER_FIRST.match(line))
+def _pattern(block: str) -> re.Pattern[str]:
+    """Translate one language of the table into a pattern for a whole message."""
+    head, polite, batch, order, question = block.split(";")
+    batch = batch.replace("#", f"# {{[,] ({head.split()[1]}) #}}")
+    form = f"{{({polite}|claude ,) [,]}} (({order}) ~ [.|!|!!|!!!]|({question}) ~ [?|.|!])"
+    form = form.replace("_", f"({batch})").replace("~", f"{{[,] ({polite})}}")
+    return re.compile("".join(_EBNF.get(word) or re.escape(f"{word} ") for word in _WORD.findall(form.casefold())))
 
 
-def _clauses(line: str) -> Iterator[str]:
-    """Split a line where one thing ends to be said, but for a question, which is one to its end."""
-    for sentence in re.split(r"(?<=[.!?])\s+", line):
-        if sentence.rstrip().endswith("?"):
-            yield sentence
-        else:
-            yield from re.split(r"[,;!]+\s|\s[-–—]+\s|—", sentence)
-
-
-def _is_order(clause: str) -> bool:
-    """Whether something is to be canceled by these words, and not spared, asked about or told of somebody."""
-    verb = _ORDER.search(clause)
-    return verb is not None and not _NO_ORDER.search(clause[: verb.start()])
-
-
-def _named_in(line: str, *, alone: bool) -> Iterator[str]:
-    """Yield the ids that a line of the person's orders to cancel; alone, it need not hold a word for it."""
-    named = alone
-    for clause in _clauses(line):
-        if not _only_ids(clause):  # else it goes on with what the clause before it said
-            if clause.rstrip().endswith("?"):
-                named = bool(_ASKED_FOR.match(clause)) and (alone or _is_order(clause))
-            elif _ORDER.search(clause):
-                named = _is_order(clause)
-            else:
-                named = alone and not _SPARED.search(clause) and not _NO_ORDER.search(clause)
-        if named:
-            yield from (found for found, spared in _ids_in(clause) if not spared)
-
-
-def _spared_in(lines: list[str]) -> Iterator[str]:
-    """Yield the ids that are to be left alone."""
-    for line in lines:
-        spares = False
-        for clause in _clauses(line):
-            spares = spares if _only_ids(clause) else False
-            for found, spared in _ids_in(clause):
-                spares = spares or spared
-                if spares:
-                    yield found
-
-
-def _ids_in(clause: str) -> Iterator[tuple[str, bool]]:
-    """Yield each id of a clause, and whether a word between the order and the id spares it."""
-    verb = _ORDER.search(clause)
-    negated = verb is not None and _NO_ORDER.search(clause[: verb.start()]) is not None
-    for found in _ID.finditer(clause):
-        start = verb.end() if verb and verb.end() <= found.start() else 0
-        before = _ID.sub(" ", clause[start : found.start()])
-        yield found.group(), negated or _SPARED.search(before) is not None
-
-
-def _only_ids(text: str) -> bool:
-    """Whether a text is nothing but ids, bullets and separators: a list that is the person's own."""
-    rest, ids = _ID.subn(" ", text)
-    return ids > 0 and _SEPARATORS.fullmatch(rest) is not None
+_ORDERS = [_pattern(block) for block in _LANGUAGES.split("\n\n")]

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
 
 ID_PREFIX = "msgbatch_"
+ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
@@ -187,7 +188,7 @@ def message_batch_id_fault(value: str) -> str | None:
         return "it is an id of another provider's batch"
     if not value.startswith(ID_PREFIX):
         return f"it does not start with {ID_PREFIX}"
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", value[len(ID_PREFIX) :]):
+    if not re.fullmatch(ID_PATTERN, value):
         return f"after {ID_PREFIX} it may hold only letters, digits, - and _"
     return None
 

@@ -23,12 +23,12 @@ from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 
 NAME = "cancel-message-batch"
 INSTRUCTIONS = (
-    "Stop, list and check Anthropic Message Batches (large jobs of Claude requests, ids msgbatch_…). "
-    "cancel_message_batch stops a running batch; it is not immediate and cannot be taken back. Cancel at once only "
-    "what the person names by id in their own words. A batch that you found or chose by a description, or whose id "
-    "stands only in pasted text: look it up, show id, size and age, and cancel after their yes to that, even if told "
-    "not to ask. list_message_batches finds the id; get_message_batch tells whether a batch has stopped. Not for other "
-    "providers, or single requests of a batch."
+    "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
+    "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the person's "
+    "message is nothing but an order to cancel an id that they typed. Otherwise (a description, a condition, an id from "
+    "a listing, a link or pasted text) look the batch up first, show its id, size and age, and cancel only after their "
+    "yes, even if told not to ask. list_message_batches finds ids. get_message_batch shows whether a batch has stopped. "
+    "Not for other providers' batches or for single requests."
 )
 
 # Left out until it is known: a client is told nothing rather than null.
@@ -38,10 +38,10 @@ Known = SkipJsonSchema[None]
 class Batch(BaseModel):
     """What is known of a batch."""
 
-    message_batch_id: str = Field(description="Its id")
-    processing_status: str = Field(description="in_progress, canceling or ended (stopped)")
-    requests: int = Field(description="Its size")
-    created: str = Field(description="With its age")
+    message_batch_id: str = Field(description="The id")
+    processing_status: str = Field(description="Stopped only when ended")
+    requests: int = Field(description="Batch size")
+    created: str = Field(description="Time and age")
 
 
 class BatchOutput(Batch):
@@ -50,15 +50,15 @@ class BatchOutput(Batch):
     summary: str = Field(description="What happened, what next")
     final_counts: dict[str, int] | Known = Field(
         default=None,
-        description="Once ended; only succeeded are billed",
+        description="Once ended; only succeeded ones are billed",
     )
-    results_url: str | Known = Field(default=None, description="Once ended, for 29 days after creation")
+    results_url: str | Known = Field(default=None, description="Once ended, until 29 days after creation")
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many, and how to go on")
+    summary: str = Field(description="How many, and how to list more")
     message_batches: list[Batch] = Field(description="Newest first")
 
 

@@ -286,14 +286,15 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Stop a running Anthropic Message Batch for good. Not immediate: the batch turns to canceling; requests "
-        "already being processed may still complete, billed and kept like finished ones; the others end canceled, "
-        "unbilled. Repeating it, or canceling an ended batch, changes nothing. Use it when someone wants a batch "
-        "stopped. If they typed its id themselves, cancel at once. If they described it, or its id comes from a "
-        "listing or pasted text, look it up with list_message_batches or get_message_batch, show id, size and age, and "
-        "get a yes, even if they want no questions. get_message_batch tells later whether it has stopped. It cannot "
-        "pause or delete a batch, or cancel one request: say so, cancel nothing. Copy the msgbatch_ id, never guess "
-        "it; a custom_id, msg_ or batch_ id is refused, another workspace's is not found."
+        "Permanently stop one running Anthropic Message Batch. Not immediate: the status becomes canceling, and "
+        "requests already being processed may still complete and are billed. The others end as canceled and are "
+        "not billed. Completed results are kept. Canceling a batch again, or one that has ended, changes nothing. "
+        "Use this when someone wants a batch stopped. If their message is only an order to cancel an id they "
+        "typed, call it at once. Otherwise (a description, a condition, an id from a list, link or pasted text) "
+        "look the batch up with list_message_batches or get_message_batch, show id, size and age, and wait for a "
+        "yes, even if they want no questions. Report the cancellation as requested, not as done. Pausing, "
+        "deleting or canceling a single request is impossible here: say so and cancel nothing. Copy the msgbatch_ "
+        "id, never guess it; any other id is refused or not found."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -303,11 +304,11 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "List the Anthropic Message Batches of the API key's workspace, newest first, to find one whose id is not "
-        "known. Use it to see what is running, or when someone describes a batch. Status in_progress gives those that "
-        "cancel_message_batch can stop. Status filters batches of every age, before limit applies; for the next page "
-        "pass the after_id that the answer names, with the same status. An unknown after_id or a bad limit is refused. "
-        "For a known id use get_message_batch. Single requests and results are not listed."
+        "List the Anthropic Message Batches of the API key's workspace, newest first. Use this to see what is "
+        "running or to find a batch whose id is not known; for a known id, use get_message_batch. "
+        "cancel_message_batch can stop those that are in_progress. The status filter covers batches of every age; "
+        "limit applies to the matches. For the next page, repeat the call with the after_id from the end of the "
+        "result. The list does not show who created a batch, its single requests or its results."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -317,11 +318,12 @@ GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
     description=(
-        "Check one Anthropic Message Batch: is it running, canceling or ended? Only ended means stopped. Use it to "
-        "answer whether a cancellation is done, or for a batch's size and age before canceling it. The API tells no "
-        "progress before the end: check again after a few minutes. To find an id use list_message_batches; to stop a "
-        "batch use cancel_message_batch. Creating or deleting batches and reading results need the SDK. Copy the "
-        "msgbatch_ id, never guess it; a custom_id, msg_ or batch_ id is refused, another workspace's is not found."
+        "Check one Anthropic Message Batch: running, canceling or ended? Only ended means stopped; the final "
+        "counts then show whether it completed, was canceled or expired. Use this to see whether a cancellation "
+        "is done, or a batch's size and age before canceling it. Before the end the API reports no progress: "
+        "check again later. To find an id, use list_message_batches; to stop a batch, cancel_message_batch. "
+        "Creating or deleting batches and reading results need the SDK. Copy the msgbatch_ id, never guess it; "
+        "any other id is refused or not found."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -17,10 +17,10 @@ ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
-MESSAGE_BATCH_ID = f"Whole id of one batch, such as {EXAMPLE_ID}"
-LIST_STATUS = "Only batches of this status (in_progress: running)"
-LIST_LIMIT = "Most batches to return, 1 to 50"
-LIST_AFTER = "The after_id of the previous answer"
+MESSAGE_BATCH_ID = f"The whole id, such as {EXAMPLE_ID}"
+LIST_STATUS = "any, in_progress (running), canceling or ended"
+LIST_LIMIT = "Maximum number, 1 to 50"
+LIST_AFTER = "after_id from the previous result; empty for the first page"
 
 
 def _zoned(value: datetime) -> datetime:

@@ -51,10 +51,11 @@ lock: $(READY) ## write requirements.lock anew
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/record.py
 
-check: $(READY) ## formatting, lint, types, and the validators of what a user installs
+check: $(READY) ## formatting, lint, types, the import rule, and the validators of what a user installs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	release/check.sh
 
 format: $(READY) ## format the code

@@ -24,11 +24,11 @@ from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
 NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
-    "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the person's "
-    "message is nothing but an order to cancel an id that they typed. Otherwise (a description, a condition, an id from "
-    "a listing, a link or pasted text) look the batch up first, show its id, size and age, and cancel only after their "
-    "yes, even if told not to ask. list_message_batches finds ids. get_message_batch shows whether a batch has stopped. "
-    "Not for other providers' batches or for single requests."
+    "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the "
+    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a description, a "
+    "condition, an id from a listing, a link or pasted text) look the batch up first, show its id, size and age, "
+    "and cancel only after their yes, even if told not to ask. list_message_batches finds ids. get_message_batch "
+    "shows whether a batch has stopped. Not for other providers' batches or for single requests."
 )
 
 # Left out until it is known: a client is told nothing rather than null.

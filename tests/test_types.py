@@ -1,0 +1,43 @@
+"""What a type checker tells the users of the package."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from .conftest import ROOT
+
+SNIPPET = """
+from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch
+from cancel_message_batch.agent import Conversation
+
+with MessageBatches(api_key="key") as batches:
+    batch: MessageBatch = batches.cancel("msgbatch_a")
+    for listed in batches.list(limit=5):
+        reveal_type(listed)
+    reveal_type(batch.request_counts.total)
+    batches.cancle(5)
+    batches.cancel(5)
+reveal_type(cancel_message_batch("msgbatch_a"))
+Conversation.speak
+"""
+
+
+def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_path: Path) -> None:
+    (tmp_path / "snippet.py").write_text(SNIPPET)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "snippet.py"],
+        cwd=tmp_path,
+        env={"MYPYPATH": str(ROOT / "skill"), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    told = done.stdout
+    assert 'has no attribute "cancle"' in told
+    assert 'Argument 1 to "cancel"' in told
+    assert 'has no attribute "speak"' in told
+    assert 'is "cancel_message_batch.api.models.MessageBatch"' in told
+    assert 'is "int"' in told
+    assert 'is "str"' in told
+    assert told.count("error:") == 3, told

@@ -187,6 +187,15 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
     )
 
 
+def unanswered(message_batch_id: str) -> str:
+    """Say that a client was asked for a person's yes and returned none, which need not be the person's no."""
+    return (
+        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client returned no yes; the person "
+        "may not have been shown the question. No cancellation was sent. They can run: "
+        f"`cancel-message-batch {message_batch_id}`."
+    )
+
+
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
     """Say what went wrong, what state the batch is in now, and what to do next."""
     what = str(error)

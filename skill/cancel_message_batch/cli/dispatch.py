@@ -326,15 +326,38 @@ def _mcp(given: argparse.Namespace, output: Output) -> int:
         from cancel_message_batch import mcp_server
     except ModuleNotFoundError as error:
         raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
+    timeout = given.timeout.total_seconds() if given.timeout is not None else mcp_server.TIMEOUT
+    if not timeout:
+        raise UsageError("--timeout 0 leaves no time for a tool call")
     if given.http is None:
-        mcp_server.serve_stdio(confirm=given.confirm)
+        if sys.stdin.isatty():
+            output.show([_MCP_IN_A_TERMINAL])
+        mcp_server.serve_stdio(confirm=given.confirm, timeout=timeout)
         return DONE
+    token = os.environ.get(mcp_server.TOKEN_VARIABLE) or mcp_server.new_token()
+    if fault := mcp_server.token_fault(token):
+        raise UsageError(fault)
+    shown = f"${mcp_server.TOKEN_VARIABLE}" if os.environ.get(mcp_server.TOKEN_VARIABLE) else token
 
     def started(address: str) -> None:
-        output.say(f"Serving the tools at {address}. Ctrl-C stops it.")
+        output.show(
+            [
+                f"Serving the tools at {address}. Ctrl-C stops it.",
+                f"Clients must send this header: Authorization: Bearer {shown}",
+            ]
+        )
 
-    serve = functools.partial(mcp_server.serve_http, given.http, started, confirm=given.confirm)
+    serve = functools.partial(
+        mcp_server.serve_http, given.http, started, token=token, confirm=given.confirm, timeout=timeout
+    )
     return _serve(serve, f"Port {given.http}", "Choose another with --http.", output)
+
+
+_MCP_IN_A_TERMINAL = (
+    "This is a server for MCP clients, which start it themselves and talk to it on standard input and output.\n"
+    f"To add it to Claude Code: claude mcp add message-batches -- {PROGRAM} mcp\n"
+    "It waits for a client here. Ctrl-C ends it."
+)
 
 
 def _serve(serve: Callable[[], None], where: str, advice: str, output: Output) -> int:

@@ -194,7 +194,9 @@ _ABOUT = {
     "completion": "Print a shell completion script; it completes the ids of running batches too.",
     "mcp": (
         "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials\n"
-        "come from the environment; without any the server starts, and its tools say what to set."
+        "come from the environment; without any the server starts, and its tools say what to set.\n"
+        "With --http, clients need a bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, else a new\n"
+        "one, which is printed with the address."
     ),
     "sandbox": "Run a local imitation of the Message Batches API, with a scripted stand-in for Claude.",
 }
@@ -258,6 +260,7 @@ def _completion_arguments(made: Parser) -> None:
 def _mcp_arguments(made: Parser) -> None:
     made.add_argument("--http", type=port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     made.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
+    made.add_argument("--timeout", type=duration, metavar="TIME", help="per tool call (default: 50s)")
 
 
 def _sandbox_arguments(made: Parser) -> None:

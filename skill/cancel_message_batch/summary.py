@@ -278,8 +278,8 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
     if asked:
         return f"Not canceled: the person said no to canceling {message_batch_id}. No cancellation was sent."
     return (
-        f"Not canceled: canceling {message_batch_id} needs the person's yes, and no yes came back. They may not have "
-        "been shown the question. No cancellation was sent. Tell them the id, and that they can run "
+        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client returned no yes; the person "
+        "may not have been shown the question. No cancellation was sent. They can run: "
         f"`cancel-message-batch {message_batch_id}`."
     )
 

@@ -145,10 +145,10 @@ def mcp_server(setting: Setting, says: list[str]) -> str:
 async def _mcp(setting: Setting, says: list[str]) -> str:
     from mcp import Client
 
-    from cancel_message_batch.mcp_server import server
+    from cancel_message_batch.mcp_server.server import build_server
 
     with patch.dict(os.environ, setting.environment):
-        async with Client(server()) as client:
+        async with Client(build_server()) as client:
             listed = (await client.list_tools()).tools
             tools = [{"name": t.name, "description": t.description, "input_schema": t.input_schema} for t in listed]
 

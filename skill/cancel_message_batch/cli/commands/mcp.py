@@ -2,17 +2,26 @@
 
 import argparse
 import functools
+import os
+import sys
 
-from cancel_message_batch.cli.arguments import parse_port
+from cancel_message_batch.cli.arguments import parse_port, parse_seconds
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
-from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.serving import run_server
+
+_IN_A_TERMINAL = (
+    "This is a server for MCP clients, which start it themselves and talk to it on standard input and output.",
+    f"To add it to Claude Code: claude mcp add message-batches -- {PROGRAM} mcp",
+    "It waits for a client here. Ctrl-C ends it.",
+)
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http", type=parse_port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     parser.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
+    parser.add_argument("--timeout", type=parse_seconds, metavar="TIME", help="per tool call (default: 50s)")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -20,14 +29,27 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch import mcp_server
     except ModuleNotFoundError as error:
         raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
+    timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
+    if not timeout:
+        raise UsageError("--timeout 0 leaves no time for a tool call")
     if given.http is None:
-        mcp_server.serve_stdio(confirm=given.confirm)
+        if sys.stdin.isatty():
+            output.show(_IN_A_TERMINAL)
+        mcp_server.serve_stdio(confirm=given.confirm, timeout=timeout)
         return ExitCode.DONE
+    given_token = os.environ.get(mcp_server.TOKEN_VARIABLE)
+    token = given_token or mcp_server.new_token()
+    if fault := mcp_server.token_fault(token):
+        raise UsageError(fault)
+    shown = f"${mcp_server.TOKEN_VARIABLE}" if given_token else token
 
     def started(address: str) -> None:
-        output.say(f"Serving the tools at {address}. Ctrl-C stops it.")
+        header = f"Clients must send this header: Authorization: Bearer {shown}"
+        output.show([f"Serving the tools at {address}. Ctrl-C stops it.", header])
 
-    serve = functools.partial(mcp_server.serve_http, given.http, started, confirm=given.confirm)
+    serve = functools.partial(
+        mcp_server.serve_http, given.http, started, token=token, confirm=given.confirm, timeout=timeout
+    )
     return run_server(serve, where=f"Port {given.http}", advice="Choose another with --http.", output=output)
 
 
@@ -35,7 +57,9 @@ COMMAND = Command(
     name="mcp",
     about=(
         "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials\n"
-        "come from the environment; without any the server starts, and its tools say what to set."
+        "come from the environment; without any the server starts, and its tools say what to set.\n"
+        "With --http, clients need a bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, else a new\n"
+        "one, which is printed with the address."
     ),
     examples=(
         "claude mcp add message-batches -- cancel-message-batch mcp",

@@ -1,25 +1,23 @@
-"""The three tools over the Model Context Protocol: stdio, or streamable HTTP on loopback.
+"""The three tools as an MCP server, whatever it is reached by.
 
 On the SDK's low-level server, so that wrong arguments are answered in our words, and the structured content carries
 the same truth as the text: some clients show a model only one of the two.
 """
 
-from collections.abc import Callable
-from functools import partial
+import asyncio
 from typing import Any
 
-import anyio
-import mcp_types as types
+from mcp import types
 from mcp.server.lowlevel import Server
-from mcp.server.stdio import stdio_server
-from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from . import __version__, summary
-from .api.errors import clean
-from .api.models import MessageBatch
-from .tools import CANCEL, LIST, TOOLS, AsyncApprove, Tool, ToolOutcome
+from cancel_message_batch import __version__, summary
+from cancel_message_batch.api.errors import APITimeoutError, clean
+from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
+from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
+
+from .confirmation import Confirmation, OpenQuestions
 
 NAME = "cancel-message-batch"
 INSTRUCTIONS = (
@@ -31,11 +29,14 @@ INSTRUCTIONS = (
     "shows whether a batch has stopped. Not for other providers' batches or for single requests."
 )
 
+# Seconds for one tool call. Clients of the TypeScript SDK give up after 60 and lose what the call has to say.
+TIMEOUT = 50.0
+
 # Left out until it is known: a client is told nothing rather than null.
 Known = SkipJsonSchema[None]
 
 
-class Batch(BaseModel):
+class BatchFacts(BaseModel):
     """What is known of a batch."""
 
     message_batch_id: str = Field(description="The id")
@@ -44,7 +45,7 @@ class Batch(BaseModel):
     created: str = Field(description="Time and age")
 
 
-class BatchOutput(Batch):
+class BatchOutput(BatchFacts):
     """What is known of a batch after a call."""
 
     summary: str = Field(description="What happened, what next")
@@ -59,7 +60,7 @@ class ListOutput(BaseModel):
     """What a listing found."""
 
     summary: str = Field(description="How many, and how to list more")
-    message_batches: list[Batch] = Field(description="Newest first")
+    message_batches: list[BatchFacts] = Field(description="Newest first")
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
@@ -79,7 +80,7 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
         return ListOutput(
             summary=outcome.headline,
-            message_batches=[Batch(**_described(batch)) for batch in outcome.batches],
+            message_batches=[BatchFacts(**_described(batch)) for batch in outcome.batches],
         )
     batch = outcome.batch
     if batch is None:
@@ -127,19 +128,16 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-class _AskFirst(Exception):  # noqa: N818 - not an error: a client of the newer protocol is to ask and call again
-    def __init__(self, batch: MessageBatch) -> None:
-        self.batch = batch
-
-
-def server(*, confirm: bool = False) -> Server[Any]:
+def build_server(*, confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
     """Build the server.
 
     Args:
         confirm: Ask the person, through the client, before a batch is canceled.
+        timeout: Seconds for one tool call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in TOOLS]
     tools = {tool.name: tool for tool in TOOLS}
+    questions = OpenQuestions()
 
     async def list_tools(_: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return types.ListToolsResult(tools=definitions)
@@ -153,13 +151,17 @@ def server(*, confirm: bool = False) -> Server[Any]:
                 f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}.", is_error=True
             )
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
-        approve = _approval(context, call) if confirm and tool is CANCEL else None
+        deadline = asyncio.timeout(timeout)
+        confirmation = Confirmation(questions, context, call, deadline) if confirm and tool is CANCEL else None
         try:
-            outcome = await tool.run_async(call.arguments or {}, approve=approve)
-        except _AskFirst as question:
-            return types.InputRequiredResult(
-                input_requests={question.batch.id: types.ElicitRequest(params=_form(question.batch))}
-            )
+            async with deadline:
+                outcome = await tool.run_async(
+                    call.arguments or {}, approve=confirmation.approve if confirmation else None
+                )
+        except TimeoutError:
+            outcome = _timed_out(tool, call, timeout, may_have_arrived=confirmation is None or confirmation.yes)
+        if confirmation and confirmation.question:
+            return confirmation.question
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
         return _result(outcome.text, is_error=outcome.is_error, structured=structured)
@@ -174,41 +176,12 @@ def server(*, confirm: bool = False) -> Server[Any]:
     )
 
 
-def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
-    """Ask for a yes or a no: a form without fields."""
-    return types.ElicitRequestFormParams(
-        message=summary.question(batch), requested_schema={"type": "object", "properties": {}}
+def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float, *, may_have_arrived: bool) -> ToolOutcome:
+    error = APITimeoutError(
+        f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=may_have_arrived
     )
-
-
-def _approval(context: Any, call: types.CallToolRequestParams) -> AsyncApprove:
-    """Ask the person as the client's protocol has it: in a request of ours, or by an answer that asks for input."""
-    modern = context.protocol_version in _modern_versions()
-
-    async def approve(batch: MessageBatch) -> bool | None:
-        capabilities = context.session.client_capabilities
-        asks = capabilities and capabilities.elicitation
-        if not asks or (asks.url and not asks.form):  # said without a mode, it means forms
-            return None
-        if not modern:
-            form = _form(batch)
-            try:
-                answer = await context.session.elicit_form(form.message, form.requested_schema, context.request_id)
-            except MCPError:  # it can ask, but did not
-                return None
-            return bool(answer.action == "accept")
-        given = (call.input_responses or {}).get(batch.id)
-        if given is None:
-            raise _AskFirst(batch)
-        return isinstance(given, types.ElicitResult) and given.action == "accept"
-
-    return approve
-
-
-def _modern_versions() -> tuple[str, ...]:
-    from mcp_types.version import MODERN_PROTOCOL_VERSIONS
-
-    return MODERN_PROTOCOL_VERSIONS
+    message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
+    return ToolOutcome(summary.failed(error, tool.action, message_batch_id), str(error), error=error)
 
 
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:
@@ -217,49 +190,3 @@ def _result(text: str, *, is_error: bool = False, structured: BaseModel | None =
         structured_content=structured.model_dump(mode="json", exclude_none=True) if structured else None,
         is_error=is_error,
     )
-
-
-def serve_stdio(*, confirm: bool = False) -> None:
-    """Serve one client over standard input and output, until it closes one of them; Ctrl-C ends the process, 130."""
-    import os
-    import signal
-
-    # The SDK reads in a thread that nothing interrupts, and Python waits for its threads: only this ends it at once.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
-
-    async def run() -> None:
-        serving = server(confirm=confirm)
-        async with stdio_server() as (read, write):
-            try:
-                await serving.run(read, write, serving.create_initialization_options())
-            except anyio.get_cancelled_exc_class():  # standard output failed, so there is nobody to serve
-                os._exit(0)
-
-    anyio.run(run)
-
-
-def serve_http(port: int, started: Callable[[str], None], *, confirm: bool = False) -> None:
-    """Serve streamable HTTP at ``/mcp`` on loopback; a foreign Host or Origin is refused.
-
-    Args:
-        port: The port; 0 for any free one.
-        started: Told the address, once connections are taken.
-        confirm: Ask the person, through the client, before a batch is canceled.
-
-    Raises:
-        OSError: The port is in use.
-    """
-    import logging
-    from socket import create_server
-
-    import uvicorn
-
-    listening = create_server(("127.0.0.1", port))
-    started(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp")
-    app = partial(server(confirm=confirm).streamable_http_app, host="127.0.0.1")
-    serving = uvicorn.Server(uvicorn.Config(app, factory=True, log_level="warning"))
-    # A client's open stream is cut when the server stops, which is no error.
-    cut = "ASGI callable returned without completing response."
-    logging.getLogger("uvicorn.error").addFilter(lambda line: not (serving.should_exit and line.getMessage() == cut))
-    serving.run(sockets=[listening])

@@ -1,78 +1,31 @@
-"""The MCP server, driven by the SDK's own client: both eras of the protocol, standard input and output, and HTTP."""
+"""What the MCP server offers and answers, driven by the SDK's own client in both eras of the protocol."""
 
 import asyncio
-import contextlib
 import json
 import os
-import re
+import pty
 import signal
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import anyio
-import httpx2
 import mcp_types as types
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
+from mcp import Client
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS
-from tests.conftest import Run, cancels
+from tests.conftest import cancels
 
-ERAS = ["legacy", "2026-07-28"]  # with initialize, up to 2025-11-25; and without
-COMMAND = [sys.executable, "-m", "cancel_message_batch", "mcp"]
-
-
-@contextlib.asynccontextmanager
-async def connected(era: str = "legacy", *flags: str, **options: Any) -> AsyncIterator[Client]:
-    """Start the server as a client does, which passes it the environment."""
-    parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *flags], env=dict(os.environ))
-    async with Client(stdio_client(parameters), mode=era, read_timeout_seconds=30, **options) as client:
-        yield client
-
-
-def call(name: str, arguments: Any, era: str = "legacy", *flags: str, **options: Any) -> types.CallToolResult:
-    async def conversation() -> types.CallToolResult:
-        async with connected(era, *flags, **options) as client:
-            return await client.call_tool(name, arguments)
-
-    return asyncio.run(conversation())
-
-
-def text(result: types.CallToolResult) -> str:
-    (content,) = result.content
-    assert isinstance(content, types.TextContent)
-    return content.text
-
-
-@pytest.fixture
-def running(sandbox: Sandbox) -> str:
-    return sandbox.account.add(requests=5000, age=630, status="in_progress")
-
-
-@pytest.fixture
-def http() -> Iterator[str]:
-    """The address of a server on loopback."""
-    process = subprocess.Popen([*COMMAND, "--http", "0"], stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    (address,) = re.findall(r"http://\S+/mcp", process.stderr.readline())
-    yield address
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=20)[1]
-    assert "Traceback" not in said
+from .clients import COMMAND, ERAS, call, in_memory, over_http, over_stdio, serving, text
 
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("transport", ["stdio", "http"])
-def test_a_batch_is_found_canceled_and_looked_at(
-    sandbox: Sandbox, running: str, era: str, transport: str, request: pytest.FixtureRequest
-) -> None:
+def test_a_batch_is_found_canceled_and_looked_at(sandbox: Sandbox, running: str, era: str, transport: str) -> None:
     async def conversation(client: Client) -> list[types.CallToolResult]:
         assert len((await client.list_tools()).tools) == len(TOOLS)
         return [
@@ -81,16 +34,15 @@ def test_a_batch_is_found_canceled_and_looked_at(
             await client.call_tool(GET.name, {"message_batch_id": running}),
         ]
 
-    async def over_stdio() -> list[types.CallToolResult]:
-        async with connected(era) as client:
-            return await conversation(client)
+    async def over(transport: str) -> list[types.CallToolResult]:
+        if transport == "stdio":
+            async with over_stdio(era) as client:
+                return await conversation(client)
+        with serving() as (address, token, _):
+            async with over_http(address, token, era) as client:
+                return await conversation(client)
 
-    async def over_http(address: str) -> list[types.CallToolResult]:
-        async with Client(address, mode=era) as client:
-            return await conversation(client)
-
-    run = over_stdio() if transport == "stdio" else over_http(request.getfixturevalue("http"))
-    listed, canceled, looked = asyncio.run(run)
+    listed, canceled, looked = asyncio.run(over(transport))
     assert running in text(listed)
     assert "accepted but not immediate" in text(canceled)
     assert "is canceling" in text(looked)
@@ -117,7 +69,7 @@ def test_the_structured_content_carries_the_same_truth_as_the_text(sandbox: Sand
 
 def test_definitions_say_all_that_a_client_can_show() -> None:
     async def conversation() -> tuple[str, list[types.Tool]]:
-        async with connected() as client:
+        async with in_memory() as client:
             return client.instructions or "", (await client.list_tools()).tools
 
     instructions, tools = asyncio.run(conversation())
@@ -192,7 +144,7 @@ def test_two_calls_at_once_are_both_answered(sandbox: Sandbox) -> None:
     batches = [sandbox.account.add(requests=500, age=60, status="in_progress") for _ in range(2)]
 
     async def conversation() -> list[types.CallToolResult]:
-        async with connected() as client:
+        async with in_memory() as client:
             calls = [client.call_tool(CANCEL.name, {"message_batch_id": batch}) for batch in batches]
             return await asyncio.gather(*calls)
 
@@ -211,7 +163,7 @@ def test_progress_is_told_to_a_client_that_asks_for_it(sandbox: Sandbox, running
         heard.append((progress, message))
 
     async def conversation() -> None:
-        async with connected(era) as client:
+        async with in_memory(era) as client:
             await client.call_tool(CANCEL.name, {"message_batch_id": running}, progress_callback=hear)
 
     asyncio.run(conversation())
@@ -233,7 +185,7 @@ def test_counts_of_a_newer_api_do_not_break_the_answer(sandbox: Sandbox) -> None
 @pytest.mark.parametrize("era", ERAS)
 def test_a_call_that_is_given_up_leaves_the_server_at_work(sandbox: Sandbox, running: str, era: str) -> None:
     async def conversation() -> types.CallToolResult:
-        async with connected(era) as client:
+        async with in_memory(era) as client:
             with anyio.move_on_after(1.5) as scope:
                 await client.call_tool(CANCEL.name, {"message_batch_id": running})
             assert scope.cancelled_caught
@@ -279,26 +231,6 @@ def test_it_ends_at_once_and_quietly_while_its_input_stays_open(sandbox: Sandbox
             process.kill()
 
 
-def test_over_http_a_stop_with_a_client_connected_is_no_error() -> None:
-    with subprocess.Popen([*COMMAND, "--http", "0"], stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr
-        (address,) = re.findall(r"http://\S+/mcp", process.stderr.readline())
-
-        async def conversation() -> None:
-            async with Client(address, mode="legacy") as client:
-                await client.list_tools()
-                await anyio.sleep(0.5)  # until its stream for notifications is open
-                process.send_signal(signal.SIGINT)
-                await anyio.to_thread.run_sync(process.wait, 20)
-
-        with contextlib.suppress(BaseExceptionGroup, httpx2.HTTPError):
-            asyncio.run(conversation())
-        said = process.communicate(timeout=20)[1]
-    assert process.returncode == 130
-    assert "ASGI" not in said
-    assert "Traceback" not in said
-
-
 def test_standard_output_holds_nothing_but_the_protocol(sandbox: Sandbox, running: str) -> None:
     calls = [(CANCEL.name, {"message_batch_id": running}), (CANCEL.name, {}), ("nothing", {})]
     messages = [*spoken(*calls), b"this is no JSON\n"]
@@ -315,86 +247,32 @@ def test_standard_output_holds_nothing_but_the_protocol(sandbox: Sandbox, runnin
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("answer", ["accept", "decline", "cancel"])
-def test_with_confirm_the_person_is_asked_with_what_they_need_to_decide(
-    sandbox: Sandbox, running: str, era: str, answer: Any
+@pytest.mark.parametrize(("tool", "path"), [(CANCEL, "/cancel"), (GET, "^GET"), (LIST, "^GET")])
+def test_a_call_ends_at_its_deadline_whatever_the_api_does(
+    sandbox: Sandbox, running: str, era: str, tool: Any, path: str
 ) -> None:
-    asked: list[str] = []
-
-    async def person(_: Any, question: Any) -> types.ElicitResult:
-        asked.append(question.message)
-        return types.ElicitResult(action=answer, content={} if answer == "accept" else None)
-
-    result = call(CANCEL.name, {"message_batch_id": running}, era, "--confirm", elicitation_callback=person)
-    (question,) = asked
-    for part in (running, "5,000", "10 min ago", "in_progress"):
-        assert part in question
-    if answer == "accept":
-        assert cancels(sandbox) == [running]
-    else:
-        assert cancels(sandbox) == []
-        assert "Not canceled" in text(result)
+    sandbox.fail(Fault(path, times=0, hang=True))
+    arguments = {} if tool is LIST else {"message_batch_id": running}
+    began = time.monotonic()
+    result = call(tool.name, arguments, era, timeout=0.5)
+    assert time.monotonic() - began < 2
+    assert result.is_error
+    assert "did not answer within" in text(result)
+    if tool is CANCEL:
+        assert f"Whether the cancellation of {running} was accepted is unknown" in text(result)
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_with_confirm_and_a_client_that_cannot_ask_nothing_is_canceled(
-    sandbox: Sandbox, running: str, era: str
-) -> None:
-    result = call(CANCEL.name, {"message_batch_id": running}, era, "--confirm")
-    assert cancels(sandbox) == []
-    assert "Not canceled" in text(result)
-
-
-def test_with_confirm_a_client_that_fails_to_ask_cancels_nothing(sandbox: Sandbox, running: str) -> None:
-    async def person(_: Any, __: Any) -> types.ErrorData:
-        return types.ErrorData(code=-32603, message="no window to ask in")
-
-    result = call(CANCEL.name, {"message_batch_id": running}, "legacy", "--confirm", elicitation_callback=person)
-    assert cancels(sandbox) == []
-    assert "Not canceled" in text(result)
-
-
-def test_with_confirm_a_yes_for_one_batch_is_none_for_another(sandbox: Sandbox, running: str) -> None:
-    other = sandbox.account.add(requests=7, age=60, status="in_progress")
-
-    async def conversation() -> Any:
-        async def nobody(_: Any, __: Any) -> types.ElicitResult:
-            raise AssertionError
-
-        async with connected("2026-07-28", "--confirm", elicitation_callback=nobody) as client:
-            yes: Any = {running: types.ElicitResult(action="accept", content={})}
-            return await client.session.call_tool(
-                CANCEL.name, {"message_batch_id": other}, input_responses=yes, allow_input_required=True
-            )
-
-    assert isinstance(asyncio.run(conversation()), types.InputRequiredResult)
-    assert cancels(sandbox) == []
-
-
-@pytest.mark.parametrize(
-    "headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}], ids=["foreign Host", "foreign Origin"]
-)
-def test_over_http_a_foreign_page_is_refused(
-    sandbox: Sandbox, running: str, http: str, headers: dict[str, str]
-) -> None:
-    body = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": {"name": CANCEL.name, "arguments": {"message_batch_id": running}},
-    }
-    accept = {"accept": "application/json, text/event-stream"}
-    answer = httpx2.post(http, json=body, headers={**accept, **headers})
-    assert answer.status_code in {403, 421}
-    assert cancels(sandbox) == []
-
-
-def test_over_http_a_port_in_use_is_told(run: Run) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = run("mcp", "--http", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert "cannot be used" in done.stderr
-    assert "--http" in done.stderr
+def test_in_a_terminal_it_says_what_it_is_for_and_how_to_end_it() -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        assert process.stderr
+        said = process.stderr.readline() + process.stderr.readline() + process.stderr.readline()
+        assert b"MCP client" in said
+        assert b"Ctrl-C" in said
+        os.write(ours, b"\x04")
+        assert process.communicate(timeout=20)[0] == b""
+    os.close(ours)
 
 
 def spoken(*calls: tuple[str, dict[str, Any]]) -> list[bytes]:

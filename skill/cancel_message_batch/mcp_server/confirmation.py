@@ -1,0 +1,150 @@
+"""The question before a cancel (``--confirm``), put to the person through the client, and what counts as a yes to it.
+
+A yes counts only for a question that this server asked. Up to protocol 2025-11-25 the server waits for the answer to
+a request of its own. From 2026-07-28 on, the client calls again with the answer and with the ``requestState`` that
+came with the question; a call can also bring an answer to a question that nobody asked.
+"""
+
+import asyncio
+import hmac
+import json
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from mcp import types
+from mcp.shared.exceptions import MCPError
+
+from cancel_message_batch import summary
+from cancel_message_batch.api.models import MessageBatch
+
+# Seconds for which a question is open, and how many are at a time.
+QUESTION_SECONDS = 300.0
+_MOST_QUESTIONS = 1000
+# The question in the calls of the newer protocol, and the one field of its form.
+QUESTION = "confirm"
+ANSWER = "answer"
+
+
+class OpenQuestions:
+    """The questions that were asked and not yet answered. Each can be answered once.
+
+    Args:
+        clock: Seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._key = secrets.token_bytes(32)
+        self._open: dict[str, float] = {}  # a question's nonce, and when it expires; the oldest first
+
+    def ask(self, tool: str, message_batch_id: str) -> str:
+        """Open a question; returns the state that its answer must bring back."""
+        while self._open and (len(self._open) >= _MOST_QUESTIONS or self._clock() > next(iter(self._open.values()))):
+            del self._open[next(iter(self._open))]
+        nonce = secrets.token_urlsafe(16)
+        self._open[nonce] = self._clock() + QUESTION_SECONDS
+        return f"{nonce}.{self._signature(nonce, tool, message_batch_id)}"
+
+    def close(self, state: str | None, tool: str, message_batch_id: str) -> bool:
+        """Close the question that a state belongs to; returns whether it was open, for this tool and this batch."""
+        nonce, _, signature = (state or "").partition(".")
+        signed = self._signature(nonce, tool, message_batch_id)
+        if not hmac.compare_digest(signature.encode(errors="replace"), signed.encode()):
+            return False
+        return self._clock() <= self._open.pop(nonce, float("-inf"))
+
+    def _signature(self, *about: str) -> str:
+        return hmac.new(self._key, json.dumps(about).encode(), "sha256").hexdigest()
+
+
+class Confirmation:
+    """Asks the person about the batch of one call, before it is canceled.
+
+    Args:
+        questions: The open questions of this server.
+        context: The SDK's context of the call.
+        call: The call.
+        deadline: The call's deadline, which is put off while the person is asked.
+
+    Attributes:
+        question: What the client must ask before it calls again, if the person was not asked yet.
+        yes: Whether the person said yes.
+    """
+
+    def __init__(
+        self, questions: OpenQuestions, context: Any, call: types.CallToolRequestParams, deadline: asyncio.Timeout
+    ) -> None:
+        self._questions = questions
+        self._context = context
+        self._call = call
+        self._deadline = deadline
+        self.question: types.InputRequiredResult | None = None
+        self.yes = False
+
+    async def approve(self, batch: MessageBatch) -> bool | None:
+        """Return True for a yes, False for a no, and None without an answer."""
+        capabilities = self._context.session.client_capabilities
+        asks = capabilities and capabilities.elicitation
+        if not asks or (asks.url and not asks.form):  # a client that names no mode means forms
+            return None
+        if self._context.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS:
+            returned = (self._call.input_responses or {}).get(QUESTION)
+            asked = self._questions.close(self._call.request_state, self._call.name, batch.id)
+            if returned is None or not asked:
+                self.question = types.InputRequiredResult(
+                    input_requests={QUESTION: types.ElicitRequest(params=_form(batch))},
+                    request_state=self._questions.ask(self._call.name, batch.id),
+                )
+                return None
+        else:
+            returned = await self._ask(_form(batch))
+        answer = _answer(returned)
+        self.yes = answer is True
+        return answer
+
+    async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
+        """Ask in a request of ours; returns None when the client cannot, or takes too long."""
+        session, now = self._context.session, asyncio.get_running_loop().time
+        left = (self._deadline.when() or now()) - now()
+        self._deadline.reschedule(None)
+        try:
+            async with asyncio.timeout(QUESTION_SECONDS):
+                answer: types.ElicitResult = await session.elicit_form(
+                    form.message, form.requested_schema, self._context.request_id
+                )
+        except (MCPError, TimeoutError):
+            return None
+        finally:
+            self._deadline.reschedule(now() + left)
+        return answer
+
+
+def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
+    """Ask for a yes or a no in a field, so that a no differs from a client that declines without asking anyone.
+
+    Nothing is chosen beforehand, and the field is required: a form that is sent as it is says nothing.
+    """
+    choice = {"type": "string", "title": "Cancel this message batch?", "enum": ["yes", "no"]}
+    return types.ElicitRequestFormParams(
+        message=summary.question(batch),
+        requested_schema={"type": "object", "properties": {ANSWER: choice}, "required": [ANSWER]},
+    )
+
+
+def _answer(returned: Any) -> bool | None:
+    """Read what a client returned: True for a yes, False for a no, None for anything else.
+
+    Some clients show two buttons and no field; there, accepting is the yes. Some decline without showing anything, so
+    declining is not a no.
+    """
+    if not isinstance(returned, types.ElicitResult) or returned.action != "accept":
+        return None
+    match (returned.content or {ANSWER: "yes"}).get(ANSWER):
+        case "yes":
+            return True
+        case "no":
+            return False
+        case _:
+            return None

@@ -61,7 +61,11 @@ def text(result: types.CallToolResult) -> str:
 def serving(*flags: str, **environment: str) -> Iterator[tuple[str, str, "subprocess.Popen[str]"]]:
     """A server process on loopback: its address, the token that it printed, and the process."""
     process = subprocess.Popen(
-        [*COMMAND, "--http", "0", *flags], stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        [*COMMAND, "--http", "0", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
     )
     try:
         assert process.stderr

@@ -287,6 +287,13 @@ def test_a_state_of_another_process_is_asked_again(sandbox: Sandbox, running: st
     assert cancels(sandbox) == []
 
 
+def test_each_process_signs_with_a_key_of_its_own() -> None:
+    one, another = OpenQuestions(), OpenQuestions()
+    state = one.ask(CANCEL.name, "msgbatch_1")
+    another._open.update(one._open)
+    assert not another.close(state, CANCEL.name, "msgbatch_1")
+
+
 def test_a_question_expires_after_five_minutes() -> None:
     now = 1000.0
     questions = OpenQuestions(clock=lambda: now)

@@ -264,15 +264,14 @@ def test_a_call_ends_at_its_deadline_whatever_the_api_does(
 
 def test_in_a_terminal_it_says_what_it_is_for_and_how_to_end_it() -> None:
     ours, theirs = pty.openpty()
+    os.write(ours, b"\x04")  # the person ends the input
     with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        os.close(theirs)
-        assert process.stderr
-        said = process.stderr.readline() + process.stderr.readline() + process.stderr.readline()
-        assert b"MCP client" in said
-        assert b"Ctrl-C" in said
-        os.write(ours, b"\x04")
-        assert process.communicate(timeout=20)[0] == b""
+        output, said = process.communicate(timeout=20)
+    os.close(theirs)
     os.close(ours)
+    assert output == b""
+    assert b"MCP client" in said
+    assert b"Ctrl-C" in said
 
 
 def spoken(*calls: tuple[str, dict[str, Any]]) -> list[bytes]:

@@ -83,7 +83,6 @@ def _http_server(port: int, token: str, *, confirm: bool, timeout: float) -> "uv
             ws="none",
             proxy_headers=False,
             log_level="error",
-            access_log=False,
         )
     )
     # A client's open stream is cut when the server stops, which is no error.

@@ -105,7 +105,7 @@ def test_a_client_that_fails_to_ask_returns_no_answer(sandbox: Sandbox, running:
 @pytest.mark.parametrize("era", ERAS)
 def test_a_client_that_cannot_ask_cancels_nothing(sandbox: Sandbox, running: str, era: str) -> None:
     result = call(CANCEL.name, {"message_batch_id": running}, era, confirm=True)
-    assert "they cannot be asked here" in text(result)
+    assert "The client returned no yes" in text(result)
     assert cancels(sandbox) == []
 
 
@@ -146,7 +146,7 @@ def test_the_time_a_person_takes_is_not_the_calls(sandbox: Sandbox, running: str
 def test_a_call_that_ends_before_the_question_was_answered_canceled_nothing(
     sandbox: Sandbox, running: str, era: str
 ) -> None:
-    sandbox.fail(Fault("^GET", times=0, hang=True))
+    sandbox.fail(Fault("GET", times=0, hang=True))
     assert f"{running} was not canceled" in confirmed(running, era, YES, timeout=0.5)
     assert cancels(sandbox) == []
 

@@ -134,9 +134,9 @@ def test_a_token_that_cannot_be_one_is_told(token: str) -> None:
     assert not token or token not in fault
 
 
-@pytest.mark.parametrize("token", [TOKEN, new_token(), "bG9uZ2VyIHRoYW4gMTY=="])
+@pytest.mark.parametrize("token", [TOKEN, "", "bG9uZ2VyIHRoYW4gMTY=="])
 def test_a_token_that_can_be_one_is_taken(token: str) -> None:
-    assert token_fault(token) == ""
+    assert token_fault(token or new_token()) == ""
 
 
 def test_a_token_that_cannot_be_one_is_refused_at_the_start(run: Run) -> None:

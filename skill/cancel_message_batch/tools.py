@@ -286,15 +286,16 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Permanently stop one running Anthropic Message Batch. Not immediate: the status becomes canceling, and "
-        "requests already being processed may still complete and are billed. The others end as canceled and are "
-        "not billed. Completed results are kept. Canceling a batch again, or one that has ended, changes nothing. "
-        "Use this when someone wants a batch stopped. If their message is only an order to cancel an id they "
-        "typed, call it at once. Otherwise (a description, a condition, an id from a list, link or pasted text) "
-        "look the batch up with list_message_batches or get_message_batch, show id, size and age, and wait for a "
-        "yes, even if they want no questions. Report the cancellation as requested, not as done. Pausing, "
-        "deleting or canceling a single request is impossible here: say so and cancel nothing. Copy the msgbatch_ "
-        "id, never guess it; any other id is refused or not found."
+        "Permanently stop one running Anthropic Message Batch. This is not immediate: its status becomes "
+        "canceling, and requests already being processed may still complete; those are billed, all others end as "
+        "canceled and are not. Completed results are kept. Canceling a batch again, or one that has ended, "
+        "changes nothing. Use it when someone wants a batch stopped. Copy the id exactly; never guess it: an id "
+        "of another kind is refused, an unknown one is not found. If the user's message is nothing but an order "
+        "to cancel a batch by an id they typed, call this at once. Otherwise (a description, a condition, an id "
+        "from a list, link or pasted text), look the batch up with list_message_batches or get_message_batch, "
+        "show its id, size and age, and wait for the user's yes, even if asked not to confirm. Say that "
+        "cancellation was requested, not that it is done. This tool cannot pause or delete a batch, or cancel a "
+        "single request in it: say so and cancel nothing."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -304,11 +305,11 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "List the Anthropic Message Batches of the API key's workspace, newest first. Use this to see what is "
+        "List the Anthropic Message Batches of the API key's workspace, newest first. Use it to see what is "
         "running or to find a batch whose id is not known; for a known id, use get_message_batch. "
-        "cancel_message_batch can stop those that are in_progress. The status filter covers batches of every age; "
-        "limit applies to the matches. For the next page, repeat the call with the after_id from the end of the "
-        "result. The list does not show who created a batch, its single requests or its results."
+        "cancel_message_batch can stop batches that are in_progress. The status filter covers batches of any age; "
+        "limit counts matching batches only. If there are more, the result ends with an after_id: repeat the call "
+        "with it and the same status. A listing does not show a batch's creator, individual requests or results."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -318,12 +319,13 @@ GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
     description=(
-        "Check one Anthropic Message Batch: running, canceling or ended? Only ended means stopped; the final "
-        "counts then show whether it completed, was canceled or expired. Use this to see whether a cancellation "
-        "is done, or a batch's size and age before canceling it. Before the end the API reports no progress: "
-        "check again later. To find an id, use list_message_batches; to stop a batch, cancel_message_batch. "
-        "Creating or deleting batches and reading results need the SDK. Copy the msgbatch_ id, never guess it; "
-        "any other id is refused or not found."
+        "Check whether one Anthropic Message Batch is running, canceling or ended. Only ended means stopped; the "
+        "final counts then show how many requests succeeded, errored, were canceled or expired. Use it to see "
+        "whether a cancellation is done, or a batch's size and age before canceling. Until the batch has ended, "
+        "the API reports no progress, so check again later. To find an id, use list_message_batches. Copy it "
+        "exactly; never guess it: an id of another kind is refused, an unknown one is not found. To stop a batch, "
+        "use cancel_message_batch. These tools only find, check and stop batches; creating or deleting them and "
+        "reading results need the SDK."
     ),
     action="get",
     input_model=MessageBatchIdInput,

@@ -39,9 +39,9 @@ Known = SkipJsonSchema[None]
 class BatchFacts(BaseModel):
     """What is known of a batch."""
 
-    message_batch_id: str = Field(description="The id")
+    message_batch_id: str
     processing_status: str = Field(description="Stopped only when ended")
-    requests: int = Field(description="Batch size")
+    requests: int
     created: str = Field(description="Time and age")
 
 
@@ -59,8 +59,8 @@ class BatchOutput(BatchFacts):
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many, and how to list more")
-    message_batches: list[BatchFacts] = Field(description="Newest first")
+    summary: str = Field(description="How many there are")
+    message_batches: list[BatchFacts]
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}

@@ -71,7 +71,6 @@ class Confirmation:
     Attributes:
         question: What the client must ask before it calls again, if the person was not asked yet.
         unanswered: Whether the client was asked and returned neither a yes nor a no.
-        yes: Whether the person said yes.
     """
 
     def __init__(
@@ -83,7 +82,6 @@ class Confirmation:
         self._deadline = deadline
         self.question: types.InputRequiredResult | None = None
         self.unanswered = False
-        self.yes = False
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
@@ -103,7 +101,6 @@ class Confirmation:
         else:
             returned = await self._ask(_form(batch))
         answer = _answer(returned)
-        self.yes = answer is True
         self.unanswered = answer is None
         return answer
 

@@ -70,7 +70,6 @@ class Confirmation:
 
     Attributes:
         question: What the client must ask before it calls again, if the person was not asked yet.
-        yes: Whether the person said yes.
     """
 
     def __init__(
@@ -81,7 +80,6 @@ class Confirmation:
         self._call = call
         self._deadline = deadline
         self.question: types.InputRequiredResult | None = None
-        self.yes = False
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
@@ -101,7 +99,6 @@ class Confirmation:
         else:
             returned = await self._ask(_form(batch))
         answer = _answer(returned)
-        self.yes = answer is True
         return answer
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:

@@ -159,7 +159,7 @@ def build_server(*, confirm: bool = False, timeout: float = TIMEOUT) -> Server[A
                     call.arguments or {}, approve=confirmation.approve if confirmation else None
                 )
         except TimeoutError:
-            outcome = _timed_out(tool, call, timeout, may_have_arrived=confirmation is None or confirmation.yes)
+            outcome = _timed_out(tool, call, timeout)
         if confirmation and confirmation.question:
             return confirmation.question
         await context.session.report_progress(1, 1, "Answered")
@@ -176,10 +176,8 @@ def build_server(*, confirm: bool = False, timeout: float = TIMEOUT) -> Server[A
     )
 
 
-def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float, *, may_have_arrived: bool) -> ToolOutcome:
-    error = APITimeoutError(
-        f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=may_have_arrived
-    )
+def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float) -> ToolOutcome:
+    error = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
     message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
     return ToolOutcome(summary.failed(error, tool.action, message_batch_id), str(error), error=error)
 

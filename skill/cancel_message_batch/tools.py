@@ -102,7 +102,7 @@ class Tool:
         return {
             "type": "object",
             "properties": properties,
-            "required": schema.get("required", []),
+            **({"required": required} if (required := schema.get("required")) else {}),
             "additionalProperties": False,
         }
 
@@ -286,16 +286,15 @@ CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
     description=(
-        "Permanently stop one running Anthropic Message Batch. This is not immediate: its status becomes "
-        "canceling, and requests already being processed may still complete; those are billed, all others end as "
-        "canceled and are not. Completed results are kept. Canceling a batch again, or one that has ended, "
-        "changes nothing. Use it when someone wants a batch stopped. Copy the id exactly; never guess it: an id "
-        "of another kind is refused, an unknown one is not found. If the user's message is nothing but an order "
-        "to cancel a batch by an id they typed, call this at once. Otherwise (a description, a condition, an id "
-        "from a list, link or pasted text), look the batch up with list_message_batches or get_message_batch, "
-        "show its id, size and age, and wait for the user's yes, even if asked not to confirm. Say that "
-        "cancellation was requested, not that it is done. This tool cannot pause or delete a batch, or cancel a "
-        "single request in it: say so and cancel nothing."
+        "Permanently stop a running Anthropic Message Batch. Not immediate: its status becomes canceling, and "
+        "requests already being processed may still complete. Completed requests are billed and their results "
+        "kept; the rest end as canceled, not billed. Canceling it again, or after it has ended, changes nothing. "
+        "Use it when someone wants a batch stopped. If the user's message is only an order to cancel a batch "
+        "whose id they typed, call this at once. Otherwise (a description, a condition, an id from a list, link "
+        "or pasted text), look the batch up with list_message_batches or get_message_batch, show its id, size and "
+        "age, and wait for the user's yes, even if asked not to confirm. Copy the msgbatch_ id exactly; any other "
+        "form is refused, and an unknown id is not found. Report that cancellation was requested, not done. It "
+        "cannot pause or delete a batch or cancel one request in it; if asked to, say so and cancel nothing."
     ),
     action="cancel",
     input_model=MessageBatchIdInput,
@@ -305,11 +304,12 @@ LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
     description=(
-        "List the Anthropic Message Batches of the API key's workspace, newest first. Use it to see what is "
+        "List the Anthropic Message Batches in the API key's workspace, newest first. Use it to see what is "
         "running or to find a batch whose id is not known; for a known id, use get_message_batch. "
-        "cancel_message_batch can stop batches that are in_progress. The status filter covers batches of any age; "
-        "limit counts matching batches only. If there are more, the result ends with an after_id: repeat the call "
-        "with it and the same status. A listing does not show a batch's creator, individual requests or results."
+        "cancel_message_batch can stop batches that are in_progress. status searches batches of any age, and "
+        "limit counts only those that match. If there are more, the result ends with an after_id: repeat the call "
+        "with that after_id and the same status. A listing does not show a batch's creator, individual requests "
+        "or results."
     ),
     action="list",
     input_model=ListMessageBatchesInput,
@@ -319,13 +319,12 @@ GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
     description=(
-        "Check whether one Anthropic Message Batch is running, canceling or ended. Only ended means stopped; the "
-        "final counts then show how many requests succeeded, errored, were canceled or expired. Use it to see "
-        "whether a cancellation is done, or a batch's size and age before canceling. Until the batch has ended, "
-        "the API reports no progress, so check again later. To find an id, use list_message_batches. Copy it "
-        "exactly; never guess it: an id of another kind is refused, an unknown one is not found. To stop a batch, "
-        "use cancel_message_batch. These tools only find, check and stop batches; creating or deleting them and "
-        "reading results need the SDK."
+        "Check whether one Anthropic Message Batch is running, canceling or ended. It has stopped only when its "
+        "status is ended; the final counts then show how many requests succeeded, errored, expired or were "
+        "canceled. Use it to see whether a cancellation is done, or to see a batch's size and age before "
+        "canceling it. Until the batch has ended, the API reports no progress. Copy the msgbatch_ id exactly from "
+        "the user or list_message_batches; any other form is refused, and an unknown id is not found. To stop a "
+        "batch, use cancel_message_batch. To create or delete batches or read results, use the SDK."
     ),
     action="get",
     input_model=MessageBatchIdInput,

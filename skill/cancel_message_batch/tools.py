@@ -305,11 +305,11 @@ LIST = Tool(
     title="List Anthropic Message Batches",
     description=(
         "List the Anthropic Message Batches in the API key's workspace, newest first. Use it to see what is "
-        "running or to find a batch whose id is not known; for a known id, use get_message_batch. "
-        "cancel_message_batch can stop batches that are in_progress. status searches batches of any age, and "
-        "limit counts only those that match. If there are more, the result ends with an after_id: repeat the call "
-        "with that after_id and the same status. A listing does not show a batch's creator, individual requests "
-        "or results."
+        "running or to find an unknown id; for a known id, use get_message_batch. cancel_message_batch can stop "
+        "batches that are in_progress. The status filter searches all batches, old and new; limit counts only "
+        "matches. If there are more, the result ends with an after_id: pass it on with the same status. An "
+        "unknown after_id or a limit above 50 is refused. A listing does not show a batch's creator, individual "
+        "requests or results."
     ),
     action="list",
     input_model=ListMessageBatchesInput,

@@ -80,7 +80,7 @@ def test_a_batch_that_the_model_found_needs_the_persons_yes(sandbox: Sandbox, ta
     assert cancels(sandbox) == [newest]
 
 
-@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "no yes came back")])
+@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "The client returned no yes")])
 def test_without_a_yes_nothing_is_sent_and_the_model_is_told_so(
     sandbox: Sandbox, talk: Talk, answer: bool | None, told: str
 ) -> None:

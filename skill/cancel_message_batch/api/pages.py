@@ -63,11 +63,13 @@ class Findings:
         batches: Those with the status that was asked for, newest first.
         searched: How many batches the page held.
         more: Whether a later page may hold more.
+        unreadable: How many objects of the page could not be read as batches.
     """
 
     batches: list[MessageBatch]
     searched: int
     more: bool
+    unreadable: int = 0
 
 
 async def search(
@@ -83,7 +85,7 @@ async def search(
         cursor = next_cursor(page, cursor, backwards=False)
         over = cursor is None or (status in RUNNING and _long_over(batches))
         found = [batch for batch in batches if status in {None, batch.processing_status}]
-        yield Findings(found, len(batches), more=not over)
+        yield Findings(found, len(batches), more=not over, unreadable=getattr(page, "unreadable", 0))
         if over:
             return
 
@@ -112,6 +114,7 @@ class _Page:
         self.has_more = listed.has_more
         self.first_id = listed.first_id
         self.last_id = listed.last_id
+        self.unreadable = listed.unreadable
         self._list_page = list_page
         self._options: dict[str, Any] = {"limit": limit, "after_id": after_id, "before_id": before_id}
 

@@ -4,7 +4,7 @@ import argparse
 import functools
 
 from cancel_message_batch.cli.arguments import parse_port
-from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.serving import run_server
@@ -19,7 +19,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     try:
         from cancel_message_batch import mcp_server
     except ModuleNotFoundError as error:
-        raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
+        output.warn(f"The MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'")
+        return ExitCode.USAGE
     if given.http is None:
         mcp_server.serve_stdio(confirm=given.confirm)
         return ExitCode.DONE

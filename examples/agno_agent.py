@@ -16,7 +16,7 @@ cancel = tool(requires_confirmation=True)(cancel_message_batch)
 agent = Agent(model=Claude(id="claude-sonnet-5-5"), tools=[cancel, list_message_batches, get_message_batch])
 
 if __name__ == "__main__":
-    run = agent.run(sys.argv[1])
+    run = agent.run(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))
     while run.is_paused:
         for wanted in run.active_requirements:
             yes = input(f"Cancel {wanted.tool_execution.tool_args}? [y/N] ") == "y"

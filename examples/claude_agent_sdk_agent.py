@@ -37,4 +37,4 @@ async def answer(agent: sdk.ClaudeAgentOptions, request: str) -> str:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(answer(build_agent(), sys.argv[1])))
+    print(asyncio.run(answer(build_agent(), sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))))

@@ -30,4 +30,4 @@ def answer(parts: list[Part]) -> str:
 
 
 if __name__ == "__main__":
-    print(answer([Part(text=sys.argv[1])]))
+    print(answer([Part(text=sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))]))

@@ -19,11 +19,11 @@ from haystack_integrations.components.generators.anthropic import AnthropicChatG
 
 from cancel_message_batch import cancel_message_batch, get_message_batch, list_message_batches
 
-functions = (cancel_message_batch, list_message_batches, get_message_batch)
-tools = [create_tool_from_function(function) for function in functions]
+tools = [create_tool_from_function(f) for f in (cancel_message_batch, list_message_batches, get_message_batch)]
 ask = BlockingConfirmationStrategy(confirmation_policy=AlwaysAskPolicy(), confirmation_ui=SimpleConsoleUI())
 hooks = {"before_tool": [ConfirmationHook({"cancel_message_batch": ask})]}
 agent = Agent(chat_generator=AnthropicChatGenerator(model="claude-sonnet-5-5"), tools=tools, hooks=hooks)
 
 if __name__ == "__main__":
-    print(agent.run(messages=[ChatMessage.from_user(sys.argv[1])])["last_message"].text)
+    messages = [ChatMessage.from_user(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))]
+    print(agent.run(messages=messages)["last_message"].text)

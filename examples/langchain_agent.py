@@ -31,4 +31,4 @@ def answer(agent: Any, request: str) -> str:
 
 
 if __name__ == "__main__":
-    print(answer(build_agent(), sys.argv[1]))
+    print(answer(build_agent(), sys.argv[1] if sys.argv[1:] else sys.exit(__doc__)))

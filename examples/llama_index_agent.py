@@ -21,4 +21,4 @@ async def answer(request: str) -> str:
 
 
 if __name__ == "__main__":
-    print(asyncio.run(answer(sys.argv[1])))
+    print(asyncio.run(answer(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))))

@@ -39,4 +39,4 @@ def answer(request: str) -> str:
 
 
 if __name__ == "__main__":
-    print(answer(sys.argv[1]))
+    print(answer(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__)))

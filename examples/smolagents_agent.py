@@ -14,4 +14,4 @@ tools = [tool(cancel_message_batch), tool(list_message_batches), tool(get_messag
 agent = ToolCallingAgent(tools=tools, model=LiteLLMModel("anthropic/claude-haiku-4-5"))
 
 if __name__ == "__main__":
-    print(agent.run(sys.argv[1]))
+    print(agent.run(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__)))

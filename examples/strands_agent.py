@@ -19,4 +19,4 @@ agent = Agent(
 )
 
 if __name__ == "__main__":
-    agent(sys.argv[1])
+    agent(sys.argv[1] if sys.argv[1:] else sys.exit(__doc__))

@@ -46,6 +46,15 @@ def test_an_example_goes_on_after_a_call_that_failed(sandbox: Sandbox, example: 
     assert "There is no message batch msgbatch_unknown" in done.stdout
 
 
+@pytest.mark.parametrize("example", MODEL_LOOPS)
+def test_an_example_without_its_message_says_how_to_call_it(sandbox: Sandbox, example: str) -> None:
+    done = python(f"examples/{example}")
+    assert done.returncode == 1
+    assert f'python {example} "Cancel message batch msgbatch_…"' in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sandbox.journal == []
+
+
 def _lines_of_code(source: str) -> int:
     """Count the lines that hold code: no comment, no blank line, and not the docstring of the file."""
     docstring = ast.parse(source).body[0]

@@ -230,7 +230,7 @@ def listed(
     more: bool,
     searched: int | None = None,
     after_id: str = "",
-    unreadable: int = 0,
+    left_out: int = 0,
 ) -> Listed:
     """Say which batches there are, newest first, a line each.
 
@@ -240,7 +240,7 @@ def listed(
         more: Whether there may be more than these.
         searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
         after_id: The batch that the listing began after, where it was a later part of a longer one.
-        unreadable: How many batches the API listed in a form that could not be read.
+        left_out: How many batches the API listed in a form that could not be read.
     """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     if not batches:
@@ -248,7 +248,7 @@ def listed(
         if searched:
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
         others = "" if wanted == "any" or searched or after_id else " Others may be listed without a status."
-        text = f"There is no {kind} {where}.{others}{_left_out(unreadable)}"
+        text = f"There is no {kind} {where}.{others}{_left_out(left_out)}"
         return Listed(text, text)
     rows = "\n".join(
         f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
@@ -256,13 +256,12 @@ def listed(
     )
     head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
     after = f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}." if more else ""
-    after += _left_out(unreadable)
+    after += _left_out(left_out)
     return Listed(f"{head}. {after.lstrip()}".rstrip(), f"{head}:\n{rows}\n{after.lstrip()}".rstrip())
 
 
-def _left_out(unreadable: int) -> str:
-    what = "1 batch" if unreadable == 1 else f"{unreadable:,} batches"
-    return f" {what} in the API's answer could not be read and is left out." if unreadable else ""
+def _left_out(number: int) -> str:
+    return f" {unreadable(number)}" if number else ""
 
 
 def question(batch: MessageBatch) -> str:
@@ -365,12 +364,15 @@ def moment(time: datetime | None, batch: MessageBatch) -> str:
     """Write a local time, with its distance from the API's answer: ``2026-11-23 14:59 CET (2 h 5 min ago)``."""
     if time is None:
         return "an unknown time"
+    return f"{time.astimezone():%Y-%m-%d %H:%M %Z} ({distance(time, batch)})"
+
+
+def distance(time: datetime, batch: MessageBatch) -> str:
+    """Write how far a time is from the API's answer: ``2 h 5 min ago``, ``in 40 s``."""
     seconds = (batch.as_of - time).total_seconds()
     if abs(seconds) < 2:  # the API's clock counts whole seconds
-        distance = "just now"
-    else:
-        distance = f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-    return f"{time.astimezone():%Y-%m-%d %H:%M %Z} ({distance})"
+        return "just now"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
 
 
 def since(time: datetime, batch: MessageBatch) -> str:
@@ -423,9 +425,12 @@ def _latest(batch: MessageBatch) -> str:
     return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
 
 
+def _billed(told: str) -> str:
+    return told.replace(" succeeded", " succeeded (billed)").replace(" canceled", " canceled (not billed)")
+
+
 def _final(batch: MessageBatch) -> str:
-    told = (counts(batch) or "no requests").replace(" succeeded", " succeeded (billed)")
-    told = told.replace(" canceled", " canceled (not billed)")
+    told = _billed(counts(batch)) or "no requests"
     if batch.cancel_initiated_at and not batch.request_counts.canceled:
         told += "; no request was canceled"
     tally = f"Final counts: {told}."
@@ -445,3 +450,66 @@ def results_url(batch: MessageBatch) -> str:
         if batch.origin in {None, origin(url)}:
             return url
     return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
+
+
+def day_and_time(time: datetime, batch: MessageBatch) -> str:
+    """Write a local time with its zone, and with the year where that is not the current one: ``11-23 14:59 CET``."""
+    local = time.astimezone()
+    year = "" if local.year == batch.as_of.astimezone().year else "%Y-"
+    return local.strftime(f"{year}%m-%d %H:%M %Z")
+
+
+def details(batch: MessageBatch) -> list[tuple[str, str]]:
+    """Say what state a batch is in, for a person: pairs of a label and a value, in the order to show them."""
+
+    def when(time: datetime) -> str:
+        return f"{day_and_time(time, batch)} ({distance(time, batch)})"
+
+    not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
+    pairs = [
+        ("status", f"{facts(batch).status}{not_stopped}"),
+        ("requests", f"{facts(batch).requests:,}"),
+        ("created", when(batch.created_at)),
+    ]
+    if batch.cancel_initiated_at:
+        pairs.append(("canceled", f"requested {when(batch.cancel_initiated_at)}"))
+    if batch.ended_at:
+        pairs.append(("ended", when(batch.ended_at)))
+    elif not batch.ended and batch.expires_at > batch.as_of:
+        pairs.append(("ends by", when(batch.expires_at)))
+    if batch.ended:
+        pairs += [("counts", _billed(counts(batch)) or "no requests"), ("results", _results(batch))]
+    else:
+        known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
+        pairs.append(("counts", f"{known} once it has ended"))
+    return pairs
+
+
+def amount(batches: Sequence[MessageBatch]) -> str:
+    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is named by its id."""
+    which = f"message batch {facts(batches[0]).id}" if len(batches) == 1 else f"{len(batches):,} message batches"
+    total = sum(batch.request_counts.total for batch in batches)
+    return f"{which}, {total:,} request{'s' if total != 1 else ''}"
+
+
+def _results(batch: MessageBatch) -> str:
+    if batch.results_url:
+        return results_url(batch) or "at a URL that cannot be shown"
+    return f"{'gone' if batch.archived_at else 'no address given'}; they are kept for 29 days after creation"
+
+
+def cancel_these(batches: Sequence[MessageBatch]) -> str:
+    """Ask a person whether the batches that they have chosen, and see, are to be canceled."""
+    return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
+
+
+def dry_run(batches: Sequence[MessageBatch]) -> str:
+    """Say how much a cancel of these batches would stop."""
+    running = [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+    return f"Dry run: nothing was canceled. Would be canceled: {amount(running) if running else 'nothing'}."
+
+
+def unreadable(number: int) -> str:
+    """Say that a listing holds batches that this version cannot read."""
+    which = "1 message batch" if number == 1 else f"{number:,} message batches"
+    return f"{which} of the listing could not be read and {'is' if number == 1 else 'are'} left out."

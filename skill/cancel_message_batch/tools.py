@@ -277,7 +277,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
         more=more,
         searched=searched if more and not shown else None,
         after_id=given.after_id,
-        unreadable=unreadable,
+        left_out=unreadable,
     )
     return ToolOutcome(listed.text, listed.headline, batches=shown)
 

@@ -37,6 +37,43 @@ def test_a_file_of_windows_holds_ids_too(sandbox: Sandbox, run: Run) -> None:
     assert sorted(cancels(sandbox)) == sorted(ids)
 
 
+def test_the_output_of_list_json_and_a_list_with_comments_are_read_from_standard_input(
+    sandbox: Sandbox, run: Run
+) -> None:
+    (other,) = running(sandbox, 1, age=20 * 3600)
+    listed = run("list", "--json", "--status", "in_progress", "--limit", "2").stdout
+    assert run("-", stdin=f"# the newest\n\n{listed}  {other}  # and this\n").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted([*(json.loads(line)["id"] for line in listed.splitlines()), other])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "ID  STATUS",
+        "{",
+        '{"ok": true}',
+        '{"id": 3}',
+        '["msgbatch_a"]',
+        '{"id": "msgbatch_a b"}',
+        "[" * 99_999,
+    ],
+)
+def test_one_line_of_standard_input_that_is_not_an_id_refuses_the_whole_call(
+    sandbox: Sandbox, run: Run, line: str
+) -> None:
+    done = run("-", stdin=f"{EXAMPLE_ID}\n\n{line}\n{EXAMPLE_ID}\n")
+    assert done.returncode == 2
+    assert "line 3 of standard input: " in done.stderr
+    assert len(done.stderr) < 400
+    assert sandbox.journal == []
+
+
+def test_the_billing_of_many_cancels_is_told_once(sandbox: Sandbox, run: Run) -> None:
+    done = run(*running(sandbox, 3))
+    assert (done.stdout + done.stderr).count("are billed") == 1
+
+
 def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandbox: Sandbox, run: Run) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     (active,) = running(sandbox, 1)
@@ -95,6 +132,15 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
     done = run(EXAMPLE_ID, "--dry-run")
     assert done.returncode == 0
     assert EXAMPLE_ID in done.stdout
+    assert f"Would be canceled: message batch {EXAMPLE_ID}, 100 requests." in done.stderr
+    assert cancels(sandbox) == []
+
+
+def test_a_dry_run_sums_up_only_what_a_cancel_would_stop(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    done = run(*running(sandbox, 2), ended, "--dry-run")
+    assert "Would be canceled: 2 message batches, 10,000 requests." in done.stderr
+    assert "Would be canceled: nothing." in run(ended, "--dry-run").stderr
     assert cancels(sandbox) == []
 
 

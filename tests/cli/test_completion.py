@@ -1,6 +1,7 @@
 """`completion`: the scripts, run in the shells that are installed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,12 +31,12 @@ _COMPLETES = {
     "zsh": (
         "zmodload zsh/zpty; zpty z zsh -f -i\n"
         'zpty -w z \'PS1=; eval "$(cancel-message-batch completion zsh)"; compadd() {{ builtin compadd -O got "$@";'
-        ' print -l -- "$got[@]" >> offered; builtin compadd "$@" }}; touch ready\'\n'
+        ' print -l -- "$got[@]" >> offered; print -l -- "$shown[@]" >> shown; builtin compadd "$@" }}; touch ready\'\n'
         "for n in {{1..300}}; do [[ -e ready ]] && break; sleep 0.1; done\n"
         "zpty -w -n z $'cancel-message-batch {0}\\t'\n"
         "for n in {{1..100}}; do [[ -s offered ]] && break; sleep 0.1; done; zpty -d z; cat offered"
     ),
-    "fish": 'cancel-message-batch completion fish | source; complete -C "cancel-message-batch {0}"',
+    "fish": 'cancel-message-batch completion fish | source; complete -C "cancel-message-batch {0}" | tee shown',
 }
 
 
@@ -68,6 +69,19 @@ def test_a_shell_completes_commands_flags_and_the_ids_of_running_batches(
         assert "--dry-run" in complete(shell, f"{active} --d", tmp_path)
         assert "doctor" in complete(shell, "doc", tmp_path)
         assert complete(shell, "completion z", tmp_path) == ["zsh"]
+
+
+@pytest.mark.parametrize("shell", _COMPLETES)
+def test_a_shell_completes_the_values_of_a_flag(tmp_path: Path, shell: str) -> None:
+    assert set(complete(shell, "list --status ", tmp_path)) == {"in_progress", "canceling", "ended"}
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_a_completed_id_carries_its_size_and_age(sandbox: Sandbox, tmp_path: Path, shell: str) -> None:
+    (active,) = running(sandbox, 1)
+    complete(shell, "status msgb", tmp_path)
+    shown = re.sub(r"\t|  ", " ", (tmp_path / "shown").read_text())
+    assert f"{active} 5,000 requests, 10m old" in shown.splitlines()
 
 
 @pytest.mark.parametrize("shell", _COMPLETES)

@@ -49,3 +49,30 @@ def test_doctor_tells_machines_and_plain_streams_too(sandbox: Sandbox, run: Run,
     assert "FAILED List" in run_process("doctor", PYTHONIOENCODING="ascii", ANTHROPIC_API_KEY="forbidden").stdout
     sandbox.fail(Fault(match="GET", body={"data": [described("msgbatch_\x1b]0;x", "\x07")], "has_more": False}))
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("doctor").stdout)
+
+
+def test_doctor_calls_a_credential_found_until_the_api_has_taken_it(sandbox: Sandbox, run: Run) -> None:
+    taken = run("doctor").stdout
+    assert "· Credential found: API key" in taken
+    assert "✓ Credential accepted by the API" in taken
+    for fault in (Fault(match="GET", status=401), Fault(match="GET", status=200, body="<html>")):
+        sandbox.fail(fault)
+        refused = run("doctor", "--max-retries", "0").stdout
+        assert "· Credential found: API key" in refused
+        assert "✓" not in refused
+
+
+def test_doctor_takes_only_the_apis_own_404_for_a_yes(sandbox: Sandbox, run: Run) -> None:
+    flat = {"type": "not_found_error", "message": "no route"}
+    for body in (flat, {"error": flat}, {"type": "error", "error": {"type": "404", "message": "x"}}):
+        sandbox.fail(Fault(match="msgbatch_doctor", times=2, status=404, body=body))
+        done = run("doctor")
+        assert done.returncode == 1
+        assert "✗ Retrieve: " in done.stdout
+        assert "✗ Cancel: " in done.stdout
+
+
+def test_doctor_takes_a_404_for_nothing_where_the_listing_is_not_found_either(sandbox: Sandbox, run: Run) -> None:
+    done = run("doctor", ANTHROPIC_BASE_URL=f"{sandbox.url}/elsewhere")
+    assert done.returncode == 1
+    assert "allowed" not in done.stdout

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from cancel_message_batch.cli.registry import load
 from tests.cli.conftest import NAMES
 from tests.conftest import ROOT, Run
 
@@ -17,6 +18,16 @@ def test_every_command_has_help_with_examples(run: Run, command: str) -> None:
     assert done.returncode == 0
     assert "examples:" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("command", NAMES)
+def test_no_word_of_the_help_is_broken_on_a_narrow_terminal_and_examples_can_be_copied(run: Run, command: str) -> None:
+    narrow = run(command, "--help", COLUMNS="40").stdout
+    assert max(map(len, narrow.splitlines())) <= 40
+    assert set(narrow.split()) - {"\\", "#", "[options]"} <= set(run(command, "--help", COLUMNS="500").stdout.split())
+    copied = " ".join(narrow.replace("\\\n", "").split())
+    for example in load(command).examples:
+        assert example.partition("  # ")[0].strip() in copied
 
 
 def test_help_and_version_import_neither_httpx2_nor_pydantic() -> None:

@@ -1,8 +1,13 @@
 """`list`."""
 
+import json
+import re
+
+import pytest
+
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.sandbox import Sandbox
-from tests.conftest import Run
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.conftest import Run, described, running
 
 
 def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Run) -> None:
@@ -13,3 +18,58 @@ def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Ru
     narrow = run("list", COLUMNS="40")
     assert EXAMPLE_ID in narrow.stdout
     assert max(map(len, narrow.stdout.splitlines())) <= 40
+
+
+def test_the_time_of_a_batch_has_its_zone_and_its_year_where_that_is_not_this_one(sandbox: Sandbox, run: Run) -> None:
+    (new,) = running(sandbox, 1)
+    for columns in ("80", "40"):
+        shown = run("list", "--limit", "0", COLUMNS=columns).stdout
+        assert re.search(rf"{new}[^\n]*(\n[^\n]*\n)?[^\n]* \d\d-\d\d \d\d:\d\d UTC", shown)
+        assert "2024-08-20 18:37 UTC" in shown
+
+
+def test_list_is_narrowed_by_age_and_size(sandbox: Sandbox, run: Run) -> None:
+    (new,) = running(sandbox, 1, age=60)
+    old = sandbox.account.add(requests=77, age=3 * 3600, status="ended")
+
+    def shown(*arguments: str) -> list[str]:
+        return run("list", "--quiet", "--limit", "0", *arguments).stdout.splitlines()
+
+    assert shown("--newer-than", "2m") == [new]
+    assert old in shown("--older-than", "2h")
+    assert new not in shown("--older-than", "2h")
+    assert old not in shown("--at-least", "1000")
+    assert shown("--newer-than", "4h", "--at-least", "78", "--status", "ended") == []
+    assert "There is no message batch like that." in run("list", "--at-least", "99999999").stderr
+
+
+def test_batches_that_cannot_be_read_are_counted_and_the_others_shown(sandbox: Sandbox, run: Run) -> None:
+    broken = [described("msgbatch_a", created_at=None), {"id": "msgbatch_b"}]
+    page = {"data": [broken[0], described(EXAMPLE_ID), broken[1]], "has_more": False}
+    sandbox.fail(Fault(match="GET", times=0, body=page))
+    for arguments in (("list", "--quiet"), ("status", "--all", "--json"), ("--all", "--dry-run", "--json")):
+        done = run(*arguments)
+        assert done.returncode == 0
+        assert EXAMPLE_ID in done.stdout
+        assert len(done.stdout.splitlines()) == 1
+        assert "2 message batches of the listing could not be read" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list",), ("list", "--json"), ("list", "--quiet"), ("status", EXAMPLE_ID, "--json")]
+)
+def test_nothing_from_the_api_reaches_the_terminal_that_it_would_obey_or_hide(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...]
+) -> None:
+    hostile = "\x1b\x07\x7f\x85\x9b\u200b\u202e\u2066\ufeff\U000e0041"
+    one = {**described(EXAMPLE_ID, f"ended{hostile}"), "note": hostile, hostile: 1}
+    others = [described(f"msgbatch_{hostile}"), described("msgbatch_a b")]
+    body = one if arguments[0] == "status" else {"data": [one, *others], "has_more": False}
+    sandbox.fail(Fault(match="GET", body=body))
+    done = run(*arguments)
+    assert done.stdout.replace("\n", "").isascii()
+    assert done.stdout.replace("\n", "").isprintable()
+    if "--json" in arguments:
+        assert json.loads(done.stdout.splitlines()[0])["note"] == hostile
+    if "--quiet" in arguments:
+        assert done.stdout == f"{EXAMPLE_ID}\n"

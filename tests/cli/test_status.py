@@ -1,12 +1,66 @@
 """`status`."""
 
-from cancel_message_batch.api.models import EXAMPLE_ID
+import io
+import json
+import re
+
+import pytest
+
+from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.cli.table import block
 from cancel_message_batch.sandbox import Sandbox
-from tests.conftest import Run
+from tests.conftest import Run, described, running
 
 
 def test_status_tells_each_batch(sandbox: Sandbox, run: Run) -> None:
     done = run("status", EXAMPLE_ID, "msgbatch_unknown")
     assert done.returncode == 4
-    assert "is in_progress" in done.stdout
+    assert "  status    in_progress" in done.stdout
     assert "There is no message batch" in done.stderr
+
+
+def test_status_is_a_block_of_aligned_lines(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    lines = run("status", ended).stdout.splitlines()
+    assert lines[0] == ended
+    assert [line[2:12].rstrip() for line in lines[1:]] == [
+        "status",
+        "requests",
+        "created",
+        "ended",
+        "counts",
+        "results",
+    ]
+    assert lines[2] == "  requests  5"
+    assert re.fullmatch(r"  created   (\d\d\d\d-)?\d\d-\d\d \d\d:\d\d UTC \((2 h|1 h 59 min) ago\)", lines[3])
+    assert lines[6].endswith(f"{ended}/results")
+
+
+def test_status_of_all_means_every_batch_that_has_not_ended_and_the_filters_narrow_it(
+    sandbox: Sandbox, run: Run
+) -> None:
+    new, canceled = running(sandbox, 2)
+    run(canceled)
+    shown = [json.loads(line) for line in run("status", "--all", "--json").stdout.splitlines()]
+    assert {new, canceled, EXAMPLE_ID} <= {batch["id"] for batch in shown}
+    assert not any(batch["processing_status"] == "ended" for batch in shown)
+    assert EXAMPLE_ID not in run("status", "--all", "--newer-than", "1d").stdout
+    nothing = run("status", "--all", "--at-least", "99999999")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "No message batch like that is in progress or canceling." in nothing.stderr
+
+
+@pytest.mark.parametrize("columns", ["80", "40"])
+def test_no_word_of_a_status_is_broken(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    class Tty(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", columns)
+    name, now = "msgbatch_" + 24 * "x", "2024-08-20T18:37:24Z"
+    counts = {"succeeded": 12_345, "errored": 10, "canceled": 100, "expired": 1_000}
+    ended = described(name, "ended", request_counts=counts, ended_at=now, cancel_initiated_at=now, archived_at=now)
+    shown = block(MessageBatch.model_validate(ended), Tty())
+    assert max(map(len, shown.splitlines())) <= int(columns)
+    for word in (name, "12,345", "succeeded", "(billed),", "canceled", "2024-08-20", "creation"):
+        assert word in shown.split()

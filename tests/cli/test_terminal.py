@@ -209,7 +209,7 @@ def test_an_interruption_of_a_cancel_under_way_tells_that_it_may_have_arrived(
 
 def test_waiting_shows_a_row_for_each_batch_with_what_is_known(terminals: list[Terminal], running: list[str]) -> None:
     screen = opened(terminals, 80, "wait", EXAMPLE_ID, *running)
-    screen.until("the API tells no progress before the end")
+    screen.until("the API reports no progress before the end")
     screen.until("5,000")
     rows = [line.split() for line in screen.lines if line.startswith("msgbatch_")]
     assert [row[:2] for row in rows] == [[name, "in_progress"] for name in (EXAMPLE_ID, *running)]

@@ -23,14 +23,14 @@ def test_flags_may_stand_between_ids(sandbox: Sandbox, run: Run) -> None:
         (("msgbatch_unknown",), 1),
         (("nonsense",), 2),
         (("ENDED",), 3),
-        ((EXAMPLE_ID, "x"), 4),
+        ((EXAMPLE_ID, "x"), 2),
         ((EXAMPLE_ID, "ENDED"), 4),
-        (("msgbatch_unknown", "nonsense"), 1),
+        (("msgbatch_unknown", "nonsense"), 2),
         (("msgbatch_unknown", "ENDED"), 1),
         (("nonsense", "ENDED"), 2),
-        (("status", "msgbatch_unknown", "nonsense"), 1),
+        (("status", "msgbatch_unknown", "nonsense"), 2),
         (("status", "msgbatch_unknown", "ENDED"), 4),
-        (("wait", "msgbatch_unknown", "nonsense"), 1),
+        (("wait", "msgbatch_unknown", "nonsense"), 2),
     ],
 )
 def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple[str, ...], code: int) -> None:
@@ -55,14 +55,20 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
         ((EXAMPLE_ID, "--at-least", "0"), "go with --all"),
         ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
         (("--json", "list"), "put the command first"),
-        (("--json", "list", "--status", "in_progress"), "put the command first: cancel-message-batch list"),
-        (("--status", "in_progress", "list"), "put the command first: cancel-message-batch list"),
+        (("--json", "list", "--status", "in_progress"), "put the command first: `cancel-message-batch list …`"),
+        (("--status", "in_progress", "list"), "put the command first: `cancel-message-batch list …`"),
         ((EXAMPLE_ID, "--json", "--wat", EXAMPLE_ID), "did you mean --wait?"),
         ((EXAMPLE_ID, "--timeout", "999999999d999999999d"), "too long"),
         (("sandbox", "--port", "65536"), "65535"),
         (("mcp", "--http", "70000"), "65535"),
         (("sandbox", "--speed", "0"), "above 0"),
         (("wait",), "ID"),
+        (("status",), "ID"),
+        (("status", EXAMPLE_ID, "--all"), "not both"),
+        (("wait", EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
+        (("ask", "what", "is", "running"), '`cancel-message-batch ask "what is running"`'),
+        (("ask", "what", "costs", "$5", "--model", "m"), "`cancel-message-batch ask 'what costs $5'`"),
+        (("completion", "zsh", "bash"), "unknown argument bash"),
         (("ask", " "), "say something"),
     ],
 )
@@ -74,6 +80,62 @@ def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
     assert told in done.stderr
     assert done.stdout == ""
     assert sandbox.journal == []
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("stauts", "did you mean status?"),
+        ("lits", "did you mean list?"),
+        *((word, "did you mean status?") for word in ("get", "show", "describe")),
+        *((word, "did you mean list?") for word in ("ls", "ps")),
+        *((word, "did you mean cancel?") for word in ("stop", "kill")),
+        *((word, "no command deletes batches") for word in ("rm", "delete")),
+        *((word, "no command reads results") for word in ("results", "logs")),
+        ("batch_123", "another provider's batch"),
+        ("\x1b]0;x", "does not start with msgbatch_"),
+    ],
+)
+def test_a_word_that_is_not_a_command_cancels_none_of_the_batches_after_it(
+    sandbox: Sandbox, run: Run, word: str, told: str
+) -> None:
+    for arguments in ((word, EXAMPLE_ID), (EXAMPLE_ID, word), ("cancel", EXAMPLE_ID, word)):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert "is not a command or a message batch id; " in done.stderr
+        assert told in done.stderr
+        assert "\x1b" not in done.stderr
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize("command", [(), ("status",), ("wait",)])
+@pytest.mark.parametrize("damaged", ["msgbatch_", "msgbatch_a.b", "msgbatch_amsgbatch_b,", "batch_a", "A"])
+def test_one_damaged_id_refuses_the_whole_call_before_anything_is_sent(
+    sandbox: Sandbox, run: Run, command: tuple[str, ...], damaged: str
+) -> None:
+    done = run(*command, EXAMPLE_ID, damaged)
+    assert done.returncode == 2
+    assert f'"{damaged}" is not a' in done.stderr
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "see"),
+    [
+        (("stauts",), "See `cancel-message-batch --help`."),
+        (("list", "--limt", "3"), "See `cancel-message-batch list --help`."),
+        (("status", "x"), "See `cancel-message-batch status --help`."),
+        (("status", EXAMPLE_ID), ""),  # no credential: nothing that --help would explain
+    ],
+)
+def test_only_wrong_usage_leads_to_the_help_and_to_that_of_the_command_at_hand(
+    run: Run, arguments: tuple[str, ...], see: str
+) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    if see:
+        assert done.stderr.endswith(f"\n{see}\n")
+    assert see or "--help" not in done.stderr
 
 
 def test_without_a_key_one_sentence_says_what_to_set(run: Run) -> None:

@@ -24,6 +24,17 @@ def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbo
     assert "There is no message batch" in done.stderr
 
 
+def test_wait_for_all_waits_for_what_has_not_ended_and_the_filters_narrow_it(sandbox: Sandbox, run: Run) -> None:
+    new, canceled = running(sandbox, 2)
+    run(canceled)
+    told = run("wait", "--all", "--newer-than", "1d", "--at-least", "5000", "--timeout", "0")
+    assert told.returncode == 5
+    assert new in told.stderr
+    assert canceled in told.stderr
+    assert EXAMPLE_ID not in told.stderr
+    assert run("wait", "--all", "--at-least", "99999999").returncode == 0
+
+
 def test_what_a_wait_shows_is_fit_for_a_terminal(sandbox: Sandbox, run: Run) -> None:
     sandbox.fail(Fault(match="GET", body=described("msgbatch_\x1b]0;x", "ended\x07", type="message_batch")))
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("wait", EXAMPLE_ID, "--timeout", "0").stderr)

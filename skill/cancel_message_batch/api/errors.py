@@ -90,6 +90,7 @@ class APIStatusError(MessageBatchError):
         request_id: The id to give to support, when the answer carried one.
         retry_after: Seconds that the API asked to wait, when it did.
         should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
+        from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class APIStatusError(MessageBatchError):
         request_id: str | None = None,
         retry_after: float | None = None,
         should_retry: bool | None = None,
+        from_api: bool = False,
     ) -> None:
         super().__init__(f"the API answered {status}{f' {type}' if type else ''}: {message}")
         self.status = status
@@ -109,6 +111,7 @@ class APIStatusError(MessageBatchError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.should_retry = should_retry
+        self.from_api = from_api
         # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
         self.may_have_arrived = status >= 500 and status != 529
 
@@ -175,6 +178,7 @@ def status_error(
         request_id=clean(request_id, secrets=secrets, limit=80) if isinstance(request_id, str) else None,
         retry_after=retry_after,
         should_retry=should_retry,
+        from_api=envelope.get("type") == "error" and error is not envelope,
     )
 
 

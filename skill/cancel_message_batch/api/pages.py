@@ -117,10 +117,10 @@ class _Page:
         before_id: str | None = None,
     ) -> None:
         self.data = listed.data
-        self.unreadable = listed.unreadable
         self.has_more = listed.has_more
         self.first_id = listed.first_id
         self.last_id = listed.last_id
+        self.unreadable = listed.unreadable
         self._list_page = list_page
         self._options: dict[str, Any] = {"limit": limit, "after_id": after_id, "before_id": before_id}
 

@@ -1,6 +1,6 @@
 """Which batches are meant: listing them, by status, age and size."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -41,7 +41,12 @@ EVERY = Filters()
 
 
 def listing(
-    batches: MessageBatches, status: str | None = None, *, page: int = LARGEST_PAGE, filters: Filters = EVERY
+    batches: MessageBatches,
+    status: str | None = None,
+    *,
+    page: int = LARGEST_PAGE,
+    filters: Filters = EVERY,
+    unreadable: Callable[[int], None] = lambda _number: None,
 ) -> Iterator[MessageBatch]:
     """Yield the batches of one status, or all, newest first, holding one page at a time.
 
@@ -50,12 +55,22 @@ def listing(
         status: Only batches of this status.
         page: Batches in a page, 1 to 1000.
         filters: Which of them.
+        unreadable: Called for each page with the number of batches in it that could not be read.
     """
     for findings in finish_each(search(batches.list, status, limit=page)):
+        unreadable(findings.unreadable)
         yield from filter(filters.match, findings.batches)
 
 
-def in_progress(batches: MessageBatches, filters: Filters) -> list[MessageBatch]:
-    """Return the batches in progress that are meant, newest first."""
-    # By id: a batch that is created meanwhile moves the pages, and one batch then stands on two of them.
-    return list({batch.id: batch for batch in listing(batches, "in_progress", filters=filters)}.values())
+def found(batches: MessageBatches, statuses: Iterable[str], filters: Filters) -> tuple[list[MessageBatch], int]:
+    """Return the batches of these statuses that are meant, newest first, and how many could not be read."""
+    # By id: a batch that is created meanwhile moves the pages, and one batch then stands on two of them. One that is
+    # canceled meanwhile is listed with both statuses.
+    by_id: dict[str, MessageBatch] = {}
+    unreadable = 0
+    for status in statuses:
+        seen: list[int] = []
+        listed = listing(batches, status, filters=filters, unreadable=seen.append)
+        by_id |= {batch.id: batch for batch in listed}
+        unreadable = max(unreadable, sum(seen))  # each status is looked for in the same pages
+    return sorted(by_id.values(), key=lambda batch: batch.created_at, reverse=True), unreadable

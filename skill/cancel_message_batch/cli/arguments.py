@@ -5,14 +5,20 @@ import re
 from datetime import timedelta
 
 
-def add_ids(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    """Add message batch ids."""
-    parser.add_argument(
-        "ids",
-        nargs="+" if required else "*",
-        metavar="ID",
-        help="message batch ids; - reads them from standard input",
-    )
+def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
+    """Add which batches are meant: ids, or --all with filters. ``every`` says what --all means."""
+    parser.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
+    parser.add_argument("--all", action="store_true", help=every)
+    add_filters(parser, condition="with --all: ")
+
+
+def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None:
+    """Add the filters by age and size; ``condition`` says when they may be given."""
+    for flag, what in (("--older-than", "created longer ago than TIME"), ("--newer-than", "created within TIME")):
+        shown = f"{condition}only batches {what} (90s, 30m, 2h, 1d)"
+        parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
+    shown = f"{condition}only batches with at least N requests"
+    parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -21,18 +27,20 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
-    """Add how to reach the API and how much to print. Without ``json`` there is no ``--json``."""
+    """Add how to reach the API and how much to print; without ``json``, no ``--json``."""
     group = parser.add_argument_group("connection and output")
     group.add_argument("--base-url", metavar="URL", help="where the API is (default: ANTHROPIC_BASE_URL)")
-    group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK, instead of a key")
-    group.add_argument("--workspace-id", metavar="ID", help="the workspace to act in, for credentials with several")
+    group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK instead of a key")
+    group.add_argument("--workspace-id", metavar="ID", help="the workspace, for a credential of several workspaces")
     group.add_argument(
         "--timeout",
         type=parse_seconds,
         metavar="TIME",
-        help="give up after this long (90s, 30m, 2h): each request, or the whole wait",
+        help="give up on a request, or on waiting, after TIME (90s, 30m, 2h)",
     )
-    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help="per request (default: 2)")
+    group.add_argument(
+        "--max-retries", type=parse_count, default=2, metavar="N", help="retries of a request (default: 2)"
+    )
     group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
     if json:
         group.add_argument("--json", action="store_true", help="print the API's own objects, one a line")
@@ -42,12 +50,12 @@ def parse_duration(text: str) -> timedelta:
     """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m. A plain number is seconds."""
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "": "seconds"}
     if not re.fullmatch(r"(\d{1,9}[smhd])+|\d{1,9}", text.strip().lower()):
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a length of time such as 90s, 30m, 2h or 1d')
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a duration such as 90s, 30m, 2h or 1d')
     parts = re.findall(r"(\d+)([smhd]?)", text.strip().lower())
     try:
         return sum((timedelta(**{units[unit]: int(number)}) for number, unit in parts), timedelta())
     except OverflowError:
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a time') from None
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a duration') from None
 
 
 def parse_seconds(text: str) -> float:
@@ -58,14 +66,14 @@ def parse_seconds(text: str) -> float:
 def parse_count(text: str) -> int:
     """Parse a whole number from 0 up."""
     if not re.fullmatch(r"\d{1,9}", text):
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number from 0 up')
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a whole number, 0 or more')
     return int(text)
 
 
 def parse_port(text: str) -> int:
     """Parse a port number. 0 means any free port."""
     if (number := parse_count(text)) > 65535:
-        raise argparse.ArgumentTypeError(f"{number} is not a port: they end at 65535")
+        raise argparse.ArgumentTypeError(f"{number} is not a port: the highest is 65535")
     return number
 
 

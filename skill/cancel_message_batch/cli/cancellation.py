@@ -91,5 +91,5 @@ def dry_run(batches: MessageBatches, ids: Sequence[str], known: Sequence[Message
         if outcome.is_error:
             output.warn(outcome.text)
     print_batches(found, output)
-    output.say("Dry run: nothing was canceled.")
+    output.say(summary.dry_run(found))
     return combined([exit_code(outcome) for outcome in outcomes])

@@ -7,16 +7,18 @@ from . import streams
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .output import Output
 from .parser import build_parser
-from .registry import COMMANDS, DEFAULT, PROGRAM, load
+from .registry import COMMANDS, DEFAULT, PROGRAM, Command, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     streams.open_missing()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    name = words.pop(0) if words and words[0] in COMMANDS else DEFAULT
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(load(name), words)
     except UsageError as error:
-        streams.write(sys.stderr, f"{PROGRAM}: {error}\nSee `{PROGRAM} --help`.\n")
+        Output().warn(f"{PROGRAM}: {error}\nSee `{PROGRAM}{'' if name == DEFAULT else f' {name}'} --help`.")
         code = ExitCode.USAGE
     except Interrupted:
         code = ExitCode.INTERRUPTED
@@ -30,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(arguments: list[str]) -> int:
-    command = load(arguments.pop(0) if arguments and arguments[0] in COMMANDS else DEFAULT)
+def _run(command: Command, arguments: Sequence[str]) -> int:
     try:
         given = build_parser(command).parse(arguments)
     except SystemExit as stop:  # --help and --version have printed

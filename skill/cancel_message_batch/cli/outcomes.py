@@ -9,7 +9,7 @@ from cancel_message_batch.tools import ToolOutcome
 
 from .exit_codes import ExitCode
 from .output import Output
-from .table import table
+from .table import block, size_and_age, table
 
 
 def print_outcome(outcome: ToolOutcome, output: Output) -> None:
@@ -22,8 +22,16 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
         output.tell(outcome.text)
 
 
-def print_batches(batches: Iterable[MessageBatch], output: Output) -> int:
-    """Print batches as they come; returns how many there were."""
+def print_status(batch: MessageBatch, output: Output) -> None:
+    """Print all that is known about a batch; with ``--quiet`` nothing."""
+    if output.json:
+        output.print(_json(batch))
+    elif not output.quiet:
+        output.print(block(batch, sys.stdout))
+
+
+def print_batches(batches: Iterable[MessageBatch], output: Output, *, described: bool = False) -> int:
+    """Print batches as they come; returns how many there were. ``described`` adds a tab, size and age to plain ids."""
     printed = 0
 
     def counted() -> Iterator[MessageBatch]:
@@ -36,7 +44,8 @@ def print_batches(batches: Iterable[MessageBatch], output: Output) -> int:
         lines: Iterable[str] = (_json(batch) for batch in counted())
     elif output.quiet:
         # Shells and scripts take each line for an id, so nothing else may stand there.
-        lines = (batch.id for batch in counted() if not message_batch_id_fault(batch.id))
+        ids = (batch for batch in counted() if not message_batch_id_fault(batch.id))
+        lines = (f"{batch.id}\t{size_and_age(batch)}" if described else batch.id for batch in ids)
     else:
         lines = table(counted(), sys.stdout)
     for line in lines:
@@ -69,5 +78,5 @@ def combined(codes: Sequence[ExitCode]) -> ExitCode:
 
 
 def _json(batch: MessageBatch) -> str:
-    """Return the API's own object: the fields that it sent, and no others."""
-    return batch.model_dump_json(exclude_unset=True)
+    """Return the API's own object: the fields that it sent, and no others, in characters that any terminal shows."""
+    return batch.model_dump_json(exclude_unset=True, ensure_ascii=True).replace("\x7f", "\\u007f")

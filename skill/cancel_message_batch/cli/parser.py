@@ -1,13 +1,28 @@
-"""The argument parser of a command."""
+"""The argument parser of a command, and its ``--help``."""
 
 import argparse
+import re
+import shlex
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cancel_message_batch import __version__
 
 from .exit_codes import EXIT_CODES_HELP, UsageError
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command
+from .terminal import copyable, width, wrapped
+
+_NARROW = 60  # columns below which a description stands under its flag, not beside it
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Keeps every word whole, however narrow the terminal is."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=24 if width() >= _NARROW else 6, width=_columns())
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return wrapped(" ".join(text.split()), width).splitlines()
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,35 +40,79 @@ class Parser(argparse.ArgumentParser):
         """
         given, unknown = self.parse_known_intermixed_args(arguments)
         for word in (*getattr(given, "ids", ()), *unknown):
-            if word in COMMANDS:
-                raise UsageError(f"put the command first: {PROGRAM} {word} …")
+            if word in COMMANDS and hasattr(given, "ids"):
+                raise UsageError(f"put the command first: `{PROGRAM} {word} …`")
         if not unknown:
             return given
+        self._check_quotes(given, unknown)
         from difflib import get_close_matches
 
         flag = unknown[0].partition("=")[0]
         nearest = get_close_matches(flag, self.flags(), 1, 0.5)
         raise UsageError(f"unknown argument {flag}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
 
+    def _check_quotes(self, given: argparse.Namespace, unknown: Sequence[str]) -> None:
+        """Explain how to give a sentence, where its words came one by one."""
+        text = next((action.dest for action in self._actions if not action.option_strings and not action.choices), "")
+        if isinstance(first := getattr(given, text, None), str) and not any(word.startswith("-") for word in unknown):
+            sentence = " ".join([first, *unknown])
+            quoted = shlex.quote(sentence) if set(sentence) & set('"$`\\!') else f'"{sentence}"'
+            raise UsageError(f"put the {text} in quotes: `{self.prog} {quoted}`")
+
     def flags(self) -> list[str]:
-        """Return all flags, short ones included."""
-        return [name for action in self._actions for name in action.option_strings]
+        """Return all flags, short ones included, but not those that ``--help`` hides."""
+        return [name for action in self.shown() for name in action.option_strings]
+
+    def shown(self) -> list[Any]:
+        """Return the arguments that ``--help`` shows."""
+        return [action for action in self._actions if action.help != argparse.SUPPRESS]
+
+
+def _columns() -> int:
+    return min(width(), 100)
+
+
+def _hanging(first: str, text: str) -> str:
+    """Return a line that goes on below the text and not below its first word."""
+    return wrapped(f"{first}{text}", _columns(), indent=" " * len(first))
+
+
+def _example(example: str) -> str:
+    """Return a command to copy, with its comment above it where the line would be too long."""
+    command, _, comment = example.partition("  # ")
+    if not comment or len(example) + 2 <= _columns():
+        return copyable(command, _columns()) + example[len(command) :]
+    return f"{wrapped(f'  # {comment}', _columns(), indent='  # ')}\n{copyable(command, _columns())}"
+
+
+def _exit_codes() -> str:
+    """Return the exit codes, one a line where the terminal is narrow."""
+    lines = EXIT_CODES_HELP.splitlines()
+    if max(map(len, lines)) <= _columns():
+        return EXIT_CODES_HELP
+    parts = [part for line in lines[1:] for part in re.split(r" {3,}", line.strip())]
+    codes = [part.partition(" ") for part in parts]
+    return "\n".join([lines[0], *(_hanging(f"  {code:<4}", meaning) for code, _, meaning in codes)])
 
 
 def build_parser(command: Command) -> Parser:
     """Build the parser of a command, with its whole ``--help``."""
-    epilog = f"{EXIT_CODES_HELP}\n"
+    epilog = f"{_exit_codes()}\n"
     if command.name == DEFAULT:
-        commands = "\n".join(f"  {name:<11} {one_line}" for name, one_line in COMMANDS.items())
+        commands = "\n".join(_hanging(f"  {name:<11} ", one_line) for name, one_line in COMMANDS.items())
         epilog = f"commands:\n{commands}\n\n{epilog}"
-    examples = "\n".join(f"  {example}" for example in command.examples)
+    examples = "\n".join(map(_example, command.examples))
     parser = Parser(
         prog=PROGRAM if command.name == DEFAULT else f"{PROGRAM} {command.name}",
-        description=f"examples:\n{examples}\n\n{command.about}",
+        description=f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}",
         epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.arguments(parser)
+    if width() < _NARROW:
+        given = [action for action in parser.shown() if not action.option_strings]
+        names = ["[ID ...]" if action.nargs else str(action.dest) for action in given]
+        parser.usage = f"{parser.prog}\n       {' '.join(['[options]', *names])}"
     return parser

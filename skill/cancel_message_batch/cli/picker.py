@@ -1,39 +1,49 @@
-"""The picker: a person chooses a batch at the terminal."""
+"""The picker: a person chooses batches at the terminal."""
 
 import sys
 from collections.abc import Sequence
 
 import questionary
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bindings
 from prompt_toolkit.output import create_output
 
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import facts
+from cancel_message_batch.summary import day_and_time, facts
 
-from .table import fits
+from .table import age, fits, size_and_age
+from .terminal import discard_typed_ahead
+
+_KEYS = "\n  Space: choose, a: all, Enter: go on, Ctrl-C: none"
 
 
-def pick(batches: Sequence[MessageBatch]) -> str:
-    """Let a person choose a batch with the arrow keys or by number; returns its id.
+def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+    """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count.
 
     Raises:
-        KeyboardInterrupt: They chose none.
+        KeyboardInterrupt: They pressed Ctrl-C.
     """
-    numbered = len(batches) <= 9
-    detail = " {} {:>7,} {:>11}" if fits() else "\n      {} {:,}, {}"
-    choices = [
-        questionary.Choice(
-            facts(batch).id + detail.format(facts(batch).status, facts(batch).requests, facts(batch).age),
-            value=batch.id,
-            shortcut_key=str(number) if numbered else None,
-        )
-        for number, batch in enumerate(batches, 1)
-    ]
-    chosen: str = questionary.select(
-        "Cancel which message batch?" + (" (id, status, requests, age)" if fits() else ""),
-        choices=choices,
-        use_shortcuts=numbered,
-        instruction="\n  arrow keys or number, Enter; Ctrl-C: none" if fits() else "\n  Enter; Ctrl-C: none",
+    by_id = {batch.id: batch for batch in batches}
+    question = questionary.checkbox(
+        "Cancel which message batches?" + (" (id, requests, age, created)" if fits() else ""),
+        choices=[questionary.Choice(_title(batch), value=batch.id) for batch in batches],
+        instruction=_KEYS if fits() else _KEYS.replace(", Ctrl", ",\n  Ctrl"),
         output=create_output(stdout=sys.stderr),  # standard output is for results, and may be a file
-        erase_when_done=True,  # the outcome, printed next, repeats the id
-    ).unsafe_ask()
-    return chosen
+        erase_when_done=True,  # the question, asked next, shows what was chosen
+    )
+    question.application.pre_run_callables.append(discard_typed_ahead)
+    leave = KeyBindings()
+
+    @leave.add("c-d", eager=True)
+    def _(event: KeyPressEvent) -> None:
+        event.app.exit(result=[])
+
+    keys = question.application.key_bindings
+    question.application.key_bindings = merge_key_bindings([keys, leave] if keys else [leave])
+    return [by_id[name] for name in question.unsafe_ask()]
+
+
+def _title(batch: MessageBatch) -> str:
+    size, created = f"{facts(batch).requests:,}", batch.created_at
+    if fits():
+        return f"{facts(batch).id:<33} {size:>7} {age(created, batch):>4} {day_and_time(created, batch)}"
+    return f"{facts(batch).id}\n       {size_and_age(batch)}"

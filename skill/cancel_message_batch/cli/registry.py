@@ -1,4 +1,4 @@
-"""The commands: their names and one-line helps, what a command is, and how one is loaded.
+"""The commands: their names, one-line helps and near misses, what a command is, and how one is loaded.
 
 ``--help``, ``--version`` and completion load command modules, and must be quick. So a command module imports only
 light modules at its top, and the rest when the command runs.
@@ -28,6 +28,29 @@ COMMANDS = {
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
     "sandbox": "run a local imitation of the API, no key needed",
+}
+
+_NO_DELETE = "no command deletes batches: `cancel` stops one, the Anthropic SDK deletes it"
+_NO_RESULTS = "no command reads results: `status` shows their address once a batch has ended"
+
+# Words that other tools have for what a command of ours does, or that none of ours does.
+OTHER_WORDS = {
+    "get": "did you mean status?",
+    "show": "did you mean status?",
+    "describe": "did you mean status?",
+    "retrieve": "did you mean status?",
+    "ls": "did you mean list?",
+    "ps": "did you mean list?",
+    "stop": "did you mean cancel?",
+    "kill": "did you mean cancel?",
+    "abort": "did you mean cancel?",
+    "rm": _NO_DELETE,
+    "delete": _NO_DELETE,
+    "remove": _NO_DELETE,
+    "results": _NO_RESULTS,
+    "logs": _NO_RESULTS,
+    "help": "did you mean --help?",
+    "version": "did you mean --version?",
 }
 
 

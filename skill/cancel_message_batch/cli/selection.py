@@ -1,45 +1,149 @@
 """The batches that a command is about: named by id, found by filters, or picked by a person."""
 
 import argparse
+import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.models import MessageBatch
-
-from .ids import read_ids
+from .exit_codes import UsageError
 from .output import Output
-from .table import table
+from .registry import COMMANDS, DEFAULT, OTHER_WORDS, PROGRAM
 from .terminal import confirm
 
+if TYPE_CHECKING:  # --help needs none of them
+    from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.api.models import MessageBatch
+    from cancel_message_batch.batches.selection import Filters
 
-def choose(
-    batches: MessageBatches, given: argparse.Namespace, output: Output
-) -> tuple[Sequence[str], Sequence[MessageBatch]]:
-    """Find out which batches to cancel, and ask a person where the arguments leave it open.
 
-    Returns:
-        Their ids, and the batches themselves where they had to be looked up.
+def read_ids(given: argparse.Namespace, command: str) -> list[str]:
+    """Return the ids that are given as arguments and, for ``-``, on standard input, without repetitions.
+
+    Anything among them that is not an id is refused, so that nothing is done for half of what was typed.
+
+    Raises:
+        UsageError: Something is not an id, flags conflict, or nothing says which batches are meant.
     """
-    if ids := read_ids(given.ids):
-        return ids, ()
-    from cancel_message_batch.batches.selection import Filters, in_progress  # ids need none of it
+    ids: list[str] = []
+    for word in given.ids:
+        if word == "-":
+            ids += _piped_ids()
+        elif fault := _fault(word):
+            if command == DEFAULT and not word.startswith("msgbatch_"):
+                raise UsageError(f"{_quoted(word)} is not a command or a message batch id; {_meant(word) or fault}")
+            raise UsageError(f"{_quoted(word)} is not a message batch id: {fault}. Nothing was sent.")
+        else:
+            ids.append(word.strip())
+    if given.all and ids:
+        raise UsageError("give ids or --all, not both")
+    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
+        raise UsageError("--older-than, --newer-than and --at-least go with --all")
+    if not (ids or given.all or command == DEFAULT):
+        raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
+    return list(dict.fromkeys(ids))
 
-    filters = Filters(given.older_than, given.newer_than, given.at_least)
-    known = in_progress(batches, filters)
-    ids = [batch.id for batch in known]
+
+def _fault(word: str) -> str | None:
+    from cancel_message_batch.api.models import message_batch_id_fault
+
+    return message_batch_id_fault(word.strip())
+
+
+def _quoted(text: str) -> str:
+    from cancel_message_batch.api.errors import clean
+
+    return f'"{clean(text, limit=60)}"'
+
+
+def _meant(word: str) -> str:
+    """Say which of our commands an unknown word was probably meant to be."""
+    from difflib import get_close_matches
+
+    nearest = get_close_matches(word, COMMANDS, 1)
+    return OTHER_WORDS.get(word) or (f"did you mean {nearest[0]}?" if nearest else "")
+
+
+def _piped_ids() -> Iterator[str]:
+    """Yield the ids on standard input: words, or the JSON lines of ``list --json``; comments begin with ``#``."""
+    found = False
+    for number, line in enumerate(read_standard_input().splitlines(), 1):
+        for word in _words(line):
+            if fault := _fault(word):
+                problem = f"line {number} of standard input: {_quoted(word)} is not a message batch id: {fault}"
+                raise UsageError(f"{problem}. Nothing was sent. `{PROGRAM} list --quiet` prints ids, --json objects.")
+            found = True
+            yield word
+    if not found:
+        raise UsageError("there is no id on standard input")
+
+
+def read_standard_input() -> str:
+    """Return all of standard input as text; nothing when it cannot be read."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig", "replace")  # files of Windows begin with a mark
+    except OSError:  # it is open for writing only
+        return ""
+
+
+def _words(line: str) -> list[str]:
+    """Return what should be ids in a line."""
+    if line.lstrip().startswith("{"):
+        try:
+            return [str(json.loads(line)["id"])]
+        except (ValueError, KeyError, RecursionError):
+            return [line.strip()]  # which is not an id
+    return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
+
+
+def filters_of(given: argparse.Namespace) -> "Filters":
+    """Return the filters that the flags describe."""
+    from cancel_message_batch.batches.selection import Filters
+
+    return Filters(given.older_than, given.newer_than, given.at_least)
+
+
+def every(
+    batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
+) -> "list[MessageBatch]":
+    """Return the batches that --all and its filters mean: those in progress, with ``canceling`` also those."""
+    from cancel_message_batch import summary
+    from cancel_message_batch.batches.selection import found
+
+    statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
+    known, unreadable = found(batches, statuses, filters_of(given))
+    if unreadable:
+        output.warn(summary.unreadable(unreadable))
     if not known:
-        output.say(f"No message batch{' like that' if filters else ''} is in progress: there is nothing to cancel.")
-    elif given.dry_run:
-        pass
-    elif not given.all:
+        like = " like that" if filters_of(given) else ""
+        output.say(
+            f"No message batch{like} is in progress{' or canceling' if canceling else ': there is nothing to cancel'}."
+        )
+    return known
+
+
+def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
+    """Return the batches in progress that are to be canceled: a person chooses them, or with --all confirms them."""
+    from cancel_message_batch import summary
+
+    from .table import table
+
+    known = every(batches, given, output, canceling=False)
+    if not known or given.dry_run:
+        return known
+    if not given.all:
         from .picker import pick  # loads prompt_toolkit
 
-        ids = [pick(known)]
-    elif not given.yes:
+        known = pick(known)
+        if not known:
+            output.warn("Nothing was chosen, so nothing was canceled. Space chooses a batch, Enter goes on.")
+            return ()
+    if given.yes:
+        return known
+    if given.all or len(known) > 1:
         output.show(table(known, sys.stderr))
-        many = f"these {len(ids)} message batches" if len(ids) > 1 else "this message batch"
-        if not confirm(f"Cancel {many}?"):
-            output.warn("Nothing was canceled.")
-            ids = []
-    return ids, known
+    if not confirm(summary.cancel_these(known)):
+        output.warn("Nothing was canceled.")
+        return ()
+    return known

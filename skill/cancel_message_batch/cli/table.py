@@ -1,18 +1,19 @@
-"""Batches as rows of a table, in colour where it is wanted."""
+"""Batches on the screen: as rows of a table, or one as a block of lines; in colour where it is wanted."""
 
 from collections.abc import Iterable
 from datetime import datetime
 from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import facts, since
+from cancel_message_batch.summary import day_and_time, details, distance, facts
 
-from .terminal import paint, width
+from .terminal import paint, width, wrapped
 
-_WIDTH = 78  # columns that a row takes; a narrower terminal gets several lines for each batch
+_WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
 _STATUS_COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
-_LIST_HEAD = f"{'ID':<33} {'STATUS':<11} {'REQUESTS':>8} {'CREATED':<11} {'AGE':>11}"
-_WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>11} {'REQUESTS':>8} {'ENDS BY':<11}"
+_LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE CREATED"
+_WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
+_LABEL = 10  # columns for the label of a line in a block
 
 
 def fits() -> bool:
@@ -25,15 +26,17 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     for number, batch in enumerate(batches):
         if number == 0 and fits():
             yield paint(_LIST_HEAD, "1", stream)
-        yield _row(batch, stream)
+        yield row(batch, stream)
 
 
-def _row(batch: MessageBatch, stream: TextIO) -> str:
-    """Format a batch as one line or, where the terminal is narrow, as three."""
-    status, size, created = _status(batch, stream), f"{batch.request_counts.total:,}", _date(batch.created_at)
-    if fits():
-        return f"{facts(batch).id:<33} {status} {size:>8} {created:<11} {facts(batch).age:>11}"
-    return f"{facts(batch).id}\n  {status}, {size} requests,\n  {created} ({facts(batch).age} ago)"
+def row(batch: MessageBatch, stream: TextIO) -> str:
+    """Format a batch as one line or, where the terminal is too narrow, as three."""
+    size, created = f"{facts(batch).requests:,}", day_and_time(batch.created_at, batch)
+    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {size:>7} {age(batch.created_at, batch):>4} {created}"
+    if fits() and len(line) <= width():
+        return _with_color(line, batch, stream)
+    lines = f"{facts(batch).id}\n  {facts(batch).status}, {size} requests,\n  "
+    return _with_color(lines, batch, stream) + f"{created} ({distance(batch.created_at, batch)})"
 
 
 def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
@@ -46,20 +49,41 @@ def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: Te
 
 def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
     """Format a batch that is waited for; its counts show what is known before the end."""
-    status, elapsed = _status(batch, stream), since(batch.cancel_initiated_at or batch.created_at, batch)
-    counts = batch.request_counts
+    elapsed, counts = age(batch.cancel_initiated_at or batch.created_at, batch), batch.request_counts
     size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
-    latest = _date(batch.expires_at) if batch.expires_at > batch.as_of else ""
-    if fits():
-        return f"{facts(batch).id:<33} {status} {elapsed:>11} {size:>8} {latest:<11}".rstrip()
-    return f"{facts(batch).id}\n  {status} for {elapsed},\n  {size} requests{f', ends by {latest}' if latest else ''}"
+    latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.as_of else ""
+    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
+    if fits() and len(line) <= width():
+        return _with_color(line, batch, stream)
+    lines = f"{facts(batch).id}\n  {facts(batch).status} for {elapsed},\n  {size} requests"
+    return _with_color(lines, batch, stream) + (f",\n  ends by {latest}" if latest else "")
 
 
-def _date(time: datetime) -> str:
-    return f"{time.astimezone():%m-%d %H:%M}"
+def block(batch: MessageBatch, stream: TextIO) -> str:
+    """Format all that is known about a batch as aligned lines below its id."""
+    lines = [paint(facts(batch).id, "1", stream)]
+    for label, value in details(batch):
+        text = f"  {label:<{_LABEL}}{value}"
+        lines.append(wrapped(text, width(), indent=" " * (_LABEL + 2)) if stream.isatty() else text)
+    return "\n".join(lines)
 
 
-def _status(batch: MessageBatch, stream: TextIO) -> str:
-    """Return the status in its colour, padded to its column where there are columns."""
-    shown = f"{facts(batch).status:<11}" if fits() else facts(batch).status
-    return paint(shown, _STATUS_COLORS.get(batch.processing_status, "0"), stream)
+def size_and_age(batch: MessageBatch) -> str:
+    """Describe a batch in a few words, beside its id."""
+    return f"{facts(batch).requests:,} requests, {age(batch.created_at, batch)} old"
+
+
+def age(time: datetime, batch: MessageBatch) -> str:
+    """Write how long ago a time is in its largest unit, in the form that --older-than takes: ``2h``."""
+    seconds = max(int((batch.as_of - time).total_seconds()), 0)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
+
+
+def _with_color(line: str, batch: MessageBatch, stream: TextIO) -> str:
+    """Color the status, which follows the id."""
+    status, start = facts(batch).status, len(facts(batch).id)
+    color = _STATUS_COLORS.get(batch.processing_status, "0")
+    return line[:start] + line[start:].replace(status, paint(status, color, stream), 1)

@@ -1,6 +1,7 @@
 """The terminal: its width, its colours, and whether a person can be asked there."""
 
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -14,18 +15,40 @@ def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 
 
-def fitted(text: str, stream: TextIO) -> str:
-    """Wrap prose to the terminal's width.
+def wrapped(text: str, columns: int, *, indent: str = "") -> str:
+    """Wrap a line between words; ids and other long words stay whole. Further lines begin with ``indent``."""
+    return textwrap.fill(
+        text, max(columns, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
-    Ids and addresses stay whole. Indented lines are left alone, because they are meant to be copied. A stream that
-    is not a terminal gets the text as it is.
+
+def fitted(text: str, stream: TextIO) -> str:
+    """Wrap prose to the terminal's width; a stream that is not a terminal gets the text as it is.
+
+    Indented lines are left alone, because they are meant to be copied. So is a command in backticks: where it does not
+    fit into a line of prose, it gets lines of its own.
     """
     if not stream.isatty():
         return text
-    return "\n".join(
-        line if line.startswith("  ") else textwrap.fill(line, width(), break_long_words=False, break_on_hyphens=False)
-        for line in text.splitlines()
-    )
+    lines = []
+    for line in text.splitlines():
+        if line.startswith("  "):
+            lines.append(line)
+            continue
+        glued = re.sub(r"`[^`]+`", lambda command: command.group().replace(" ", "\0"), line)
+        for part in wrapped(glued, width()).replace("\0", " ").splitlines() or [""]:
+            alone = re.fullmatch(r"`([^`]+)`[.,;:)]*", part)
+            lines.append(copyable(alone[1], width()) if alone and len(part) > width() else part)
+    return "\n".join(lines)
+
+
+def copyable(command: str, columns: int) -> str:
+    """Indent a command. Where it is too long for a line, it goes on after a backslash, as a shell reads it."""
+    lines = wrapped(f"  {command}", columns - 2, indent="    ").splitlines()
+    for number in range(1, len(lines)):
+        if "".join(lines[:number]).count('"') % 2:  # the indent would become part of a quoted argument
+            lines[number] = lines[number].lstrip()
+    return " \\\n".join(lines)
 
 
 def _colored(stream: TextIO) -> bool:
@@ -48,6 +71,32 @@ def interactive() -> bool:
 
 
 def confirm(question: str) -> bool:
-    """Ask a person for a yes. Any other answer is a no; an interruption passes on."""
-    streams.write(sys.stderr, f"{fitted(question, sys.stderr)} [y/N] ")
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    """Ask a person for a yes. Any other answer is a no; an interruption passes on.
+
+    A yes that was typed before the question was shown does not count.
+    """
+    discard_typed_ahead()
+    streams.write(sys.stderr, f"{fitted(f'{question} [y/N]', sys.stderr)} ")
+    answer = sys.stdin.readline()
+    if not answer:  # Ctrl-D leaves the cursor behind the question
+        streams.write(sys.stderr, "\n")
+    return answer.strip().lower() in {"y", "yes"}
+
+
+def discard_typed_ahead() -> None:
+    """Throw away what was typed at the terminal but has not been read yet."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        if sys.stdin.isatty():
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+    toolkit = sys.modules.get("prompt_toolkit.input.typeahead")
+    if toolkit is not None:  # keys that an earlier prompt has read beyond its end
+        from prompt_toolkit.application.current import get_app_session
+
+        toolkit.clear_typeahead(get_app_session().input)

@@ -92,7 +92,7 @@ def _live_lines(state: WaitState) -> Iterator[Callable[[WaitState], None]]:
     def picture() -> Group:
         elapsed = int(time.monotonic() - began)
         lines = list(waiting_table(((name, state.batches.get(name)) for name in state.pending), sys.stderr))
-        lines.append(f"waiting {elapsed // 60}:{elapsed % 60:02d}; the API tells no progress before the end")
+        lines.append(f"waiting {elapsed // 60}:{elapsed % 60:02d}; the API reports no progress before the end")
         if state.trouble:
             lines.append(f"trying again: {state.trouble}")
         return Group(*(Text.from_ansi(line, overflow="fold") for line in lines))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
 from cancel_message_batch.cli.arguments import add_connection, add_model
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
-from cancel_message_batch.cli.ids import read_standard_input
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.selection import read_standard_input
 
 if TYPE_CHECKING:  # loads the official SDK
     from cancel_message_batch.cli.screen import Screen

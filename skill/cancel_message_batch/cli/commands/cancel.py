@@ -3,57 +3,45 @@
 import argparse
 from collections.abc import Sequence
 
-from cancel_message_batch.cli.arguments import add_connection, add_ids, parse_count, parse_duration
+from cancel_message_batch.cli.arguments import add_batches, add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
-from cancel_message_batch.cli.terminal import interactive
+from cancel_message_batch.cli.selection import choose, read_ids
+from cancel_message_batch.cli.terminal import copyable, interactive, width
 
 _HINT = 3  # ids that fit into a hint
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_ids(parser, required=False)
-    parser.add_argument("--all", action="store_true", help="every batch in progress in the workspace")
-    parser.add_argument(
-        "--older-than",
-        type=parse_duration,
-        metavar="TIME",
-        help="with --all: created longer ago than this, such as 90s, 30m, 2h or 1d",
-    )
-    parser.add_argument(
-        "--newer-than", type=parse_duration, metavar="TIME", help="with --all: created since this long ago"
-    )
-    parser.add_argument("--at-least", type=parse_count, metavar="N", help="with --all: with at least N requests")
+    add_batches(parser, every="every batch in progress in the workspace")
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
     add_connection(parser)
 
 
-def _check(given: argparse.Namespace) -> None:
-    """Reject conflicting flags before any request."""
-    if given.all and given.ids:
-        raise UsageError("give ids or --all, not both")
-    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
-        raise UsageError("--older-than, --newer-than and --at-least go with --all")
-    if not interactive():
-        if given.all and not (given.yes or given.dry_run):
-            raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
-        if not given.all and not given.ids:
-            raise UsageError(f"which batch? Give its id; `{PROGRAM} list --status in_progress` shows the running ones")
+def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
+    """Refuse, before any request, what would have to be asked where nobody can be asked."""
+    if interactive():
+        return
+    if given.all and not (given.yes or given.dry_run):
+        raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
+    if not given.all and not ids:
+        raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status in_progress` shows the running ones")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    _check(given)
+    ids = read_ids(given, "cancel")
+    _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
     from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import combined, exit_code
-    from cancel_message_batch.cli.selection import choose
 
     with open_batches(given, waiting=given.wait) as batches:
         try:
-            ids, known = choose(batches, given, output)
+            known = () if ids else choose(batches, given, output)
+            ids = ids or [batch.id for batch in known]
             if given.dry_run and ids:
                 return dry_run(batches, ids, known, output)
         except KeyboardInterrupt:
@@ -75,7 +63,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             waited = wait_for(batches, running, timeout=given.timeout, output=output)
             return waited if waited != ExitCode.DONE else code
     if running and not output.json and interactive():
-        output.say(f"To wait until stopped:\n  {PROGRAM} {_wait_arguments(running)}")
+        command = copyable(f"{PROGRAM} {_wait_arguments(running)}", width())
+        output.say(f"To wait until stopped:\n{command}")
     return code
 
 
@@ -89,11 +78,11 @@ def _wait_arguments(ids: Sequence[str]) -> str:
 COMMAND = Command(
     name="cancel",
     about=(
-        "Cancel Anthropic Message Batches. Cancellation is not immediate: requests already being\n"
-        "processed may still complete and are billed; finished results are kept."
+        "Cancel Anthropic Message Batches. Cancellation is not immediate: requests already being processed may still "
+        "complete and are billed; finished results are kept."
     ),
     examples=(
-        "cancel-message-batch                           pick one of the running batches",
+        "cancel-message-batch  # choose among the running batches",
         "cancel-message-batch msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch ID ID --wait --timeout 30m",
         "cancel-message-batch --all --older-than 2h --dry-run",

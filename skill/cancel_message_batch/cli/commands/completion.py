@@ -26,11 +26,29 @@ def _flags(command: Command) -> list[str]:
     return [flag for flag in build_parser(command).flags() if flag.startswith("--")]
 
 
+def _values(commands: list[Command]) -> dict[tuple[str, str], list[str]]:
+    """Return the values that can be completed, by the name of the command and the flag; "" is no flag."""
+    return {
+        (command.name, next(iter(action.option_strings), "")): list(map(str, action.choices))
+        for command in commands
+        for action in build_parser(command).shown()
+        if action.choices
+    }
+
+
 def _flags_cases(commands: list[Command]) -> str:
     """Return the branches of a shell's ``case`` that set the flags of each command."""
     cases = [f'{command.name}) flags="{" ".join(_flags(command))}" ;;' for command in commands]
     cases += [f'*) command={DEFAULT}; flags="{" ".join(_flags(load(DEFAULT)))}" ;;']
     return "\n".join(f"        {case}" for case in cases)
+
+
+def _values_cases(commands: list[Command], use: str) -> str:
+    """Return the branches of a shell's ``case`` that offer values, by the command and the word before."""
+    return "\n".join(
+        f'        "{name} {flag}"{"*" * (not flag)}) {use.format(" ".join(values))} ;;'
+        for (name, flag), values in _values(commands).items()
+    )
 
 
 def _ids_cases(commands: list[Command], indent: str, use: str) -> str:
@@ -42,20 +60,22 @@ def _ids_cases(commands: list[Command], indent: str, use: str) -> str:
 
 def _bash(commands: list[Command]) -> str:
     names = "\\n".join(command.name for command in commands)  # \n as bash writes it
-    shells = "\\n".join(_SHELLS)
     return f"""\
 _cancel_message_batch() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words="" candidate
+    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words="" values="" candidate
     case "$command" in
 {_flags_cases(commands)}
     esac
+    case "$command ${{COMP_WORDS[COMP_CWORD-1]}}" in
+{_values_cases(commands, 'values="{}"')}
+    esac
     if [[ "$word" == -* ]]; then words=${{flags// /$'\\n'}}
+    elif [[ -n "$values" ]]; then words=${{values// /$'\\n'}}
     else
         case "$command" in
 {_ids_cases(commands, "            ", 'words="$({})"')}
         esac
         [[ "$COMP_CWORD" -eq 1 ]] && words+=$'\\n{names}'
-        [[ "$command" == completion ]] && words=$'{shells}'
     fi
     # Not compgen -W, which would run what stands in a word.
     COMPREPLY=()
@@ -67,18 +87,24 @@ complete -F _cancel_message_batch {PROGRAM}"""
 
 
 def _zsh(commands: list[Command]) -> str:
+    described = 'lines=(${{(f)"$({} --described)"}})'
     return f"""\
 (( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 _cancel_message_batch() {{
-    local command="${{words[2]}}" flags=""
+    local command="${{words[2]}}" flags="" values="" lines=()
     case "$command" in
 {_flags_cases(commands)}
     esac
-    if [[ "$PREFIX" == -* ]]; then compadd -- ${{=flags}}; return; fi
-    case "$command" in
-{_ids_cases(commands, "        ", 'compadd -- ${{(f)"$({})"}}')}
-        completion) compadd -- {" ".join(_SHELLS)} ;;
+    case "$command ${{words[CURRENT-1]}}" in
+{_values_cases(commands, 'values="{}"')}
     esac
+    if [[ "$PREFIX" == -* ]]; then compadd -- ${{=flags}}; return; fi
+    if [[ -n "$values" ]]; then compadd -- ${{=values}}; return; fi
+    case "$command" in
+{_ids_cases(commands, "        ", described)}
+    esac
+    local ids=(${{lines%%$'\\t'*}}) shown=(${{lines/$'\\t'/  }})
+    (( $#ids )) && compadd -l -d shown -- $ids
     (( CURRENT == 2 )) && compadd -- {" ".join(command.name for command in commands)}
 }}
 compdef _cancel_message_batch {PROGRAM}"""
@@ -86,15 +112,22 @@ compdef _cancel_message_batch {PROGRAM}"""
 
 def _fish(commands: list[Command]) -> str:
     others = " ".join(command.name for command in commands if command.name != DEFAULT)
+    values = _values(commands)
     lines = [f"complete -c {PROGRAM} -f"]
     for command in commands:
         lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -a {command.name} -d '{command.help}'")
         is_default = command.name == DEFAULT
         seen = f"{'not ' * is_default}__fish_seen_subcommand_from {others if is_default else command.name}"
-        lines += [f"complete -c {PROGRAM} -n '{seen}' -l {flag[2:]}" for flag in _flags(command)]
+        for flag in _flags(command):
+            offered = values.get((command.name, flag))
+            lines.append(
+                f"complete -c {PROGRAM} -n '{seen}' -l {flag[2:]}"
+                + (f" -x -a '{' '.join(offered)}'" if offered else "")
+            )
         if command.completes:
-            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_IDS[command.completes]})'")
-    lines.append(f"complete -c {PROGRAM} -n '__fish_seen_subcommand_from completion' -a '{' '.join(_SHELLS)}'")
+            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_IDS[command.completes]} --described)'")
+        if offered := values.get((command.name, "")):
+            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '{' '.join(offered)}'")
     return "\n".join(lines)
 
 
@@ -102,9 +135,9 @@ COMMAND = Command(
     name="completion",
     about="Print a shell completion script; it completes the ids of running batches too.",
     examples=(
-        'eval "$(cancel-message-batch completion bash)"       in ~/.bashrc',
-        'eval "$(cancel-message-batch completion zsh)"        in ~/.zshrc',
-        "cancel-message-batch completion fish | source        in config.fish",
+        'eval "$(cancel-message-batch completion bash)"  # in ~/.bashrc',
+        'eval "$(cancel-message-batch completion zsh)"  # in ~/.zshrc',
+        "cancel-message-batch completion fish | source  # in config.fish",
     ),
     arguments=_arguments,
     run=_run,

@@ -11,7 +11,7 @@ from cancel_message_batch.cli.arguments import add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.terminal import paint
+from cancel_message_batch.cli.terminal import fitted, paint
 
 if TYPE_CHECKING:  # --help needs no HTTP client
     from cancel_message_batch.api.client import MessageBatches
@@ -27,42 +27,53 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     with open_batches(given) as batches:
         for well, finding in _findings(batches):
             if output.json:
-                output.print(json.dumps({"ok": well, "finding": finding}))
+                output.print(json.dumps({"ok": well is not False, "finding": finding}))
             else:
-                output.tell(f"{_mark(well=well)} {finding}")
-            code = code if well else ExitCode.FAILED
+                sign, color = _mark(well=well)
+                told = fitted(f"{sign} {finding}", sys.stdout)
+                output.print(paint(sign, color, sys.stdout) + told.removeprefix(sign))
+            code = ExitCode.FAILED if well is False else code
     return code
 
 
-def _findings(batches: "MessageBatches") -> Iterator[tuple[bool, str]]:
-    """Check one thing after the other; yields whether it is well, and what was found."""
+def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
+    """Check one thing after the other; yields whether it is well, None where that is not known, and what was found."""
     from cancel_message_batch import summary
 
     connection = batches.connection
-    yield True, f"Credential: {connection.credential}"
-    yield True, f"Base URL: {connection.base_url} (from {connection.base_url_source})"
+    yield None, f"Credential found: {connection.credential}"
+    yield None, f"Base URL: {connection.base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
-        yield True, f"Workspace: {workspace}"
+        yield None, f"Workspace: {workspace}"
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
         yield False, f"List: {summary.failed(error, 'list')}"
-        if not isinstance(error, APIStatusError) or error.status == 401:
+        # Where the API has refused no more than the listing, the other two may still be allowed.
+        if not isinstance(error, APIStatusError) or error.status in {401, 404} or not error.from_api:
             return
     else:
         seen = "there is no batch"
         if newest:
             facts = summary.facts(newest[0])
             seen = f"the newest is {facts.id} ({facts.status})"
+        yield True, "Credential accepted by the API"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
             operation(_NO_BATCH)
         except MessageBatchError as error:
-            well = isinstance(error, APIStatusError) and (error.status, error.type) == (404, "not_found_error")
+            well = _not_found(error)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
+
+
+def _not_found(error: MessageBatchError) -> bool:
+    """Whether the API itself, and not something on the way to it, says that there is no such batch."""
+    if not isinstance(error, APIStatusError) or not error.from_api:
+        return False
+    return (error.status, error.type) == (404, "not_found_error")
 
 
 def _fault(error: MessageBatchError, name: str) -> str:
@@ -72,19 +83,19 @@ def _fault(error: MessageBatchError, name: str) -> str:
     if status == 403:
         return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
     if status == 404:
-        return f"{error}. That is not how the API says it: check the base URL (ANTHROPIC_BASE_URL)."
+        return f"{error}. The Anthropic API says it in another way: check the base URL (ANTHROPIC_BASE_URL)."
     return summary.failed(error, "get")
 
 
-def _mark(*, well: bool) -> str:
-    """Return the sign of a good or a bad finding."""
+def _mark(*, well: bool | None) -> tuple[str, str]:
+    """Return the sign and the color of a good or a bad finding, or of one that was not checked."""
+    signs = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·", "-", "2")}
+    sign, plain, color = signs[well]
     try:
-        "✓✗".encode(sys.stdout.encoding)
+        sign.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
-        signs = ("ok", "FAILED")
-    else:
-        signs = ("✓", "✗")
-    return paint(signs[0], "32", sys.stdout) if well else paint(signs[1], "31", sys.stdout)
+        sign = plain
+    return sign, color
 
 
 COMMAND = Command(
@@ -92,7 +103,7 @@ COMMAND = Command(
     about="Check which credential and base URL are in force, and what they allow.",
     examples=(
         "cancel-message-batch doctor",
-        "ANTHROPIC_BASE_URL=http://localhost:8080 cancel-message-batch doctor",
+        "cancel-message-batch doctor --base-url http://localhost:8080",
     ),
     arguments=add_connection,
     run=_run,

@@ -3,15 +3,19 @@
 import argparse
 from itertools import islice
 
-from cancel_message_batch.cli.arguments import add_connection, parse_count
+from cancel_message_batch.cli.arguments import add_connection, add_filters, parse_count
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.selection import filters_of
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--status", choices=("in_progress", "canceling", "ended"), help="only batches of this status")
+    statuses = ("in_progress", "canceling", "ended")
+    parser.add_argument("--status", choices=statuses, metavar="STATUS", help=f"one of {', '.join(statuses)}")
+    add_filters(parser)
     parser.add_argument("--limit", type=parse_count, default=20, metavar="N", help="at most N; 0 for all (default: 20)")
+    parser.add_argument("--described", action="store_true", help=argparse.SUPPRESS)  # for completion
     add_connection(parser)
 
 
@@ -21,12 +25,19 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import print_batches
 
-    limit = given.limit or None
-    page = 1000 if given.status or limit is None else min(limit, 1000)
+    limit, filters = given.limit or None, filters_of(given)
+    page = 1000 if given.status or filters or limit is None else min(limit, 1000)
+    unreadable: list[int] = []
     with open_batches(given) as batches:
-        found = islice(listing(batches, given.status, page=page), limit)
-        if not print_batches(found, output) and not output.closed:
-            output.say(summary.listed((), given.status or "any", more=False).text)
+        found = listing(batches, given.status, page=page, filters=filters, unreadable=unreadable.append)
+        printed = print_batches(islice(found, limit), output, described=given.described)
+        if not printed and not output.closed:
+            if filters:
+                output.say("There is no message batch like that.")
+            else:
+                output.say(summary.listed((), given.status or "any", more=False).text)
+    if any(unreadable):
+        output.warn(summary.unreadable(sum(unreadable)))
     return ExitCode.DONE
 
 
@@ -36,6 +47,7 @@ COMMAND = Command(
     examples=(
         "cancel-message-batch list",
         "cancel-message-batch list --status in_progress --limit 5",
+        "cancel-message-batch list --older-than 1d --at-least 1000",
         "cancel-message-batch list --json --limit 0 | jq -r .id",
     ),
     arguments=_arguments,

@@ -28,7 +28,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     try:
         from cancel_message_batch import mcp_server
     except ModuleNotFoundError as error:
-        raise UsageError(f"the MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'") from None
+        output.warn(f"The MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'")
+        return ExitCode.USAGE
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")

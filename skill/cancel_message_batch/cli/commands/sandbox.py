@@ -3,7 +3,7 @@
 import argparse
 
 from cancel_message_batch.cli.arguments import parse_count, parse_port, parse_speed
-from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.serving import run_server
@@ -21,7 +21,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     try:
         from cancel_message_batch.sandbox import Account, Sandbox
     except ModuleNotFoundError as error:
-        raise UsageError(f"the sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'") from None
+        output.warn(f"The sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'")
+        return ExitCode.USAGE
     sandbox = Sandbox(port=given.port, account=Account.example(speed=given.speed), limit_every=given.limit_every)
     advice = "Choose another with --port, or 0 for any."
     return run_server(sandbox.serve, where=f"Port {given.port}", advice=advice, output=output)
@@ -32,7 +33,7 @@ COMMAND = Command(
     about="Run a local imitation of the Message Batches API, with a scripted stand-in for Claude.",
     examples=(
         "cancel-message-batch sandbox",
-        "ANTHROPIC_BASE_URL=http://localhost:8080 ANTHROPIC_API_KEY=any cancel-message-batch list",
+        "ANTHROPIC_API_KEY=any cancel-message-batch list --base-url http://localhost:8080",
     ),
     arguments=_arguments,
     run=_run,

@@ -2,28 +2,35 @@
 
 import argparse
 
-from cancel_message_batch.cli.arguments import add_connection, add_ids
+from cancel_message_batch.cli.arguments import add_batches, add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode
-from cancel_message_batch.cli.ids import read_ids
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.selection import every, read_ids
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_ids(parser, required=True)
+    add_batches(parser, every="every batch of the workspace that has not ended")
     add_connection(parser)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    ids = read_ids(given, "status")
     from cancel_message_batch.cli.connection import open_batches
-    from cancel_message_batch.cli.outcomes import combined, exit_code, print_outcome
+    from cancel_message_batch.cli.outcomes import combined, exit_code, print_status
     from cancel_message_batch.tools import GET
 
     codes = []
     with open_batches(given) as batches:
-        for message_batch_id in read_ids(given.ids):
+        if given.all:
+            for batch in every(batches, given, output):
+                print_status(batch, output)
+        for message_batch_id in ids:
             outcome = GET.run({"message_batch_id": message_batch_id}, batches)
-            print_outcome(outcome, output)
+            if outcome.batch is None:
+                output.warn(outcome.text)
+            else:
+                print_status(outcome.batch, output)
             codes.append(exit_code(outcome))
     return combined(codes)
 
@@ -34,6 +41,7 @@ COMMAND = Command(
     examples=(
         "cancel-message-batch status msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch status ID --json",
+        "cancel-message-batch status --all",
     ),
     arguments=_arguments,
     run=_run,

@@ -10,7 +10,7 @@ import pytest
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.batches.many import CONCURRENCY
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import PROGRAM, cancels, running
+from tests.conftest import PROGRAM, Run, cancels, running
 
 
 def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
@@ -56,3 +56,33 @@ def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox)
     assert process.returncode == 130
     assert f"Message batch {ended} (5 requests) has ended" in told
     assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors
+
+
+def test_cancels_under_a_lasting_limit_say_what_they_wait_for_and_that_nothing_was_canceled(sandbox: Sandbox) -> None:
+    ids = running(sandbox, 2)
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "30"}))
+    with subprocess.Popen([*PROGRAM, *ids], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        waits = process.stderr.readline()
+        deadline = time.monotonic() + 30
+        while len(cancels(sandbox)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert waits == "The API is limiting requests (429): trying again in 30 s.\n"
+    assert process.returncode == 130
+    assert re.search(r"Answered 429, not canceled: (msgbatch_\w+ ?){2}", errors)
+    assert "may be canceling" not in errors
+
+
+@pytest.mark.parametrize("retries", ["0", "1"])
+def test_cancels_under_a_lasting_limit_end_where_the_retries_are_limited_to_none(
+    sandbox: Sandbox, run: Run, retries: str
+) -> None:
+    ids = running(sandbox, 2)
+    pause = "30" if retries == "0" else "0.01"
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": pause}))
+    done = run(*ids, "--max-retries", retries, "--timeout", "2s")
+    assert done.returncode == 1
+    assert "limiting requests" in done.stderr

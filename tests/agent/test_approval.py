@@ -32,18 +32,14 @@ ORDERS = [
     f"I want you to cancel {A}",
     f"I'd like you to stop my batch {A}.",
     f"I’d like you to cancel {A}",
-    f"Could you cancel {A} for me?",
     f"Can you please cancel message batch {A} now?",
     f"Would you stop {A}, please?",
     f"cancel batch id {A}\n",
     f"\n\n  cancel\tid:\u00a0{A}  \r\n",
-    f"Hello,\nplease cancel {A}\nThank you",
     # German
     f"Brich den Batch {A} ab.",
     f"Bitte brich {A} sofort ab!",
     f"Hallo, brich bitte die Batch mit der ID {A} jetzt ab",
-    f"Storniere {A}",
-    f"Stoppe die Verarbeitung des Batches {A} über die Anthropic-API.",
     f"Bitte {A} sofort abbrechen",
     f"Kannst du bitte {A} abbrechen?",
     f"Könntest du den Message Batch {A} stoppen?",
@@ -62,7 +58,6 @@ ORDERS = [
     f"Detén el procesamiento del lote {A}, gracias",
     f"Hola, ¿podrías cancelar {A}?",
     # Portuguese
-    f"Cancele {A}",
     f"Por favor, cancela o lote de mensagens {A} agora",
     f"Pare o processamento do lote {A} usando a API da Anthropic.",
     f"Olá, você poderia cancelar {A}?",
@@ -134,7 +129,7 @@ LISTS = [
     f"Brich bitte {A}, {B} und {C} ab",
     f"Annule les lots {A}, {B} et {C}",
     f"Cancela {A}, {B} y {C}",
-    f"Cancele {A}, {B} e {C}",
+    f"Cancela {A}, {B} e {C}",
     f"Annulla {A}, {B} e {C}",
     f"Annuleer {A}, {B} en {C}",
     f"Anuluj {A}, {B} i {C}",
@@ -147,6 +142,59 @@ LISTS = [
 ]
 
 NO_ORDERS = [
+    # words that make something else of an order: where they stand, or in a neighbouring language
+    f"Could you cancel {A} for me?",
+    f"Could you cancel {A} via the Anthropic API?",
+    f"Using the Anthropic API, could you cancel {A}?",
+    f"Now cancel {A}",
+    f"Halt {A}",
+    f"Terminate {A}",
+    f"Storniere {A}",
+    f"Ok, storniere {A}",
+    f"Stoppe jetzt {A}.",
+    f"Stoppe die Verarbeitung des Batches {A} über die Anthropic-API.",
+    f"Jetzt brechen sie {A} ab.",
+    f"Ja, jetzt brechen sie {A} ab",
+    f"Jetzt stornieren sie {A}!",
+    f"Mit der Anthropic-API brechen Sie {A} ab.",
+    f"Jetzt könntest du {A} abbrechen.",
+    f"Könntest du {A} über die Anthropic-API abbrechen?",
+    f"Pourrais-tu annuler {A} via l'API Anthropic ?",
+    f"Podrías cancelar {A}.",
+    f"Ahora podrías cancelar {A}.",
+    f"Usando la API de Anthropic cancela {A}",
+    f"Sí, cancela {A}",
+    f"Ok, cancele {A}",
+    f"Cancele {A}",
+    f"Pare {A}.",
+    f"Ok, aborte {A}",
+    f"Sim, cancela {A}",
+    f"Você poderia cancelar {A}.",
+    f"Agora você poderia cancelar {A}.",
+    f"Potresti annullare {A}.",
+    f"Ora annulla {A}",
+    f"Tramite l'API di Anthropic annulla {A}.",
+    f"Mógłbyś anulować {A}.",
+    f"Teraz mógłbyś anulować {A}.",
+    f"Сейчас отмените {A}",
+    f"{A}をキャンセルしてすみません",
+    f"{A}を停止して、すみません。",
+    f"{A}をキャンセルしてありがとうございます",
+    f"{A}をキャンセルしてすぐに",
+    f"Anthropic APIで{A}をキャンセルしてもらえますか",
+    f"{A} 취소해 줘 고마워요",
+    f"{A} 취소해줘, 고마워요",
+    f"谢谢帮我取消{A}。",
+    f"謝謝幫我取消{A}",
+    f"谢谢取消{A}",
+    f"好的，马上取消{A}",
+    f"取消{A}的处理",
+    f"取消{A}的批次",
+    # a title or a button above an id
+    f"Cancel batch\nID: {A}",
+    f"Cancel\n{A}",
+    f"取消\n{A}",
+    f"Hello,\nplease cancel {A}\nThank you",
     # nothing but an id
     A,
     f"{A} please",
@@ -561,6 +609,18 @@ def test_100_kb_of_anything_are_read_quickly_and_name_nothing(piece: str) -> Non
 @pytest.mark.parametrize("space", [" ", "\n", "\t", "\r\n", " \n", "\u00a0", "\u3000"])
 def test_100_kb_of_white_space_hide_nothing(space: str) -> None:
     filler = space * (100_000 // len(space))
-    assert named_ids(f"{filler}cancel{filler}{A}{filler}") == {A}
+    assert named_ids(f"{filler}cancel {A}{filler}") == {A}
+    assert named_ids(f"cancel{filler}{A}") == (set() if "\n" in space else {A})
     assert named_ids(f"cancel {A}{filler}not") == set()
     assert named_ids(f"cancel {A}{filler}{B}") == set()
+
+
+@pytest.mark.parametrize(
+    "greeting", ["hi claude,", "hey claude, ", "claude, ", "hi ", "yes, ", "ok ok, ", "bitte ", "あ"]
+)
+def test_a_message_of_many_greetings_is_decided_at_once(greeting: str) -> None:
+    started = time.monotonic()
+    for number in range(1, 60):
+        assert named_ids(f"{greeting * number}what about {A}?") == set()
+        assert named_ids(f"{greeting * number}{A}") == set()
+    assert time.monotonic() - started < 5  # days, were a greeting read in two ways

@@ -425,15 +425,16 @@ def _latest(batch: MessageBatch) -> str:
     return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
 
 
-def _billed(told: str) -> str:
-    return told.replace(" succeeded", " succeeded (billed)").replace(" canceled", " canceled (not billed)")
+def _final_counts(batch: MessageBatch) -> str:
+    told = (counts(batch) or "no requests").replace(" succeeded", " succeeded (billed)")
+    told = told.replace(" canceled", " canceled (not billed)")
+    if batch.cancel_initiated_at and not batch.request_counts.canceled:
+        told += "; no request was canceled"
+    return told
 
 
 def _final(batch: MessageBatch) -> str:
-    told = _billed(counts(batch)) or "no requests"
-    if batch.cancel_initiated_at and not batch.request_counts.canceled:
-        told += "; no request was canceled"
-    tally = f"Final counts: {told}."
+    tally = f"Final counts: {_final_counts(batch)}."
     if batch.archived_at:
         return f"{tally} Its results are gone: results are kept for 29 days after creation."
     if not batch.results_url:
@@ -478,7 +479,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     elif not batch.ended and batch.expires_at > batch.as_of:
         pairs.append(("ends by", when(batch.expires_at)))
     if batch.ended:
-        pairs += [("counts", _billed(counts(batch)) or "no requests"), ("results", _results(batch))]
+        pairs += [("counts", _final_counts(batch)), ("results", _results(batch))]
     else:
         known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
         pairs.append(("counts", f"{known} once it has ended"))
@@ -506,7 +507,8 @@ def cancel_these(batches: Sequence[MessageBatch]) -> str:
 def dry_run(batches: Sequence[MessageBatch]) -> str:
     """Say how much a cancel of these batches would stop."""
     running = [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
-    return f"Dry run: nothing was canceled. Would be canceled: {amount(running) if running else 'nothing'}."
+    would = amount(running) if running else "nothing"
+    return f"Dry run: nothing was canceled. Without --dry-run, this would cancel {would}."
 
 
 def unreadable(number: int) -> str:

@@ -132,15 +132,15 @@ def test_a_dry_run_with_ids_shows_them_and_sends_no_cancel(sandbox: Sandbox, run
     done = run(EXAMPLE_ID, "--dry-run")
     assert done.returncode == 0
     assert EXAMPLE_ID in done.stdout
-    assert f"Would be canceled: message batch {EXAMPLE_ID}, 100 requests." in done.stderr
+    assert f"this would cancel message batch {EXAMPLE_ID}, 100 requests." in done.stderr
     assert cancels(sandbox) == []
 
 
 def test_a_dry_run_sums_up_only_what_a_cancel_would_stop(sandbox: Sandbox, run: Run) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     done = run(*running(sandbox, 2), ended, "--dry-run")
-    assert "Would be canceled: 2 message batches, 10,000 requests." in done.stderr
-    assert "Would be canceled: nothing." in run(ended, "--dry-run").stderr
+    assert "this would cancel 2 message batches, 10,000 requests." in done.stderr
+    assert "this would cancel nothing." in run(ended, "--dry-run").stderr
     assert cancels(sandbox) == []
 
 

@@ -36,6 +36,19 @@ def test_status_is_a_block_of_aligned_lines(sandbox: Sandbox, run: Run) -> None:
     assert lines[6].endswith(f"{ended}/results")
 
 
+def test_status_of_a_canceled_batch_says_when_that_was_requested_and_that_it_has_not_stopped(
+    sandbox: Sandbox, run: Run
+) -> None:
+    (canceled,) = running(sandbox, 1)
+    run(canceled)
+    shown = run("status", canceled).stdout
+    assert "  status    canceling, not stopped yet\n" in shown
+    assert "  canceled  requested " in shown
+    assert "  ends by   " in shown
+    assert "  counts    known once it has ended\n" in shown
+    assert "so far 36 succeeded" in run("status", EXAMPLE_ID).stdout
+
+
 def test_status_of_all_means_every_batch_that_has_not_ended_and_the_filters_narrow_it(
     sandbox: Sandbox, run: Run
 ) -> None:

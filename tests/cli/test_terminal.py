@@ -18,10 +18,11 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.cli.prose import Prose
+from cancel_message_batch.cli.terminal import fitted
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, cancels
 
-UP, DOWN, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", "\r", "\x03", "\x04"
+UP, DOWN, SPACE, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", " ", "\r", "\x03", "\x04"
 
 
 class Terminal:
@@ -76,8 +77,9 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for the command's end; returns its exit code."""
-        while self._read(30):
-            pass
+        deadline = time.monotonic() + 60
+        while self._read(1):
+            assert time.monotonic() < deadline, self.text
         return self.process.wait(30)
 
     def close(self) -> None:
@@ -117,7 +119,8 @@ def test_all_shows_what_it_will_stop_a_batch_a_row_and_asks_once(
     sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int
 ) -> None:
     screen = opened(terminals, columns, "--all", "--newer-than", "2m")
-    screen.until("Cancel these 2 message batches? [y/N]")
+    screen.until("requests? [y/N]")
+    assert "Cancel these 2 message batches, 10,000 requests? [y/N]" in " ".join(screen.lines)
     assert begins_a_line(screen, *running)
     if columns == 80:
         assert len(screen.lines) == 4, screen.text  # a head, two rows, the question
@@ -140,25 +143,76 @@ def test_all_without_a_yes_cancels_nothing(
     assert cancels(sandbox) == []
 
 
-@pytest.mark.parametrize("keys", [DOWN + ENTER, "2" + ENTER, DOWN + DOWN + UP + ENTER])
-def test_a_batch_is_picked_with_the_arrow_keys_or_by_number(
-    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int, keys: str
+@pytest.mark.parametrize(
+    "choice", [(DOWN + SPACE + UP + DOWN + ENTER, [1]), (SPACE + DOWN + SPACE + ENTER, [0, 1])], ids=["one", "two"]
+)
+def test_the_chosen_batches_and_no_others_are_canceled_after_one_yes(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int, choice: tuple[str, list[int]]
 ) -> None:
+    keys, chosen = choice
+    ids = [running[number] for number in chosen]
     screen = opened(terminals, columns)
     screen.until(running[1])
     screen.type(keys)
+    screen.until("[y/N]")
+    which = f"message batch {ids[0]}, 5,000" if len(ids) == 1 else "these 2 message batches, 10,000"
+    assert f"Cancel {which} requests? [y/N]" in " ".join(screen.lines)
+    assert all(any(name in line for line in screen.lines) for name in ids)
+    assert cancels(sandbox) == []
+    screen.type("y\r")
     assert screen.end() == 0
-    assert cancels(sandbox) == [running[1]]
-    assert "accepted" in screen.text
-    assert any(running[1] in line for line in screen.lines)
+    assert sorted(cancels(sandbox)) == sorted(ids)
 
 
-def test_a_batch_is_picked_at_the_terminal_where_the_result_goes_to_a_file(
+@pytest.mark.parametrize("keys", [ENTER, DOWN + ENTER, CTRL_D])
+def test_a_picker_that_is_left_with_nothing_chosen_cancels_nothing_and_says_so(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], keys: str
+) -> None:
+    screen = opened(terminals, 80)
+    screen.until(running[1])
+    screen.type(keys)
+    assert screen.end() == 0
+    assert "Nothing was chosen, so nothing was canceled." in screen.text
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("keys", [ENTER + ENTER, SPACE + ENTER + "y" + ENTER, CTRL_D])
+def test_keys_typed_before_the_picker_is_drawn_do_not_count(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], keys: str
+) -> None:
+    screen = opened(terminals, 80)
+    screen.type(keys)
+    screen.until("none")
+    screen.type(DOWN + SPACE + ENTER)  # which the picker, still open and as it was, obeys
+    screen.until(f"Cancel message batch {running[1]}, 5,000 requests? [y/N]")
+    screen.type("n\r")
+    assert screen.end() == 0
+    assert "Nothing was canceled." in screen.text
+    assert cancels(sandbox) == []
+
+
+def test_a_yes_typed_before_the_question_is_asked_does_not_count(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str]
+) -> None:
+    table = opened(terminals, 80, "--all", "--newer-than", "2m")
+    table.type("y\r")
+    picker = opened(terminals, 80)
+    picker.until(running[1])
+    picker.type(SPACE + ENTER + "y" + ENTER)
+    for screen in (table, picker):
+        screen.until("[y/N]")
+        screen.type("\r")
+        assert screen.end() == 0
+        assert "Nothing was canceled." in screen.text
+    assert cancels(sandbox) == []
+
+
+def test_batches_are_picked_at_the_terminal_where_the_result_goes_to_a_file(
     sandbox: Sandbox, terminals: list[Terminal], running: list[str], tmp_path: Path
 ) -> None:
-    screen = opened(terminals, 80, "--json", stdout=tmp_path / "out.json")
+    screen = opened(terminals, 80, "--json", "--yes", stdout=tmp_path / "out.json")
     screen.until(running[1])
-    screen.type(DOWN + ENTER)
+    screen.type(DOWN + SPACE + ENTER)
     assert screen.end() == 0
     assert cancels(sandbox) == [running[1]]
     assert json.loads((tmp_path / "out.json").read_text())["id"] == running[1]
@@ -270,6 +324,17 @@ class _Tty(io.StringIO):
         return True
 
 
+@pytest.mark.parametrize("columns", [80, 40, 20])
+def test_a_suggested_command_is_one_that_can_be_copied_however_narrow_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    command = 'cancel-message-batch ask "what is running"'
+    shown = fitted(f"Put it in quotes: `{command}`.", _Tty())
+    assert command in shown.replace(" \\\n    ", " ").replace("\\\n", "")
+    assert max(map(len, shown.splitlines())) <= max(columns, len("  cancel-message-batch \\"))
+
+
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_prose_breaks_between_words_however_it_streams_in(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setenv("COLUMNS", "40")
@@ -285,7 +350,7 @@ def test_prose_breaks_between_words_however_it_streams_in(monkeypatch: pytest.Mo
 def test_prose_holds_nothing_that_a_terminal_would_obey() -> None:
     for stream in (io.StringIO(), _Tty()):
         prose = Prose(stream)
-        prose.write("a\x1b]0;title\x07\u202eb\r\x9bc")
+        prose.write("a\x1b]0;title\x07\u202eb\r\x9b\u200b\ufeff\U000e0041c")
         prose.end()
         assert stream.getvalue().isprintable() or stream.getvalue() == "a]0;titlebc\n"
         assert "\x1b" not in stream.getvalue()

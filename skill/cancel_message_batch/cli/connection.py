@@ -11,12 +11,7 @@ from .exit_codes import UsageError
 
 
 def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> MessageBatches:
-    """Open the client. With ``waiting``, --timeout limits the whole wait and not each request.
-
-    Raises:
-        UsageError: --timeout leaves no time for a request.
-        ConfigurationError: There is no usable credential or base URL.
-    """
+    """Open the client. With ``waiting``, --timeout limits the whole wait and not each request."""
     timeout = CALL_TIMEOUT if given.timeout is None or waiting else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
@@ -30,11 +25,7 @@ def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> Message
 
 
 def check_sdk() -> None:
-    """Make sure that the installed SDK has what a conversation needs; modules of the conversation fail without it.
-
-    Raises:
-        ConfigurationError: The SDK is too old.
-    """
+    """Refuse an SDK without what a conversation needs; modules of the conversation cannot be imported with it."""
     import anthropic  # only ask and chat need it
 
     if int(anthropic.__version__.partition(".")[0]) < 2:

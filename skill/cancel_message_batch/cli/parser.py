@@ -4,7 +4,7 @@ import argparse
 import re
 import shlex
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cancel_message_batch import __version__
 
@@ -33,11 +33,7 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse flags and ids in any order.
-
-        Raises:
-            UsageError: An argument is wrong, missing or unknown.
-        """
+        """Parse flags and ids in any order."""
         given, unknown = self.parse_known_intermixed_args(arguments)
         for word in (*getattr(given, "ids", ()), *unknown):
             if word in COMMANDS and hasattr(given, "ids"):
@@ -63,7 +59,7 @@ class Parser(argparse.ArgumentParser):
         """Return all flags, short ones included, but not those that ``--help`` hides."""
         return [name for action in self.shown() for name in action.option_strings]
 
-    def shown(self) -> list[Any]:
+    def shown(self) -> list[argparse.Action]:
         """Return the arguments that ``--help`` shows."""
         return [action for action in self._actions if action.help != argparse.SUPPRESS]
 

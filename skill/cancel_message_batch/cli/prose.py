@@ -6,8 +6,11 @@ from typing import TextIO
 from . import streams
 from .terminal import width
 
-# Control characters that a terminal would obey instead of showing; tabs and line ends may stay.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e0fff]"
+)
 
 
 class Prose:

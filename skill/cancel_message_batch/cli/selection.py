@@ -21,10 +21,7 @@ if TYPE_CHECKING:  # --help needs none of them
 def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     """Return the ids that are given as arguments and, for ``-``, on standard input, without repetitions.
 
-    Anything among them that is not an id is refused, so that nothing is done for half of what was typed.
-
-    Raises:
-        UsageError: Something is not an id, flags conflict, or nothing says which batches are meant.
+    A UsageError refuses anything else among them, so that nothing is done for half of what was typed.
     """
     ids: list[str] = []
     for word in given.ids:
@@ -68,7 +65,8 @@ def _meant(word: str) -> str:
 def _piped_ids() -> Iterator[str]:
     """Yield the ids on standard input: words, or the JSON lines of ``list --json``; comments begin with ``#``."""
     found = False
-    for number, line in enumerate(read_standard_input().splitlines(), 1):
+    # Files of Windows begin with a mark, U+FEFF.
+    for number, line in enumerate(read_standard_input().replace("\ufeff", " ").split("\n"), 1):
         for word in _words(line):
             if fault := _fault(word):
                 problem = f"line {number} of standard input: {_quoted(word)} is not a message batch id: {fault}"
@@ -82,7 +80,7 @@ def _piped_ids() -> Iterator[str]:
 def read_standard_input() -> str:
     """Return all of standard input as text; nothing when it cannot be read."""
     try:
-        return sys.stdin.buffer.read().decode("utf-8-sig", "replace")  # files of Windows begin with a mark
+        return sys.stdin.buffer.read().decode("utf-8", "replace")
     except OSError:  # it is open for writing only
         return ""
 
@@ -107,7 +105,7 @@ def filters_of(given: argparse.Namespace) -> "Filters":
 def every(
     batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
 ) -> "list[MessageBatch]":
-    """Return the batches that --all and its filters mean: those in progress, with ``canceling`` also those."""
+    """Return the batches that --all and its filters mean: those in progress and, if ``canceling``, those too."""
     from cancel_message_batch import summary
     from cancel_message_batch.batches.selection import found
 
@@ -117,9 +115,8 @@ def every(
         output.warn(summary.unreadable(unreadable))
     if not known:
         like = " like that" if filters_of(given) else ""
-        output.say(
-            f"No message batch{like} is in progress{' or canceling' if canceling else ': there is nothing to cancel'}."
-        )
+        rest = " or canceling" if canceling else ": there is nothing to cancel"
+        output.say(f"No message batch{like} is in progress{rest}.")
     return known
 
 

@@ -7,14 +7,7 @@ from .output import Output
 
 
 def run_server(serve: Callable[[], None], *, where: str, advice: str, output: Output) -> ExitCode:
-    """Serve until stopped. An address that cannot be used is reported with what to do instead.
-
-    Args:
-        serve: Serves.
-        where: The address, for the report.
-        advice: What to do when it cannot be used.
-        output: Where to report.
-    """
+    """Serve until stopped. Where the address cannot be used, say so with the advice."""
     try:
         serve()
     except OSError as error:

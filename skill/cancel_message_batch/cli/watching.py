@@ -19,17 +19,7 @@ from .table import waiting_table
 
 
 def wait_for(batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output) -> ExitCode:
-    """Wait until batches have ended, and report each.
-
-    Args:
-        batches: The client.
-        ids: Which batches.
-        timeout: Seconds after which to give up, or None.
-        output: Where to report.
-
-    Raises:
-        Interrupted: The user stopped the waiting.
-    """
+    """Wait until batches have ended, and report each. ``timeout``: seconds after which to give up, or None."""
     state = WaitState(pending=tuple(ids))
     interrupted = False
     try:

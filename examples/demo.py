@@ -46,7 +46,7 @@ class Story:
             case ToolUse(name, arguments):
                 self.flush()
                 given = ", ".join(str(value) for value in arguments.values())
-                print(paint(f"  → {name}({given})", "36", sys.stdout))
+                print(paint(f"  → {name} {given}", "36", sys.stdout))
             case ToolResult():
                 self.wire()
 

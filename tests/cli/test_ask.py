@@ -14,7 +14,7 @@ def test_ask_cancels_a_named_batch_with_exactly_one_post(sandbox: Sandbox, run: 
     assert done.returncode == 0
     assert "canceling" in done.stdout
     assert "not immediate" in done.stdout
-    assert f"→ cancel_message_batch({EXAMPLE_ID})" in done.stderr
+    assert f"→ cancel_message_batch {EXAMPLE_ID}" in done.stderr
     assert cancels(sandbox) == [EXAMPLE_ID]
 
 

@@ -55,7 +55,7 @@ class Screen:
             case ToolUse(name, arguments):
                 self._answer.end()
                 given = ", ".join(str(value) for value in arguments.values())
-                self._dim(f"→ {name}({given})")
+                self._dim(f"→ {name} {given}")
                 self._call = (name, given)
                 self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):

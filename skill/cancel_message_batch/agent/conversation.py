@@ -14,7 +14,7 @@ from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from cancel_message_batch.api.calls import Batches
-from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_http_client, from_sdk
+from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_client, from_sdk
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.requests import checked_id
 from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
@@ -236,7 +236,7 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
     except anthropic.AnthropicError:
         raise
     except Exception as error:  # the SDK checks nothing: what it trips over may be of any type
-        raise from_http_client(error) or APIResponseError("the answer came garbled, and was not used") from error
+        raise from_client(error) or APIResponseError("the answer came garbled, and was not used") from error
     if not begun:
         raise APIResponseError("what answered is not the Messages API")
     if not ended:

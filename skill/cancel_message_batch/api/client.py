@@ -16,10 +16,10 @@ from httpx2 import AsyncClient, Client, DecodingError, Request, Response
 
 from .calls import finish, the_same
 from .credentials import Connection, connect
-from .errors import ConfigurationError, MessageBatchError, clean, from_http_client, from_sdk, timed_out
+from .errors import ConfigurationError, MessageBatchError, clean, from_client, from_sdk, timed_out
 from .models import MessageBatch, MessageBatchList
 from .pages import AsyncListing, AsyncMessageBatchPage, MessageBatchPage
-from .requests import CALL_TIMEOUT, MAX_RETRIES, Answer, Model, Requests, RetryPolicy, checked_id, may_pass
+from .requests import CALL_TIMEOUT, MAX_RETRIES, Answer, Model, RequestBuilder, RetryPolicy, checked_id, may_pass
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
@@ -157,7 +157,7 @@ class _Client(Generic[HTTPClient]):
         )
         self.connection = connection
         self._policy = RetryPolicy(timeout, max_retries)
-        self._requests = Requests(connection)
+        self._builder = RequestBuilder(connection)
         self._client: HTTPClient = http_client or build_client(self._client_of, connection)
         self._transport: _Transport = self._transport_of(self._client)
 
@@ -182,12 +182,12 @@ class _Client(Generic[HTTPClient]):
         return the_same(await self._call(MessageBatch, "GET", f"/{message_batch_id}"), message_batch_id)
 
     async def _list(self, limit: int, after_id: str | None, before_id: str | None) -> MessageBatchList:
-        query = self._requests.page_query(limit, after_id, before_id)
+        query = self._builder.page_query(limit, after_id, before_id)
         return await self._call(MessageBatchList, "GET", "", query)
 
     async def _call(self, model: type[Model], method: str, path: str, query: dict[str, str] | None = None) -> Model:
         """Send one request until it is answered, as often and as long as the policy allows."""
-        url = self._requests.url(path, query)
+        url = self._builder.url(path, query)
         deadline = time.monotonic() + self._policy.timeout
         may_have_arrived = False
         attempts = retries = 0
@@ -195,10 +195,10 @@ class _Client(Generic[HTTPClient]):
             left = max(deadline - time.monotonic(), 0.001)
             read = min(READ_TIMEOUT, left)
             timeout = {"connect": min(CONNECT_TIMEOUT, left), "read": read, "write": read, "pool": read}
-            request = Request(method, url, headers=self._requests.headers, extensions={"timeout": timeout})
+            request = Request(method, url, headers=self._builder.headers, extensions={"timeout": timeout})
             attempts += 1
             try:
-                return self._requests.read(model, await self._transport.send(request, deadline))
+                return self._builder.read(model, await self._transport.send(request, deadline))
             except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
                 error = self._known(raised)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
@@ -217,8 +217,8 @@ class _Client(Generic[HTTPClient]):
         if isinstance(error, MessageBatchError):
             return error
         if isinstance(error, TimeoutError):
-            return timed_out(self._requests.place)
-        known = from_http_client(error, self._requests.place, secrets=self.connection.secrets)
+            return timed_out(self._builder.place)
+        known = from_client(error, self._builder.place, secrets=self.connection.secrets)
         if known is None and (refused := from_sdk(error, secrets=self.connection.secrets)):
             known = ConfigurationError(f"The SDK could not renew the credential: {clean(str(refused))}")
         if known is None:

@@ -248,7 +248,7 @@ def timed_out(place: str = "the API") -> APITimeoutError:
     return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)
 
 
-def from_http_client(
+def from_client(
     error: BaseException, place: str = "the API", *, secrets: Iterable[str] = ()
 ) -> MessageBatchError | None:
     """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
@@ -296,7 +296,7 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
         )
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised.
-        known = from_http_client(error.__cause__, secrets=secrets) if error.__cause__ else None
+        known = from_client(error.__cause__, secrets=secrets) if error.__cause__ else None
         if isinstance(error, sdk.APITimeoutError) and not isinstance(known, APITimeoutError):
             return timed_out()
         what = clean(str(error.__cause__ or error), secrets=secrets)

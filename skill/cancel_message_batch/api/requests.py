@@ -98,7 +98,7 @@ class Answer:
     body: bytes
 
 
-class Requests:
+class RequestBuilder:
     """Builds the requests for one connection, and reads the answers.
 
     Args:

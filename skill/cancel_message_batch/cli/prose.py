@@ -9,7 +9,7 @@ from .terminal import width
 # What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    r"\U000e0000-\U000e0fff]"
+    f"{chr(0xE0000)}-{chr(0xE0FFF)}]"  # the plane of tags
 )
 
 

@@ -5,8 +5,8 @@ import hmac
 import logging
 import re
 import secrets
-import socket
 from collections.abc import Callable
+from socket import create_server
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.transport_security import TransportSecuritySettings
@@ -54,18 +54,19 @@ def serve_http(
     Raises:
         OSError: The port is in use.
     """
-    listening = socket.create_server(("127.0.0.1", port))
+    listening = create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     started(f"http://127.0.0.1:{port}/mcp")
-    _http_server(port, token, confirm=confirm, timeout=timeout).run(sockets=[listening])
+    _server(port, token, confirm=confirm, timeout=timeout).run(sockets=[listening])
 
 
-def _http_server(port: int, token: str, *, confirm: bool, timeout: float) -> "uvicorn.Server":
+def _server(port: int, token: str, *, confirm: bool, timeout: float) -> "uvicorn.Server":
     import uvicorn
 
     def application() -> ASGIApp:
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        app = build_server(confirm=confirm, timeout=timeout).streamable_http_app(
+        application_of = build_server(confirm=confirm, timeout=timeout).streamable_http_app
+        app = application_of(
             max_sessions=_SESSIONS,
             session_idle_timeout=_SESSION_SECONDS,
             # The SDK's own setting for loopback takes any text where the port belongs.

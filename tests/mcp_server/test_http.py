@@ -45,7 +45,7 @@ def here() -> Iterator[int]:
     """Serve in a thread of this process, with the limits that a test has set; the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
-        server = http._http_server(port, TOKEN, confirm=False, timeout=10)
+        server = http._server(port, TOKEN, confirm=False, timeout=10)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

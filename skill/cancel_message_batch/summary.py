@@ -86,7 +86,7 @@ def facts(batch: MessageBatch) -> Facts:
     return Facts(batch)
 
 
-def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
+def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
     """Derive what a cancel request did from the batch in its answer.
 
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older.
@@ -94,6 +94,7 @@ def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
     Args:
         batch: The batch in the answer.
         took: Seconds from the first time the request was sent to the answer.
+        refused: Whether the API refused the last request, so that the batch was looked up instead.
     """
     age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
@@ -101,7 +102,8 @@ def cancel_result(batch: MessageBatch, took: float = 0.0) -> CancelResult:
         return "ended" if now else "already_ended"
     if batch.processing_status != "canceling":
         return "unconfirmed"
-    return "canceling" if now or age is None or age > _LIFETIME else "already_canceling"
+    told_by_time = age is not None and age <= _LIFETIME
+    return "already_canceling" if not now and (told_by_time or refused) else "canceling"
 
 
 def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:

@@ -224,10 +224,13 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
             # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
+            took = time.monotonic() - began
+            if isinstance(batches, MessageBatches | AsyncMessageBatches):
+                batches = batches.within(batches.policy.timeout - took)
             with contextlib.suppress(MessageBatchError):
                 batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
-                    return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
+                    return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began, refused=True))
         return _failure(error, "cancel", message_batch_id)
     return _canceled(batch, summary.cancel_result(batch, time.monotonic() - began))
 

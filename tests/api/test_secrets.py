@@ -12,6 +12,7 @@ from cancel_message_batch.api.errors import clean
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call, Handler
+from tests.conftest import Run, described
 
 SECRET = "proxy-secret-word"
 
@@ -99,3 +100,38 @@ def test_a_password_in_the_base_url_beside_a_token_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="needs the same header") as caught:
         connect(auth_token="a-token", base_url=f"http://bob:{password}@host")
     assert password not in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status", EXAMPLE_ID), ("status", EXAMPLE_ID, "--json"), ("list",), (EXAMPLE_ID,)]
+)
+def test_an_answer_that_holds_a_secret_is_masked_before_it_is_read(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    secret = "hdr-s3cret-Z9"
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", f"X-Plain: {secret}")
+    batch = described(EXAMPLE_ID, secret, results_url=f"http://127.0.0.1/{secret}/sk-ant-abcdefgh12345678", note=secret)
+    body = {"data": [batch], "has_more": False} if arguments == ("list",) else batch
+    sandbox.fail(Fault(match="batches", times=0, status=200, body=body))
+    done = run(*arguments)
+    assert secret not in done.stdout + done.stderr
+    assert "abcdefgh" not in done.stdout + done.stderr
+    assert done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    ["user:pwd5ecret@127.0.0.1:1", "http:/user:pwd5ecret@127.0.0.1:1", "http://h/?t=pwd5ecret", "http://h/#pwd5ecret"],
+)
+def test_an_invalid_base_url_is_told_without_what_may_be_secret(run: Run, base_url: str) -> None:
+    done = run(EXAMPLE_ID, "--base-url", base_url, ANTHROPIC_API_KEY="test-key")
+    assert done.returncode == 2
+    assert "pwd5ecret" not in done.stderr
+    assert "is not an http or https URL" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 300 + ".invalid"])
+def test_a_host_that_cannot_be_one_is_told(run: Run, host: str) -> None:
+    done = run("list", "--base-url", f"http://{host}", ANTHROPIC_API_KEY="test-key")
+    assert done.returncode == 2
+    assert "is not an http or https URL" in done.stderr

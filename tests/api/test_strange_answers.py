@@ -1,5 +1,7 @@
 """Answers that no documentation promises: other batches, other states, other numbers."""
 
+import json
+import time
 from typing import Any
 
 import pytest
@@ -8,8 +10,8 @@ from cancel_message_batch import APIResponseError, APIStatusError, MessageBatch,
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST
-from tests.api.conftest import Call
-from tests.conftest import described
+from tests.api.conftest import Call, Handler
+from tests.conftest import Run, described
 
 
 @pytest.mark.parametrize("operation", ["cancel", "retrieve"])
@@ -109,3 +111,50 @@ def test_a_results_url_on_another_server_is_marked() -> None:
     assert "another server" not in summary.status(ended_with(PLAIN, origin=None))
     for url in ("https://evil.example/results", "http://api.anthropic.com/x", "https://api.anthropic.com:444/x"):
         assert f"{url} (on another server than the base URL" in summary.status(ended_with(url))
+
+
+@pytest.mark.parametrize("kind", ["same batch", "two cursors", "nothing"])
+def test_a_listing_that_repeats_itself_ends(odd_server: Any, call: Call, kind: str) -> None:
+    pages = iter(range(10**6))
+
+    def answer(handler: Handler) -> None:
+        number = next(pages)
+        assert number < 50
+        data = [] if kind == "nothing" else [described("msgbatch_a" if kind == "same batch" else f"msgbatch_{number}")]
+        cursor = f"msgbatch_{number % 2}" if kind == "two cursors" else f"msgbatch_c{number}"
+        body = json.dumps({"data": data, "has_more": True, "first_id": cursor, "last_id": cursor}).encode()
+        handler.send_response(200)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    url, seen = odd_server(answer)
+    call(url, "list", limit=1)
+    assert len(seen) < 5
+
+
+def test_a_look_after_a_refusal_takes_no_longer_than_the_call(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="POST */cancel", status=400, delay=0.4))
+    sandbox.fail(Fault(match="GET", times=0, hang=True))
+    began = time.monotonic()
+    with MessageBatches(base_url=sandbox.url, api_key="k", timeout=0.8, max_retries=0) as client:
+        outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, client)
+    assert outcome.is_error
+    assert time.monotonic() - began < 5  # 60 s, were the look given the time of another call
+
+
+def test_half_a_character_in_a_listing_is_no_fault(sandbox: Sandbox, run: Run) -> None:
+    names = ["msgbatch_a", "msgbatch_b"]
+    body = json.dumps({"data": [described(names[0]), described(names[1], note="\ud800")], "has_more": False})
+    sandbox.fail(Fault(match="GET", times=0, status=200, body=body))
+    done = run("list", "--json")
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == names
+
+
+def test_a_refused_cancel_of_a_batch_that_is_canceling_since_long_is_not_told_as_accepted(
+    sandbox: Sandbox, batches: MessageBatches
+) -> None:
+    sandbox.fail(Fault(match="POST */cancel", status=400))
+    since = described(EXAMPLE_ID, "canceling", cancel_initiated_at="2024-01-01T00:00:00Z")
+    sandbox.fail(Fault(match="GET", times=0, status=200, body=since))
+    assert CANCEL.run({"message_batch_id": EXAMPLE_ID}, batches).result == "already_canceling"

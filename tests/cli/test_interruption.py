@@ -86,3 +86,16 @@ def test_cancels_under_a_lasting_limit_end_where_the_retries_are_limited_to_none
     done = run(*ids, "--max-retries", retries, "--timeout", "2s")
     assert done.returncode == 1
     assert "limiting requests" in done.stderr
+
+
+def test_one_cancel_that_waits_after_a_429_is_told_as_not_canceled(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "30"}))
+    with subprocess.Popen([*PROGRAM, EXAMPLE_ID], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while not cancels(sandbox) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert f"Answered 429, not canceled: {EXAMPLE_ID}" in errors
+    assert "may be canceling" not in errors

@@ -8,6 +8,7 @@ import copy
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -166,6 +167,10 @@ class _Client(Generic[HTTPClient]):
         other = copy.copy(self)
         other._policy = policy  # noqa: SLF001 - its own class
         return other
+
+    def within(self, seconds: float) -> Self:
+        """Return a client whose calls take no longer than this, over the same connections."""
+        return self.with_options(replace(self._policy, timeout=min(max(seconds, 0.001), self._policy.timeout)))
 
     @property
     def policy(self) -> RetryPolicy:

@@ -165,16 +165,17 @@ def origin(url: str) -> str:
 
 def _api_root(base_url: str, source: str) -> tuple[str, str]:
     """Return where the paths of the API begin, and the user name and password that stood in the URL."""
-    shown = clean(re.sub(r"//.*@", "//…@", base_url))
+    # What stands before an @ may be a password, and what follows ? or # a token.
+    shown = clean(re.sub(r"^([a-zA-Z]+:/*)?.*@", r"\1…@", re.sub(r"[?#].*", "", base_url, flags=re.DOTALL)))
     wrong = ConfigurationError(
         f'The base URL "{shown}" from {source} is not an http or https URL such as {DEFAULT_BASE_URL}.'
     )
     usable = False
     with contextlib.suppress(ValueError):
         parts = urlsplit(base_url)
+        if parts.hostname and ":" not in parts.hostname:
+            parts.hostname.encode("idna")
         usable = bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0)
-        if usable and ":" not in str(parts.hostname):
-            str(parts.hostname).encode("idna")
     # Raised outside of the handler: the parser's own error may repeat a password.
     if not usable or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", base_url):
         raise wrong

@@ -124,6 +124,12 @@ class MessageBatch(BaseModel):
         return self.processing_status == "ended"
 
 
+def _paired(value: Any) -> Any:
+    """Replace each half of a surrogate pair, which JSON can hold and no text can."""
+    text = json.dumps(value, ensure_ascii=False)
+    return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+
+
 class MessageBatchList(BaseModel):
     """One page of batches, newest first (API reference: List Message Batches).
 
@@ -166,7 +172,7 @@ class MessageBatchList(BaseModel):
         batches = []
         for one in data:
             with contextlib.suppress(ValidationError):
-                batches.append(MessageBatch.model_validate(one))
+                batches.append(MessageBatch.model_validate(_paired(one)))
         listed = cls.model_validate({**page, "data": batches})
         listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
         return listed

@@ -48,12 +48,22 @@ async def walk(
     """
     cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
     page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
+    # A server that repeats itself would be followed forever.
+    cursors, before = {cursor}, None
     while True:
         yield page
         cursor = next_cursor(page, cursor, backwards=name == "before_id")
-        if cursor is None:
+        if cursor is None or cursor in cursors:
             return
+        cursors.add(cursor)
+        before = _ids(page)
         page = await call(list_page, limit=limit, **{name: cursor})
+        if _ids(page) == before:
+            return
+
+
+def _ids(page: Page) -> list[str]:
+    return [str(batch.id) for batch in page.data or ()]
 
 
 @dataclass(frozen=True)

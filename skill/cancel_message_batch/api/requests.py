@@ -3,7 +3,8 @@
 import contextlib
 import platform
 import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from .errors import (
     MessageBatchError,
     clean,
     header_date,
+    masked,
     not_the_api,
     redirected,
     retry_after_seconds,
@@ -144,7 +146,7 @@ class RequestBuilder:
             raise self._error(answer)
         parsed: Model | None = None
         with contextlib.suppress(ValueError, RecursionError):
-            parsed = model.read(answer.body)
+            parsed = model.read(without_secrets(answer.body, self._connection.secrets))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
             kind = answer.headers.get("content-type", "").partition(";")[0]
@@ -165,6 +167,17 @@ class RequestBuilder:
             should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
             secrets=self._connection.secrets,
         )
+
+
+def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Mask what an answer repeats of the credential, before it is read.
+
+    A secret that could be a word of the API's own, such as a status, is left to where texts are shown.
+    """
+    for secret in secrets:
+        if len(secret) >= 8 and not re.fullmatch("[a-z_]+", secret):
+            body = body.replace(secret.encode(), masked(secret).encode())
+    return re.sub(rb"sk-ant-[\w-]{8,}", b"\xe2\x80\xa6", body)
 
 
 def checked_id(message_batch_id: str) -> str:

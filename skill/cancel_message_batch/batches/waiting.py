@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import APIResponseError, APIStatusError, MessageBatchError
@@ -101,7 +101,7 @@ class _Looks:
             # One batch that is not answered for must leave time for the others.
             share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self._see(name, self._within(share).retrieve(name))
+                self._see(name, self._batches.within(share).retrieve(name))
             except MessageBatchError as error:
                 asked_pause = max(asked_pause, self._note(error, [name]))
         over = self._failed.keys() | {name for name, batch in self._seen.items() if batch.ended}
@@ -111,17 +111,13 @@ class _Looks:
     def _listed(self, names: Sequence[str], end: float) -> list[str]:
         """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in listing(self._within(end - self._clock())):
+        for batch in listing(self._batches.within(end - self._clock())):
             if batch.id in missing:
                 del missing[batch.id]
                 self._see(batch.id, batch)
             if not missing:
                 break
         return list(missing)
-
-    def _within(self, seconds: float) -> MessageBatches:
-        policy = self._batches.policy
-        return self._batches.with_options(replace(policy, timeout=min(seconds, policy.timeout)))
 
     def _see(self, name: str, batch: MessageBatch) -> None:
         self._seen[name] = batch

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 
@@ -20,10 +21,20 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -
     Raises:
         Interrupted: The user pressed Ctrl-C before the answer came.
     """
+    waits_until = 0.0
+
+    def pausing(error: MessageBatchError, seconds: float) -> None:
+        nonlocal waits_until
+        refused = isinstance(error, APIStatusError) and error.status == 429 and not error.may_have_arrived
+        waits_until = time.monotonic() + seconds if refused else 0.0
+
     try:
-        outcome = CANCEL.run({"message_batch_id": message_batch_id}, batches)
+        told = batches.with_options(replace(batches.policy, on_pause=pausing))
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, told)
     except KeyboardInterrupt:
-        output.warn(summary.interrupted(0, [message_batch_id], []))
+        waits = time.monotonic() < waits_until
+        ids = [message_batch_id]
+        output.warn(summary.interrupted(0, [] if waits else ids, [], limited=ids if waits else []))
         raise Interrupted from None
     print_outcome(outcome, output)
     return outcome

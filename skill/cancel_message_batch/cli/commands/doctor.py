@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
 from cancel_message_batch.cli.arguments import add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
@@ -42,7 +42,10 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
     connection = batches.connection
     yield None, f"Credential found: {connection.credential}"
-    yield None, f"Base URL: {connection.base_url} (from {connection.base_url_source})"
+    yield (
+        None,
+        f"Base URL: {clean(connection.base_url, secrets=connection.secrets)} (from {connection.base_url_source})",
+    )
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield None, f"Workspace: {workspace}"
     try:

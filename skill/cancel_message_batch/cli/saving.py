@@ -12,11 +12,13 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.batches.folder import SaveError
 from cancel_message_batch.batches.requests_file import RequestsFile
-from cancel_message_batch.batches.results import RESUBMIT, Options, Saved, save
+from cancel_message_batch.batches.results import RESUBMIT, RETRY, Options, Saved, save
 
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .outcomes import combined, error_code
 from .output import Output
+
+DEFAULT_RETRY = RETRY
 
 
 def options_of(requests: str | None, retry: Sequence[str], *, split: bool) -> Options:

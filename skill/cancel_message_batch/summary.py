@@ -524,6 +524,15 @@ def not_ended_for_results(batch: MessageBatch) -> str:
     )
 
 
+def no_results_now(error: APIStatusError, message_batch_id: str) -> str:
+    """Say that the API answered 404 for the results of a batch that exists."""
+    reference = f", request {error.request_id}" if error.request_id else ""
+    return (
+        f"The API has no results for message batch {message_batch_id} now (404{reference}), though the batch exists "
+        "and has ended. Just after the end this is known to happen: run the same command again in a minute."
+    )
+
+
 def results_gone(batch: MessageBatch) -> str:
     """Say that the results of a batch can no longer be fetched."""
     return (
@@ -629,7 +638,7 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
             "in this batch. No resubmit.jsonl was written; the custom_ids are in resubmit_ids.txt."
         ]
     else:
-        lines = [f"{what}: they are in resubmit.jsonl."]
+        lines = [f"{what}, from resubmit.jsonl."]
         if file["to_resubmit_without_request"]:
             lines.append(
                 f"{file['to_resubmit_without_request']:,} more are to be sent again, but {clean(file['path'])} lacks "

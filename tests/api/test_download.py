@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -76,8 +77,8 @@ def test_a_download_that_breaks_off_begins_again(sandbox: Sandbox, batches: Mess
 
 def test_a_404_just_after_the_end_is_asked_again(sandbox: Sandbox, batches: MessageBatches) -> None:
     sandbox.fail(Fault(match=f"GET {PATH}", status=404))
-    batch = {"ended_at": batches.list(limit=1).data[0].as_of.isoformat()}
-    serve(sandbox, WHOLE, {"succeeded": 200}, **batch)
+    now = batches.list(limit=1).data[0].as_of.isoformat()
+    serve(sandbox, WHOLE, {"succeeded": 200}, ended_at=now)
     assert fetched(batches).begun == 2
 
 
@@ -91,7 +92,7 @@ def test_a_404_long_after_the_end_is_final(sandbox: Sandbox, batches: MessageBat
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/results", "https://example.com/r", "http://[", "file:///etc/x"])
 def test_another_server_gets_no_credential(sandbox: Sandbox, batches: MessageBatches, url: str) -> None:
     serve(sandbox, WHOLE, {"succeeded": 200}, results_url=url)
-    with pytest.raises(APIResponseError, match="another server.*nothing was sent there"):
+    with pytest.raises(APIResponseError, match=r"another server.*nothing was sent there"):
         fetched(batches)
     assert not [each for each in sandbox.journal if each.path.endswith("/results")]
 
@@ -119,14 +120,10 @@ def test_a_web_page_is_not_results(sandbox: Sandbox, batches: MessageBatches) ->
         fetched(batches)
 
 
-def test_silence_ends_a_download(
-    sandbox: Sandbox, batches: MessageBatches, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_silence_ends_a_download(sandbox: Sandbox, batches: MessageBatches, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.2)
     sandbox.fail(Fault(match=f"GET {PATH}", times=0, hang=True))
     serve(sandbox, WHOLE, {"succeeded": 200})
-    from dataclasses import replace
-
     with pytest.raises(APITimeoutError):
         fetched(batches.with_options(replace(batches.policy, max_retries=0)))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIResponseError, InvalidInputError
+from cancel_message_batch.api.errors import APIResponseError, APIStatusError, InvalidInputError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.requests import checked_id
+from cancel_message_batch.summary import no_results_now
 
 from .folder import SUMMARY, Folder, SaveError, told
 from .lines import Lines
@@ -167,7 +168,12 @@ class _Saving:
                 while piece := file.read(2**18):
                     self._take(piece)
         else:
-            self._batches.download_results(self._batch, self._begin)
+            try:
+                self._batches.download_results(self._batch, self._begin)
+            except APIStatusError as error:
+                if error.status != 404:
+                    raise
+                raise SaveError(no_results_now(error, self._batch.id)) from error
         rest = self._lines.rest()
         if rest and not rest.isspace():
             self._add(rest)

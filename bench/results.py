@@ -84,8 +84,9 @@ def requests(results: int, path: str) -> None:
     messages = [{"role": "user", "content": "Why is the sky blue? " * 65}]
     params = {"model": "claude-sonnet-5-5", "max_tokens": 1024, "messages": messages}
     with open(path, "w") as file:
-        for number in range(results):
-            file.write(json.dumps({"custom_id": f"request-{number:07d}", "params": params}) + "\n")
+        file.writelines(
+            json.dumps({"custom_id": f"request-{number:07d}", "params": params}) + "\n" for number in range(results)
+        )
 
 
 def sdk(path: str) -> None:
@@ -93,8 +94,9 @@ def sdk(path: str) -> None:
     import anthropic
 
     with open(path, "w") as file:
-        for result in anthropic.Anthropic().messages.batches.results(BATCH):
-            file.write(result.to_json(indent=None) + "\n")
+        file.writelines(
+            result.to_json(indent=None) + "\n" for result in anthropic.Anthropic().messages.batches.results(BATCH)
+        )
 
 
 def bare(path: str) -> None:
@@ -104,8 +106,7 @@ def bare(path: str) -> None:
     url = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages/batches/{BATCH}/results"
     headers = {"x-api-key": os.environ["ANTHROPIC_API_KEY"], "anthropic-version": "2023-06-01"}
     with httpx2.Client() as client, client.stream("GET", url, headers=headers) as answer, open(path, "wb") as file:
-        for piece in answer.iter_raw():
-            file.write(piece)
+        file.writelines(answer.iter_raw())
 
 
 if __name__ == "__main__":

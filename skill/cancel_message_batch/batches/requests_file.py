@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import json
+import os
 import re
 import stat
 import zlib
@@ -39,13 +40,13 @@ class RequestsFile:
         self.path = path
         self.shown = clean(str(path), limit=400)
         self.order = array("Q")
-        self.length = self.crc = 0
-        number = 0
+        self._first, self._state = True, (0, 0)
+        self.length = self.crc = number = 0
         for number, line in enumerate(self._checked(), 1):
             self.order.append(identity(self._custom_id(line, number)))
         if not number:
             raise InvalidInputError(f"{self.shown} holds no requests")
-        self._read = (self.length, self.crc)
+        self._first = False
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield each request on one line, without the line's end, as it stands in JSON Lines.
@@ -54,8 +55,6 @@ class RequestsFile:
             InvalidInputError: The file has changed since it was read first.
         """
         yield from self._checked()
-        if (self.length, self.crc) != self._read:
-            raise InvalidInputError(f"{self.shown} changed while it was being read")
 
     def _custom_id(self, line: bytes, number: int) -> str:
         request = None
@@ -75,15 +74,20 @@ class RequestsFile:
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise InvalidInputError(f"{self.shown} is not a regular file, and it is read twice")
             with self.path.open("rb") as file:
-                yield from self._requests(_Summed(file, self))
+                now = os.fstat(file.fileno())
+                state = now.st_size, now.st_mtime_ns
+                if not self._first and state != self._state:
+                    raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
+                self._state = state
+                yield from self._requests(_Summed(file, self) if self._first else file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: "_Summed") -> Iterator[bytes]:
-        packed = file.peek(2) == b"\x1f\x8b"
-        reader: Any = gzip.GzipFile(fileobj=file, mode="rb") if packed else file  # type: ignore[call-overload]
+    def _requests(self, file: Any) -> Iterator[bytes]:
+        packed = file.peek(2)[:2] == b"\x1f\x8b"
+        reader: Any = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
         start = bytes(reader.read(_PIECE))
         if start.startswith(codecs.BOM_UTF8):
             start = start[3:]
@@ -125,10 +129,9 @@ class _Summed:
     def __init__(self, file: IO[bytes], owner: RequestsFile) -> None:
         self._file = file
         self._owner = owner
-        owner.length = owner.crc = 0
 
     def peek(self, size: int) -> bytes:
-        peeked: bytes = self._file.peek(size)[:size]  # type: ignore[attr-defined]
+        peeked: bytes = self._file.peek(size)  # type: ignore[attr-defined]
         return peeked
 
     def read(self, size: int = -1) -> bytes:

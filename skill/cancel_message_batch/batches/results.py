@@ -17,17 +17,18 @@ from cancel_message_batch.summary import no_results_now
 from .folder import SUMMARY, Folder, SaveError, told
 from .lines import Lines
 from .requests_file import RequestsFile
-from .tally import TYPES, Tally
+from .tally import INVALID, RESUBMIT, TYPES, Tally
 
 DIRECTORY = "message-batches"
 RETRY = ("canceled", "expired", "errored")
 KEPT = timedelta(days=29)  # after creation (batch processing guide)
 
-RESULTS, BATCH, RESUBMIT, IDS = "results.jsonl", "batch.json", "resubmit.jsonl", "resubmit_ids.txt"
-INVALID, UNANSWERED = "invalid.jsonl", "unanswered.jsonl"
+RESULTS_FILE, BATCH_FILE = "results.jsonl", "batch.json"
+RESUBMIT_FILE, IDS_FILE = "resubmit.jsonl", "resubmit_ids.txt"
+INVALID_FILE, UNANSWERED_FILE = "invalid.jsonl", "unanswered.jsonl"
 _SPLIT = {kind: f"{kind}.jsonl" for kind in TYPES}
 _OTHER = "other.jsonl"
-_GENERATED = (IDS, INVALID, UNANSWERED, _OTHER, *_SPLIT.values())
+_GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
 
 State = Literal["saved", "all_there", "not_ended", "archived"]
 Progress = Callable[[int, int], None]
@@ -105,8 +106,8 @@ def save(
     if (directory / message_batch_id).is_dir():
         with Folder(directory, message_batch_id) as folder:
             there = folder.summary()
-            if there and not folder.damaged(there, but=RESUBMIT) and options.met_by(there):
-                edited = folder.edited(RESUBMIT)
+            if there and not folder.damaged(there, but=RESUBMIT_FILE) and options.met_by(there):
+                edited = folder.edited(RESUBMIT_FILE)
                 return Saved("all_there", message_batch_id, summary=there, path=folder.path, edited=edited)
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
@@ -137,9 +138,9 @@ class _Saving:
         self._last = ""
 
     def run(self) -> Saved:
-        if self._options.requests and self._folder.edited(RESUBMIT):
+        if self._options.requests and self._folder.edited(RESUBMIT_FILE):
             raise SaveError(
-                f"{RESUBMIT} in {self._folder.path} was edited, and is not overwritten: move it away, or choose "
+                f"{RESUBMIT_FILE} in {self._folder.path} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
             )
         keep = ""
@@ -147,7 +148,7 @@ class _Saving:
             with told(f"The results of {self._batch.id} could not be saved to {self._folder.path}"):
                 self._folder.clear()
                 self._read()
-                keep = RESULTS
+                keep = RESULTS_FILE
                 self._check()
                 keep = ""
                 summary = self._finish()
@@ -161,10 +162,10 @@ class _Saving:
     def _read(self) -> None:
         """Go through the results: those of an earlier run, else those of the API."""
         there = self._folder.summary()
-        self._keeps_results = bool(there and RESULTS not in self._folder.damaged(there))
+        self._keeps_results = bool(there and RESULTS_FILE not in self._folder.damaged(there))
         if self._keeps_results:
             self._begin()
-            with self._folder.reading(RESULTS) as file:
+            with self._folder.reading(RESULTS_FILE) as file:
                 while piece := file.read(2**18):
                     self._take(piece)
         else:
@@ -187,9 +188,9 @@ class _Saving:
         self._tally, self._lines, self._bytes = Tally(self._options.retry), Lines(), 0
         self._last = ""
         if not self._keeps_results:
-            self._part(RESULTS)
+            self._part(RESULTS_FILE)
         if self._options.requests is None:
-            self._part(IDS)
+            self._part(IDS_FILE)
         if self._options.split:
             for name in _SPLIT.values():
                 self._part(name)
@@ -202,7 +203,7 @@ class _Saving:
 
     def _take(self, piece: bytes) -> None:
         if not self._keeps_results:
-            self._open[RESULTS].write(piece)
+            self._open[RESULTS_FILE].write(piece)
         self._bytes += len(piece)
         for line in self._lines.feed(piece):
             if line and not line.isspace():
@@ -211,10 +212,10 @@ class _Saving:
 
     def _add(self, line: bytes) -> None:
         self._last, fate, custom_id = self._tally.add(line)
-        if fate == "invalid":
-            self._part(INVALID).write(line + b"\n")
-        elif fate == "resubmit" and custom_id and self._options.requests is None:
-            self._open[IDS].write(_id_line(custom_id))
+        if fate == INVALID:
+            self._part(INVALID_FILE).write(line + b"\n")
+        elif fate == RESUBMIT and custom_id and self._options.requests is None:
+            self._open[IDS_FILE].write(_id_line(custom_id))
         if self._options.split:
             self._part(_SPLIT.get(self._last, _OTHER)).write(line + b"\n")
 
@@ -235,16 +236,17 @@ class _Saving:
                 + (
                     f"The files in {self._folder.path} were left as they are; remove them and run the command again."
                     if self._keeps_results
-                    else f"What came is in {self._folder.path / RESULTS}.part; run the command again to start anew."
+                    else f"What came is in {self._folder.path / RESULTS_FILE}.part; "
+                    "run the command again to start over."
                 )
             )
 
     def _finish(self) -> dict[str, Any]:
         """Write what follows from all results, and give the files their names."""
         self._tally.repeated = self._tally.fates.sort()
-        described, resubmit = self._requests() if self._options.requests else (None, self._tally.fated["resubmit"])
+        described, resubmit = self._requests() if self._options.requests else (None, self._tally.fated[RESUBMIT])
         own = {"message_batch_id": self._batch.id}
-        batch = self._part(BATCH)
+        batch = self._part(BATCH_FILE)
         batch.write(self._batch.model_dump_json(exclude_unset=True, ensure_ascii=True).encode() + b"\n")
         sizes = {}
         for name, file in self._open.items():
@@ -253,7 +255,7 @@ class _Saving:
             self._folder.written(file)
         parts = list(sizes)
         if self._keeps_results:
-            sizes[RESULTS] = self._bytes
+            sizes[RESULTS_FILE] = self._bytes
         summary = {
             **own,
             "created_at": self._batch.created_at.isoformat(),
@@ -265,14 +267,14 @@ class _Saving:
             "split": self._options.split,
             "requests_file": described,
             "to_resubmit": resubmit,
-            "invalid": self._tally.fated["invalid"],
+            "invalid": self._tally.fated[INVALID],
             "files": dict(sorted(sizes.items())),
         }
         mark = self._folder.writing(SUMMARY)
         mark.write(json.dumps(summary, ensure_ascii=True).replace("\x7f", "\\u007f").encode() + b"\n")
         self._folder.written(mark)
         outdated = tuple(name for name in _GENERATED if name not in parts)
-        self._folder.commit(parts, outdated=outdated, own=RESUBMIT)
+        self._folder.commit(parts, outdated=outdated, own=RESUBMIT_FILE)
         self._folder.clear()
         return summary
 
@@ -282,22 +284,22 @@ class _Saving:
         if requests is None:
             raise InvalidInputError("there is no requests file")
         again = unanswered = resubmit = 0
-        out = self._part(RESUBMIT)
+        out = self._part(RESUBMIT_FILE)
         for key, line in zip(requests.order, requests, strict=True):
             fate, repeated = fates.find(key)
             if fate is None:
                 unanswered += 1
-                self._part(UNANSWERED).write(line + b"\n")
+                self._part(UNANSWERED_FILE).write(line + b"\n")
             elif repeated:
                 again += 1
-            elif fate == "resubmit":
+            elif fate == RESUBMIT:
                 resubmit += 1
                 out.write(line + b"\n")
         wrong = bool(self._tally.lines) and not fates.met()
         if wrong:  # nothing of the file belongs to this batch: as without one
-            for name in (RESUBMIT, UNANSWERED):
+            for name in (RESUBMIT_FILE, UNANSWERED_FILE):
                 self._open.pop(name).close()
-        without = fates.never_found("resubmit")
+        without = fates.never_found(RESUBMIT)
         if without or wrong:
             self._write_ids()
         described = {
@@ -316,15 +318,15 @@ class _Saving:
     def _write_ids(self) -> None:
         """Write the custom_ids to send again whose requests the file lacks, in one more pass over the results."""
         again, lines = Tally(self._options.retry), Lines()
-        out = self._part(IDS)
+        out = self._part(IDS_FILE)
         if not self._keeps_results:
-            self._open[RESULTS].flush()
-        with self._folder.reading(RESULTS, part=not self._keeps_results) as file:
+            self._open[RESULTS_FILE].flush()
+        with self._folder.reading(RESULTS_FILE, part=not self._keeps_results) as file:
             while piece := file.read(2**18) or (lines.rest() and b"\n"):
                 for line in lines.feed(piece):
                     if line and not line.isspace():
                         _, fate, custom_id = again.add(line)
-                        if fate == "resubmit" and custom_id and self._tally.fates.unmet(custom_id):
+                        if fate == RESUBMIT and custom_id and self._tally.fates.unmet(custom_id):
                             out.write(_id_line(custom_id))
 
 

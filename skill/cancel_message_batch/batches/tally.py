@@ -5,7 +5,7 @@ from array import array
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from cancel_message_batch.api.errors import clean
 
@@ -15,9 +15,8 @@ from .prices import AS_OF, cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
 UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})  # API reference: stop_reason
-Fate = Literal["keep", "resubmit", "invalid"]
+KEEP, RESUBMIT, INVALID = range(3)  # what becomes of a request that has a result
 
-_FATES: tuple[Fate, ...] = ("keep", "resubmit", "invalid")
 _BUCKETS = 256
 _GROUPS = 200  # kinds of errors, models or unknown types that are told apart
 _TOKENS = {
@@ -39,10 +38,10 @@ class Fates:
         self._buckets = [array("Q") for _ in range(_BUCKETS)]
         self._met: list[bytearray] = []
 
-    def add(self, custom_id: str, fate: Fate) -> None:
+    def add(self, custom_id: str, fate: int) -> None:
         """Note what becomes of a request."""
         key = identity(custom_id)
-        self._buckets[key % _BUCKETS].append(key << 3 | _FATES.index(fate))
+        self._buckets[key % _BUCKETS].append(key << 3 | fate)
 
     def sort(self) -> int:
         """Make ``find`` possible; return how many lines repeat the custom_id of another one."""
@@ -60,14 +59,14 @@ class Fates:
         self._met = [bytearray(len(bucket)) for bucket in self._buckets]
         return repeated
 
-    def find(self, key: int) -> tuple[Fate | None, bool]:
+    def find(self, key: int) -> tuple[int | None, bool]:
         """Return what becomes of a request, None without a result, and whether it was asked for before."""
         bucket, met = self._buckets[key % _BUCKETS], self._met[key % _BUCKETS]
         at = bisect_left(bucket, key << 3)
         if at == len(bucket) or bucket[at] >> 3 != key:
             return None, False
         again, met[at] = bool(met[at]), 1
-        return _FATES[bucket[at] & 7], again
+        return bucket[at] & 7, again
 
     def unmet(self, custom_id: str) -> bool:
         """Return whether nobody has asked for this request."""
@@ -75,10 +74,10 @@ class Fates:
         bucket = self._buckets[key % _BUCKETS]
         return not self._met[key % _BUCKETS][bisect_left(bucket, key << 3)]
 
-    def never_found(self, fate: Fate | None = None) -> int:
+    def never_found(self, fate: int | None = None) -> int:
         """Count the requests, of one fate or all, that nobody asked for."""
         return sum(
-            not met[at] and (fate is None or _FATES[entry & 7] == fate)
+            not met[at] and (fate is None or entry & 7 == fate)
             for bucket, met in zip(self._buckets, self._met, strict=True)
             for at, entry in enumerate(bucket)
         )
@@ -96,43 +95,47 @@ class Tally:
     """
 
     def __init__(self, retry: Collection[str]) -> None:
-        self._retry = frozenset(retry)
+        self._all = "all" in retry
+        self._fates = {kind: RESUBMIT if self._all or kind in retry else KEEP for kind in TYPES}
         self.fates = Fates()
         self.lines = 0
-        self.counts: Counter[str] = Counter()
+        self.counts = dict.fromkeys(TYPES, 0)
         self.unknown: Counter[str] = Counter()
-        self.fated: Counter[str] = Counter()
+        self.fated = [0, 0, 0]
         self.unreadable = 0
         self.nameless = 0
         self.repeated = 0
         self._errors: dict[tuple[str, str], dict[str, Any]] = {}
+        self._seen_errors: dict[tuple[str, str], tuple[dict[str, Any], bool]] = {}
         self._unfinished: dict[str, dict[str, Any]] = {}
-        self._tokens: dict[str, Counter[str]] = {}
+        self._tokens: dict[str, dict[str, int]] = {}
 
-    def add(self, line: bytes) -> tuple[str, Fate, str]:
-        """Add a line; return the type of its result, what becomes of the request, and the custom_id."""
+    def add(self, line: bytes) -> tuple[str, int, str]:
+        """Add a line; return the type of its result, what becomes of the request, and the custom_id.
+
+        This runs 100,000 times for a full batch, so it does the common things first.
+        """
         self.lines += 1
         try:
             entry = parsed(line)
-        except ValueError:
-            entry = None
-        result = entry.get("result") if isinstance(entry, dict) else None
-        if not isinstance(result, dict):
+            result, custom_id = entry["result"], entry.get("custom_id")
+            kind = result.get("type")
+        except (ValueError, TypeError, KeyError, AttributeError):
             self.unreadable += 1
-            return "unreadable", "keep", ""
-        kind, custom_id = result.get("type"), entry.get("custom_id")
-        if not isinstance(custom_id, str):
+            return "unreadable", KEEP, ""
+        if custom_id.__class__ is not str:
             custom_id = ""
-        fate: Fate = "resubmit" if kind in self._retry or "all" in self._retry else "keep"
-        if kind == "succeeded":
-            self._succeeded(result.get("message"), custom_id)
-        elif kind == "errored":
-            fate = self._errored(result.get("error"), custom_id, fate)
-        if isinstance(kind, str) and kind in TYPES:
-            self.counts[kind] += 1
-        else:
+        fate = self._fates.get(kind) if kind.__class__ is str else None
+        if fate is None:
+            fate = RESUBMIT if self._all else KEEP
             kind = _bounded(self.unknown, clean(str(kind), limit=40))
             self.unknown[kind] += 1
+        else:
+            self.counts[kind] += 1
+            if kind == "succeeded":
+                self._succeeded(result.get("message"), custom_id)
+            elif kind == "errored":
+                fate = self._errored(result.get("error"), custom_id, fate)
         if custom_id:
             self.fates.add(custom_id, fate)
             self.fated[fate] += 1
@@ -141,50 +144,49 @@ class Tally:
         return kind, fate, custom_id
 
     def _succeeded(self, message: Any, custom_id: str) -> None:
-        if not isinstance(message, dict):
+        if message.__class__ is not dict:
             return
         reason = message.get("stop_reason")
-        if isinstance(reason, str) and reason in UNFINISHED:
+        if reason.__class__ is str and reason in UNFINISHED:
             group = self._unfinished.setdefault(reason, {"count": 0, "example": _shown(custom_id)})
             group["count"] += 1
         usage, model = message.get("usage"), message.get("model")
-        if not isinstance(usage, dict) or not isinstance(model, str):
+        if usage.__class__ is not dict or model.__class__ is not str:
             return
         tokens = self._tokens.get(model)
         if tokens is None:
-            tokens = self._tokens.setdefault(_bounded(self._tokens, clean(model, limit=80)), Counter())
+            named = _bounded(self._tokens, clean(model, limit=80))
+            tokens = self._tokens.setdefault(named, dict.fromkeys((*_TOKENS, "cache_write_1h"), 0))
         for name, field in _TOKENS.items():
             number = usage.get(field)
             if number.__class__ is int:
                 tokens[name] += number
         written = usage.get("cache_creation")
-        if isinstance(written, dict) and (number := written.get("ephemeral_1h_input_tokens")).__class__ is int:
+        if written.__class__ is dict and (number := written.get("ephemeral_1h_input_tokens")).__class__ is int:
             tokens["cache_write_1h"] += number
 
-    def _errored(self, envelope: Any, custom_id: str, fate: Fate) -> Fate:
+    def _errored(self, envelope: Any, custom_id: str, fate: int) -> int:
         error = envelope.get("error") if isinstance(envelope, dict) else None
         error = error if isinstance(error, dict) else envelope if isinstance(envelope, dict) else {}
-        kind, message = error.get("type"), error.get("message")
-        certain = fails_again(kind, message)
-        if certain and "all" not in self._retry:
-            fate = "invalid"
-        shown_kind, shown = clean(str(kind or "unknown"), limit=60), clean(str(message or "no explanation"))
-        # Positions and lengths differ from request to request where the fault is the same.
-        key = shown_kind, re.sub(r"\d+", "#", shown)
-        if key not in self._errors and len(self._errors) >= _GROUPS:
-            key, shown = (shown_kind[:0], ""), "other errors"
-        group = self._errors.setdefault(
-            key,
-            {
-                "type": shown_kind,
-                "message": shown,
-                "count": 0,
-                "example": _shown(custom_id),
-                "fails_again": certain,
-            },
-        )
+        kind, message = str(error.get("type") or "unknown"), str(error.get("message") or "no explanation")
+        known = self._seen_errors.get((kind, message))
+        if known is None:
+            known = self._group(kind, message, custom_id), fails_again(kind, message)
+            if len(self._seen_errors) < _GROUPS:  # thousands of lines have the same few messages
+                self._seen_errors[kind, message] = known
+        group, certain = known
         group["count"] += 1
-        return fate
+        return INVALID if certain and not self._all else fate
+
+    def _group(self, kind: str, message: str, custom_id: str) -> dict[str, Any]:
+        shown = {"type": clean(kind, limit=60), "message": clean(message)}
+        # Positions and lengths differ from request to request where the fault is the same.
+        key = shown["type"], re.sub(r"\d+", "#", shown["message"])
+        certain = fails_again(kind, message)
+        if key not in self._errors and len(self._errors) >= _GROUPS:
+            key, shown, certain = ("", ""), {"type": "others", "message": "more kinds of errors"}, False
+        new = {**shown, "count": 0, "example": _shown(custom_id), "fails_again": certain}
+        return self._errors.setdefault(key, new)
 
     def described(self) -> dict[str, Any]:
         """Return what ``summary.json`` says about the results."""
@@ -192,7 +194,7 @@ class Tally:
         known = [used["estimated_usd"] for used in tokens.values() if used["estimated_usd"] is not None]
         return {
             "results": self.lines,
-            "counts": {kind: self.counts[kind] for kind in TYPES},
+            "counts": self.counts,
             "unknown_types": dict(self.unknown),
             "unreadable_lines": self.unreadable,
             "lines_without_custom_id": self.nameless,
@@ -208,8 +210,7 @@ class Tally:
         }
 
 
-def _priced(model: str, used: Counter[str]) -> dict[str, Any]:
-    tokens = {name: used[name] for name in (*_TOKENS, "cache_write_1h")}
+def _priced(model: str, tokens: dict[str, int]) -> dict[str, Any]:
     spent = cost(model, tokens)
     return {**tokens, "estimated_usd": None if spent is None else round(spent, 6)}
 

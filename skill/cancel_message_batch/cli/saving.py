@@ -12,7 +12,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.batches.folder import SaveError
 from cancel_message_batch.batches.requests_file import RequestsFile
-from cancel_message_batch.batches.results import RESUBMIT, RETRY, Options, Saved, save
+from cancel_message_batch.batches.results import RESUBMIT_FILE, RETRY, Options, Saved, save
 
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .outcomes import combined, error_code
@@ -84,9 +84,9 @@ def _report(saved: Saved, output: Output) -> ExitCode:
     elif not output.quiet:
         for line in summary.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
             output.tell(line)
-        if saved.summary["to_resubmit"] and RESUBMIT in saved.summary["files"] and saved.path:
+        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
             output.print("To send them as a new batch, which costs money:")
-            output.print(summary.resubmit_lines(str((saved.path / RESUBMIT).absolute())))
+            output.print(summary.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
     if code != ExitCode.DONE and (output.json or output.quiet):
         for line in summary.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
             output.warn(line)

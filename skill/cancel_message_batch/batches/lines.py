@@ -23,9 +23,12 @@ def parsed(line: bytes | str) -> Any:
             raise ValueError("nested too deeply") from error
 
 
+ID_BITS = 2**61 - 1
+
+
 def identity(custom_id: str) -> int:
     """Return 61 bits that stand for a custom_id within this process: 1,000,000 ids as texts would fill 60 MB."""
-    return hash(custom_id) & 0x1FFFFFFFFFFFFFFF
+    return hash(custom_id) & ID_BITS
 
 
 class Lines:

@@ -135,7 +135,6 @@ class _Saving:
         self._lines = Lines()
         self._bytes = 0
         self._keeps_results = False
-        self._last = ""
 
     def run(self) -> Saved:
         if self._options.requests and self._folder.edited(RESUBMIT_FILE):
@@ -175,18 +174,16 @@ class _Saving:
                 if error.status != 404:
                     raise
                 raise SaveError(no_results_now(error, self._batch.id)) from error
-        rest = self._lines.rest()
-        if rest and not rest.isspace():
-            self._add(rest)
-            if not self._keeps_results and self._last == "unreadable":
+        unreadable = self._tally.unreadable
+        if self._lines.rest().strip():
+            self._take(b"\n", received=False)
+            if not self._keeps_results and self._tally.unreadable > unreadable:
                 raise APIResponseError("the results end in the middle of a line", from_api=True)
-        self._progress(self._bytes, self._tally.lines)
 
     def _begin(self) -> Callable[[bytes], object]:
         self._files.close()
         self._files, self._open = ExitStack(), {}
         self._tally, self._lines, self._bytes = Tally(self._options.retry), Lines(), 0
-        self._last = ""
         if not self._keeps_results:
             self._part(RESULTS_FILE)
         if self._options.requests is None:
@@ -201,23 +198,26 @@ class _Saving:
             self._open[name] = self._files.enter_context(self._folder.writing(name))
         return self._open[name]
 
-    def _take(self, piece: bytes) -> None:
-        if not self._keeps_results:
-            self._open[RESULTS_FILE].write(piece)
-        self._bytes += len(piece)
+    def _take(self, piece: bytes, *, received: bool = True) -> None:
+        if received:
+            self._bytes += len(piece)
+            if not self._keeps_results:
+                self._open[RESULTS_FILE].write(piece)
+        add, ids, split = self._tally.add, self._open.get(IDS_FILE), self._options.split
         for line in self._lines.feed(piece):
             if line and not line.isspace():
-                self._add(line)
+                kind, fate, custom_id = add(line)
+                if fate == INVALID or split:
+                    self._copy(line, kind, fate)
+                if fate == RESUBMIT and ids and custom_id:
+                    ids.write(_id_line(custom_id))
         self._progress(self._bytes, self._tally.lines)
 
-    def _add(self, line: bytes) -> None:
-        self._last, fate, custom_id = self._tally.add(line)
+    def _copy(self, line: bytes, kind: str, fate: int) -> None:
         if fate == INVALID:
             self._part(INVALID_FILE).write(line + b"\n")
-        elif fate == RESUBMIT and custom_id and self._options.requests is None:
-            self._open[IDS_FILE].write(_id_line(custom_id))
         if self._options.split:
-            self._part(_SPLIT.get(self._last, _OTHER)).write(line + b"\n")
+            self._part(_SPLIT.get(kind, _OTHER)).write(line + b"\n")
 
     def _check(self) -> None:
         """Compare with the batch's own counts.

@@ -10,7 +10,7 @@ from typing import Any
 from cancel_message_batch.api.errors import clean
 
 from .failing import fails_again
-from .lines import identity, parsed
+from .lines import ID_BITS, identity, parsed
 from .prices import AS_OF, cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
@@ -28,20 +28,15 @@ _TOKENS = {
 
 
 class Fates:
-    """What is to become of each request that has a result, in 9 bytes a request.
+    """What is to become of each request that has a result, in 9 bytes a request. ``Tally`` fills the buckets.
 
     A custom_id that stands in several lines keeps the fate of the first in this order: keep, resubmit, invalid. So a
     request that has succeeded once is not sent again.
     """
 
-    def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+    def __init__(self, buckets: "list[array[int]]") -> None:
+        self._buckets = buckets
         self._met: list[bytearray] = []
-
-    def add(self, custom_id: str, fate: int) -> None:
-        """Note what becomes of a request."""
-        key = identity(custom_id)
-        self._buckets[key % _BUCKETS].append(key << 3 | fate)
 
     def sort(self) -> int:
         """Make ``find`` possible; return how many lines repeat the custom_id of another one."""
@@ -97,7 +92,8 @@ class Tally:
     def __init__(self, retry: Collection[str]) -> None:
         self._all = "all" in retry
         self._fates = {kind: RESUBMIT if self._all or kind in retry else KEEP for kind in TYPES}
-        self.fates = Fates()
+        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+        self.fates = Fates(self._buckets)
         self.lines = 0
         self.counts = dict.fromkeys(TYPES, 0)
         self.unknown: Counter[str] = Counter()
@@ -118,8 +114,9 @@ class Tally:
         self.lines += 1
         try:
             entry = parsed(line)
-            result, custom_id = entry["result"], entry.get("custom_id")
+            result = entry["result"]
             kind = result.get("type")
+            custom_id = entry.get("custom_id")
         except (ValueError, TypeError, KeyError, AttributeError):
             self.unreadable += 1
             return "unreadable", KEEP, ""
@@ -137,7 +134,8 @@ class Tally:
             elif kind == "errored":
                 fate = self._errored(result.get("error"), custom_id, fate)
         if custom_id:
-            self.fates.add(custom_id, fate)
+            key = hash(custom_id) & ID_BITS
+            self._buckets[key % _BUCKETS].append(key << 3 | fate)
             self.fated[fate] += 1
         else:
             self.nameless += 1
@@ -158,8 +156,7 @@ class Tally:
             named = _bounded(self._tokens, clean(model, limit=80))
             tokens = self._tokens.setdefault(named, dict.fromkeys((*_TOKENS, "cache_write_1h"), 0))
         for name, field in _TOKENS.items():
-            number = usage.get(field)
-            if number.__class__ is int:
+            if field in usage and (number := usage[field]).__class__ is int and number:
                 tokens[name] += number
         written = usage.get("cache_creation")
         if written.__class__ is dict and (number := written.get("ephemeral_1h_input_tokens")).__class__ is int:

@@ -39,11 +39,13 @@ class Lines:
 
     def feed(self, piece: bytes) -> list[bytes]:
         """Take a piece; return the lines that it completes, without their ends."""
-        first, end, rest = piece.partition(b"\n")
-        self._held.append(first)
-        if not end:
+        lines = piece.split(b"\n")
+        if len(lines) == 1:
+            self._held.append(piece)
             return []
-        lines = [b"".join(self._held), *rest.split(b"\n")]
+        if self._held:
+            self._held.append(lines[0])
+            lines[0] = b"".join(self._held)
         self._held = [lines.pop()]
         return lines
 

@@ -27,10 +27,11 @@ BATCH = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 
 @dataclass
 class Run:
-    """One process: wall time in seconds, peak memory in MiB."""
+    """One process: wall time in seconds, peak memory in MiB, processor time in seconds."""
 
     seconds: float
     memory: float
+    processor: float = 0.0
 
 
 def run(command: list[str], url: str, stdin: str = "") -> Run:
@@ -48,7 +49,7 @@ def run(command: list[str], url: str, stdin: str = "") -> Run:
         if process.returncode:
             errors.seek(0)
             raise SystemExit(f"{' '.join(command)[:200]} failed: {errors.read()[-2000:]}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
 def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "") -> dict[str, Run]:
@@ -60,7 +61,7 @@ def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "
             if turn:
                 runs[name].append(measured)
     return {
-        name: Run(statistics.median(r.seconds for r in all_), statistics.median(r.memory for r in all_))
+        name: Run(*(statistics.median(getattr(r, part) for r in all_) for part in ("seconds", "memory", "processor")))
         for name, all_ in runs.items()
     }
 
@@ -162,6 +163,39 @@ def mcp(times: int) -> None:
     print(f"  {ours.seconds / empty.seconds:.2f} x the emptiest server's time (to reach: at most 1.5)")
 
 
+def results(number: int, times: int) -> None:
+    """Save the results of one batch: processor time, which swings less than wall time, and memory."""
+    script = [sys.executable, str(HERE / "results.py")]
+    with tempfile.TemporaryDirectory() as directory:
+        file = str(Path(directory, "requests.jsonl"))
+        subprocess.run([*script, "requests", str(number), file], check=True)
+
+        def ours(*more: str) -> list[str]:
+            # Each run starts without what the one before has saved.
+            command = f'rm -rf "$1/ours" && exec "{PROGRAM}" results {BATCH} --quiet --out "$1/ours" "${{@:2}}"'
+            return ["bash", "-c", command, "bash", directory, *more]
+
+        commands = {
+            "httpx2 to disk": [*script, "bare", f"{directory}/bare"],
+            "anthropic SDK, its loop": [*script, "sdk", f"{directory}/sdk"],
+            "results": ours(),
+            "results --requests": ours("--requests", file),
+        }
+        with serving([*script, "serve", str(number)]) as url:
+            measured = medians(commands, url, times)
+        with serving([*script, "serve", "1000"]) as url:
+            few = medians({"results": ours()}, url, times)["results"]
+    bare, sdk, plain, requests = measured.values()
+    print(f"\nSave {number:,} results of 1.7 KB (medians of {times}; processor time)")
+    for name, figures in measured.items():
+        print(f"  {name:<34} {figures.processor:6.2f} s {figures.memory:6.1f} MiB")
+    print(f"  {sdk.processor / plain.processor:.1f} x less than the SDK (to reach: at least 5)")
+    print(f"  {plain.processor / bare.processor:.2f} x httpx2 (to reach: at most 2)")
+    print(f"  with a requests file {requests.processor / bare.processor:.2f} x httpx2 (to reach: at most 3)")
+    print(f"  {plain.memory - few.memory:+.1f} MiB from 1,000 to {number:,} results")
+    print(f"  {(requests.memory - plain.memory) * 2**20 / number:.0f} bytes for each custom_id (to reach: at most 120)")
+
+
 def context(openapi: str | None) -> None:
     """Compare what a model's context holds: the definitions and the result of one cancel."""
     print("\nContext: tools/list and the result of one cancel, characters of JSON")
@@ -185,6 +219,7 @@ def main() -> None:
         "many-unlimited": lambda: many(1_000, 3, 0),
         "list": lambda: listing(3),
         "mcp": lambda: mcp(9),
+        "results": lambda: results(100_000, 3),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)

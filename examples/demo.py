@@ -4,14 +4,21 @@ A real conversation loop, the real Anthropic SDK and real HTTP, against the sand
 Only the model is a stand-in: it follows a script, and says so in everything it says.
 """
 
+import json
 import sys
+import tempfile
 import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
 
 import anthropic
 
 from cancel_message_batch import MessageBatches, summary
 from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.batches.requests_file import RequestsFile
+from cancel_message_batch.batches.results import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.sandbox import Account, Sandbox
 
@@ -71,6 +78,37 @@ class Story:
         return True
 
 
+def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthropic) -> None:
+    """Save what was paid for, and send what is left as a new batch."""
+    tell()
+    tell("And what is left? A batch of 1,000 requests from a file is canceled in the middle, and has ended:")
+    params = {"model": "claude-sonnet-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+    made = [{"custom_id": f"request-{number}", "params": params} for number in range(1_000)]
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory, "requests.jsonl")
+        file.write_text("".join(json.dumps(one) + "\n" for one in made))
+        first = client.messages.batches.create(requests=cast("Any", made)).id
+        sandbox.account.advance(10)
+        batches.cancel(first)
+        sandbox.account.advance(600)
+        saved = save(batches, first, Path(directory, "out"), Options(requests=RequestsFile(file)))
+        for line in summary.saved(saved.summary or {}, str(saved.path))[:2]:
+            tell(line)
+        resubmit = Path(directory, "out", first, RESUBMIT_FILE)
+        left = [json.loads(line) for line in resubmit.read_text().splitlines()]
+        tell(f"{len(left):,} requests are to be sent again: resubmit.jsonl is sent as a new batch.")
+        second = client.messages.batches.create(requests=left).id
+        sandbox.account.advance(24 * 3600)
+        save(batches, second, Path(directory, "out"))
+        done = Counter[str]()
+        for name in (first, second):
+            lines = Path(directory, "out", name, RESULTS_FILE).read_text().splitlines()
+            results = map(json.loads, lines)
+            done.update(each["custom_id"] for each in results if each["result"]["type"] == "succeeded")
+        once = sum(number == 1 for number in done.values())
+        tell(f"The successes of both batches cover {once:,} of {len(made):,} requests exactly once.")
+
+
 def main() -> None:
     """Tell the story."""
     with Sandbox(account=Account.example(speed=40.0)) as sandbox:
@@ -100,6 +138,7 @@ def main() -> None:
         while not (batch := batches.retrieve(running[0])).ended:
             time.sleep(0.5)
         tell(summary.status(batch))
+        last_act(sandbox, batches, client)
         tell()
         tell("To do the same with your own account:")
         tell("  export ANTHROPIC_API_KEY=…")

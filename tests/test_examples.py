@@ -82,6 +82,7 @@ def test_the_demo_tells_its_story_to_the_end() -> None:
     assert story.index(f"Cancel the message batch with ID {EXAMPLE_ID}.") < story.index("is it stopped yet?")
     assert story.index("? Cancel message batch") < story.rindex("has ended") < story.index("ANTHROPIC_API_KEY")
     assert story.count("/cancel → 200") == 3
+    assert "cover 1,000 of 1,000 requests exactly once" in story
     assert done.stderr == ""
 
 

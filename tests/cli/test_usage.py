@@ -91,7 +91,7 @@ def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
         *((word, "did you mean list?") for word in ("ls", "ps")),
         *((word, "did you mean cancel?") for word in ("stop", "kill")),
         *((word, "no command deletes batches") for word in ("rm", "delete")),
-        *((word, "no command reads results") for word in ("results", "logs")),
+        ("logs", "did you mean results?"),
         ("batch_123", "another provider's batch"),
         ("\x1b]0;x", "does not start with msgbatch_"),
     ],

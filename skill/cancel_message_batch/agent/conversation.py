@@ -91,6 +91,7 @@ class Conversation:
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
         secrets: Texts that no error may repeat, besides the client's own credential.
+        more: Tools besides the three, each with a sentence for the model on when to use it.
 
     Raises:
         InvalidInputError: A text in ``may_cancel`` is not a message batch id.
@@ -106,6 +107,7 @@ class Conversation:
         may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
         secrets: Iterable[str] = (),
+        more: Iterable[tuple[Tool, str]] = (),
     ) -> None:
         self._client = client
         self._batches = batches
@@ -118,7 +120,9 @@ class Conversation:
         # Consent holds for one turn: what the message named, and what the person answered.
         self._agreed: set[str] = set()
         self._declined: dict[str, bool | None] = {}
-        self._tools = [_RunnerTool(tool, self._answer) for tool in TOOLS]
+        others = tuple(more)
+        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *(tool for tool, _ in others))]
+        self._system = "\n- ".join((SYSTEM, *(when for _, when in others)))
 
     def say(self, message: str) -> str:
         """Say something to the model and let it act, until it has answered.
@@ -146,7 +150,7 @@ class Conversation:
         runner = self._client.beta.messages.tool_runner(
             model=self._model,
             max_tokens=MAX_TOKENS,
-            system=SYSTEM,
+            system=self._system,
             messages=list(self._messages),
             tools=self._tools,
             max_iterations=MAX_ROUNDS,

@@ -1,4 +1,4 @@
-"""The Message Batches API over httpx2: cancel, retrieve and list, sync and async.
+"""The Message Batches API over httpx2: cancel, retrieve and list, sync and async; the download of results, sync only.
 
 Each call is written once, as a coroutine over a transport. The sync transport blocks instead of waiting. Both clients
 stand in for the official SDK's ``client.messages.batches`` where only these three operations are used.
@@ -7,8 +7,9 @@ stand in for the official SDK's ``client.messages.batches`` where only these thr
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Generic, Protocol, Self, TypeVar
@@ -16,14 +17,16 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from httpx2 import AsyncClient, Client, DecodingError, Request, Response
 
 from .calls import finish, the_same
+from .compression import unpacked
 from .credentials import Connection, connect
-from .errors import ConfigurationError, MessageBatchError, clean, from_client, from_sdk, timed_out
+from .errors import APIStatusError, ConfigurationError, MessageBatchError, clean, from_client, from_sdk, timed_out
 from .models import MessageBatch, MessageBatchList
 from .pages import AsyncListing, AsyncMessageBatchPage, MessageBatchPage
 from .requests import CALL_TIMEOUT, MAX_RETRIES, Answer, Model, RequestBuilder, RetryPolicy, checked_id, may_pass
 
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
+_RESULTS_MAY_BE_LATE = timedelta(minutes=10)  # anthropic-sdk-python issue 1432: 404 just after the end
 _LONGEST_ANSWER = 32 * 2**20  # bytes; a page of 1,000 batches is about half a MiB
 
 
@@ -35,6 +38,9 @@ class _Transport(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Let some seconds pass."""
+
+
+Outcome = TypeVar("Outcome")
 
 
 def _answer(request: Request, response: Response, body: bytearray) -> Answer:
@@ -60,16 +66,39 @@ class _BlockingTransport:
         self._exchange = threading.local()
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        self._exchange.deadline = deadline
-        request.extensions["trace"] = self._watch
         body = bytearray()
-        response = self.client.send(request, stream=True, follow_redirects=False)
+        response = self._open(request, deadline)
         try:
             for chunk in response.iter_bytes():
                 _bounded(body, chunk)
         finally:
             response.close()
         return _answer(request, response, body)
+
+    def stream(self, request: Request, deadline: float) -> Iterator[Answer | bytes]:
+        """Send a request; yield an answer that is not a success whole, and the body of a success piece by piece.
+
+        The deadline is for the beginning of the answer. After it, only silence ends the download: the HTTP client's
+        timeout for one read.
+        """
+        response = self._open(request, deadline)
+        try:
+            if response.status_code != 200 or response.headers.get("content-type", "").startswith("text/html"):
+                body = bytearray()
+                for chunk in response.iter_bytes():
+                    _bounded(body, chunk)
+                yield _answer(request, response, body)
+                return
+            self._exchange.deadline = float("inf")
+            coding = response.headers.get("content-encoding", "identity").strip().lower()
+            yield from unpacked(response.iter_raw(), coding)
+        finally:
+            response.close()
+
+    def _open(self, request: Request, deadline: float) -> Response:
+        self._exchange.deadline = deadline
+        request.extensions["trace"] = self._watch
+        return self.client.send(request, stream=True, follow_redirects=False)
 
     def _watch(self, event: str, info: dict[str, Any]) -> None:
         """Bound the reads of each new connection (httpcore2: the trace extension)."""
@@ -128,6 +157,12 @@ def build_client(kind: type[HTTPClient], connection: Connection, **options: Any)
             f"The HTTP client cannot be set up ({clean(str(error))}): check the variables that name a proxy or "
             "certificates, such as HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE."
         ) from error
+
+
+def _limits(left: float) -> dict[str, Any]:
+    """Return the limits of one exchange that has so many seconds left."""
+    read = min(READ_TIMEOUT, left)
+    return {"timeout": {"connect": min(CONNECT_TIMEOUT, left), "read": read, "write": read, "pool": read}}
 
 
 class _Client(Generic[HTTPClient]):
@@ -194,16 +229,27 @@ class _Client(Generic[HTTPClient]):
         """Send one request until it is answered, as often and as long as the policy allows."""
         url = self._builder.url(path, query)
         deadline = time.monotonic() + self._policy.timeout
+
+        async def attempt() -> Model:
+            left = max(deadline - time.monotonic(), 0.001)
+            request = Request(method, url, headers=self._builder.headers, extensions=_limits(left))
+            return self._builder.read(model, await self._transport.send(request, deadline))
+
+        return await self._retried(attempt, deadline)
+
+    async def _retried(
+        self,
+        attempt: Callable[[], Awaitable[Outcome]],
+        deadline: float,
+        passes: Callable[[MessageBatchError], bool] = may_pass,
+    ) -> Outcome:
+        """Try until it works, as often as the policy allows and until the deadline."""
         may_have_arrived = False
         attempts = retries = 0
         while True:
-            left = max(deadline - time.monotonic(), 0.001)
-            read = min(READ_TIMEOUT, left)
-            timeout = {"connect": min(CONNECT_TIMEOUT, left), "read": read, "write": read, "pool": read}
-            request = Request(method, url, headers=self._builder.headers, extensions={"timeout": timeout})
             attempts += 1
             try:
-                return self._builder.read(model, await self._transport.send(request, deadline))
+                return await attempt()
             except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
                 error = self._known(raised)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
@@ -211,7 +257,7 @@ class _Client(Generic[HTTPClient]):
             limited = self._policy.obeys_limit(error)
             pause = self._policy.pause(error, attempts)
             exhausted = retries >= self._policy.max_retries and not limited
-            if exhausted or not may_pass(error) or time.monotonic() + pause >= deadline:
+            if exhausted or not passes(error) or time.monotonic() + pause >= deadline:
                 raise error
             retries += not limited
             self._policy.on_pause(error, pause)
@@ -252,6 +298,7 @@ class MessageBatches(_Client[Client]):
     """
 
     _transport_of = _BlockingTransport
+    _transport: _BlockingTransport
     _client_of = Client
 
     def cancel(self, message_batch_id: str) -> MessageBatch:
@@ -294,6 +341,40 @@ class MessageBatches(_Client[Client]):
         """
         listed = finish(self._list(limit, after_id, before_id))
         return MessageBatchPage(listed, self.list, limit=limit, after_id=after_id, before_id=before_id)
+
+    def download_results(self, batch: MessageBatch, begin: Callable[[], Callable[[bytes], object]]) -> None:
+        """Download the results of a batch that has ended (API reference: Retrieve Message Batch results).
+
+        There is no limit for the whole download; 60 s without a byte end it. A download that breaks off is begun
+        again from the start, as often as the policy allows. So is one that is answered 404 within 10 minutes after
+        the batch has ended, because results may be there a little later than the status says.
+
+        Args:
+            batch: The batch.
+            begin: Called at the start of each attempt; returns what takes the bytes.
+
+        Raises:
+            APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
+                nothing was sent there.
+            MessageBatchError: As for ``cancel``.
+        """
+        url = self._builder.results_url(batch)
+        just_ended = batch.ended_at is not None and batch.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
+
+        async def attempt() -> None:
+            take = begin()
+            left = min(READ_TIMEOUT, self._policy.timeout)
+            headers = {**self._builder.headers, "accept": "*/*", "accept-encoding": "gzip"}
+            request = Request("GET", url, headers=headers, extensions=_limits(READ_TIMEOUT))
+            for piece in self._transport.stream(request, time.monotonic() + left):
+                if isinstance(piece, Answer):
+                    raise self._builder.refusal(piece)
+                take(piece)
+
+        def passes(error: MessageBatchError) -> bool:
+            return may_pass(error) or (just_ended and isinstance(error, APIStatusError) and error.status == 404)
+
+        finish(self._retried(attempt, float("inf"), passes))
 
     def close(self) -> None:
         """Close the connections."""

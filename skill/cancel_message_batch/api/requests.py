@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from httpx2 import URL
+from httpx2 import URL, InvalidURL
 from pydantic import ValidationError
 
 from cancel_message_batch import __version__
@@ -16,6 +16,7 @@ from cancel_message_batch import __version__
 from .credentials import Connection, origin
 from .errors import (
     APIConnectionError,
+    APIResponseError,
     APIStatusError,
     InvalidInputError,
     MessageBatchError,
@@ -153,6 +154,35 @@ class RequestBuilder:
             raise not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
         parsed.came_from(self._origin, header_date(answer.headers.get("date")))
         return parsed
+
+    def results_url(self, batch: MessageBatch) -> URL:
+        """Return where the results of a batch are.
+
+        Raises:
+            APIResponseError: There is no URL, or the credential must not be sent to it.
+        """
+        if not batch.results_url:
+            raise APIResponseError(f"the API gives no results_url for {clean(batch.id, limit=80)}", from_api=True)
+        try:
+            url = URL(batch.results_url)
+            same = origin(batch.results_url) == self._origin and not url.userinfo
+        except (InvalidURL, ValueError):
+            same = False
+        if not same:
+            shown = clean(batch.results_url, secrets=self._connection.secrets)
+            raise APIResponseError(
+                f"the results_url leads to another server than the base URL ({shown}); nothing was sent there, because "
+                "the credential would go with it. If that is the API, make it the base URL",
+                from_api=True,
+            )
+        return url
+
+    def refusal(self, answer: Answer) -> MessageBatchError:
+        """Return the error that an answer to a download is, where results were expected."""
+        if 200 <= answer.status < 300:
+            kind = answer.headers.get("content-type", "").partition(";")[0]
+            return not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
+        return self._error(answer)
 
     def _error(self, answer: Answer) -> MessageBatchError:
         location = answer.headers.get("location")

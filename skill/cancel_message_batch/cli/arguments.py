@@ -26,6 +26,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", help="the model (default: ANTHROPIC_MODEL, else a current Claude)")
 
 
+def add_results(parser: argparse.ArgumentParser) -> None:
+    """Add the directory that makes an agent's fourth tool available."""
+    parser.add_argument("--results", metavar="DIR", help="let the model save results of ended batches below DIR")
+
+
 def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
     """Add how to reach the API and how much to print; without ``json``, no ``--json``."""
     group = parser.add_argument_group("connection and output")

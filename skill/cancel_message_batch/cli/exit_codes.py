@@ -20,8 +20,8 @@ class ExitCode(IntEnum):
 EXIT_CODES_HELP = """\
 exit codes:
   0 done   1 the API or the network failed   2 wrong usage, or no credential
-  3 nothing to cancel, it had already ended   4 partly done
-  5 the time was up while waiting   6 ask: a cancel needed a yes, and none came
+  3 nothing to cancel, it had already ended; results: they are gone   4 partly done
+  5 the time was up while waiting; results: not ended yet   6 ask: a cancel needed a yes, and none came
   130 interrupted"""
 
 

@@ -74,7 +74,8 @@ def combined(codes: Sequence[ExitCode]) -> ExitCode:
         return different.pop()
     if ExitCode.DONE in different:
         return ExitCode.PARTLY
-    return next(code for code in (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL) if code in different)
+    order = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL, ExitCode.TIME_UP, ExitCode.PARTLY)
+    return next(code for code in order if code in different)
 
 
 def _json(batch: MessageBatch) -> str:

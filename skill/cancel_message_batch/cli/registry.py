@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "list batches, newest first",
     "status": "show where batches stand",
     "wait": "wait until batches have really stopped",
+    "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
     "doctor": "check credential, base URL and permissions",
@@ -31,7 +32,6 @@ COMMANDS = {
 }
 
 _NO_DELETE = "no command deletes batches: `cancel` stops one, the Anthropic SDK deletes it"
-_NO_RESULTS = "no command reads results: `status` shows their address once a batch has ended"
 
 # Words that other tools have for what a command of ours does, or that none of ours does.
 OTHER_WORDS = {
@@ -47,8 +47,8 @@ OTHER_WORDS = {
     "rm": _NO_DELETE,
     "delete": _NO_DELETE,
     "remove": _NO_DELETE,
-    "results": _NO_RESULTS,
-    "logs": _NO_RESULTS,
+    "logs": "did you mean results?",
+    "download": "did you mean results?",
     "help": "did you mean --help?",
     "version": "did you mean --version?",
 }

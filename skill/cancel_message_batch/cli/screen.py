@@ -106,6 +106,11 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
     except (anthropic.AnthropicError, ValueError) as error:
         shown = clean(str(error), secrets=connection.secrets)
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
+    more = []
+    if given.results is not None:
+        from cancel_message_batch.batches.results_tool import OFFER, results_tool
+
+        more.append((results_tool(given.results), OFFER))
     with client:
         yield Conversation(
             client,
@@ -115,6 +120,7 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
             may_cancel=getattr(given, "may_cancel", ()),
             report=screen.report,
             secrets=connection.secrets,
+            more=more,
         )
 
 

@@ -5,13 +5,15 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import create_server
 from typing import TYPE_CHECKING, Any
 
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cancel_message_batch.tools import Tool
 
 from .server import TIMEOUT, build_server
 
@@ -40,7 +42,13 @@ def token_fault(token: str) -> str:
 
 
 def serve_http(
-    port: int, started: Callable[[str], None], *, token: str, confirm: bool = False, timeout: float = TIMEOUT
+    port: int,
+    started: Callable[[str], None],
+    *,
+    token: str,
+    more: Sequence[Tool] = (),
+    confirm: bool = False,
+    timeout: float = TIMEOUT,
 ) -> None:
     """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C.
 
@@ -48,6 +56,7 @@ def serve_http(
         port: The port; 0 for any free one.
         started: Called with the address, once connections are taken.
         token: The bearer token that each request must bring.
+        more: Tools besides the three.
         confirm: Ask the person, through the client, before a batch is canceled.
         timeout: Seconds for one tool call, without the time in which the person is asked.
 
@@ -57,16 +66,15 @@ def serve_http(
     listening = create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     started(f"http://127.0.0.1:{port}/mcp")
-    _server(port, token, confirm=confirm, timeout=timeout).run(sockets=[listening])
+    _server(port, token, more=more, confirm=confirm, timeout=timeout).run(sockets=[listening])
 
 
-def _server(port: int, token: str, *, confirm: bool, timeout: float) -> "uvicorn.Server":
+def _server(port: int, token: str, *, confirm: bool, timeout: float, more: Sequence[Tool] = ()) -> "uvicorn.Server":
     import uvicorn
 
     def application() -> ASGIApp:
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        application_of = build_server(confirm=confirm, timeout=timeout).streamable_http_app
-        app = application_of(
+        app = build_server(more=more, confirm=confirm, timeout=timeout).streamable_http_app(
             max_sessions=_SESSIONS,
             session_idle_timeout=_SESSION_SECONDS,
             # The SDK's own setting for loopback takes any text where the port belongs.

@@ -5,6 +5,7 @@ the same truth as the text: some clients show a model only one of the two.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from mcp import types
@@ -83,7 +84,7 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
             message_batches=[BatchFacts(**_described(batch)) for batch in outcome.batches],
         )
     batch = outcome.batch
-    if batch is None:
+    if batch is None or tool not in TOOLS:
         return None
     return BatchOutput(
         **_described(batch),
@@ -94,15 +95,15 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
 
 
 def _definition(tool: Tool) -> types.Tool:
-    output = ListOutput if tool is LIST else BatchOutput
+    output = None if tool not in TOOLS else ListOutput if tool is LIST else BatchOutput
     return types.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
         input_schema=tool.input_schema,
-        output_schema=_compact(output.model_json_schema()),
+        output_schema=_compact(output.model_json_schema()) if output else None,
         annotations=types.ToolAnnotations(
-            read_only_hint=tool is not CANCEL,
+            read_only_hint=tool in TOOLS and tool is not CANCEL,
             destructive_hint=tool is CANCEL,
             idempotent_hint=True,
             open_world_hint=True,
@@ -128,15 +129,16 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-def build_server(*, confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
+def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
     """Build the server.
 
     Args:
+        more: Tools besides the three.
         confirm: Ask the person, through the client, before a batch is canceled.
         timeout: Seconds for one tool call, without the time in which the person is asked.
     """
-    definitions = [_definition(tool) for tool in TOOLS]
-    tools = {tool.name: tool for tool in TOOLS}
+    definitions = [_definition(tool) for tool in (*TOOLS, *more)]
+    tools = {tool.name: tool for tool in (*TOOLS, *more)}
     questions = OpenQuestions()
 
     async def list_tools(_: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:

@@ -34,6 +34,7 @@ class Fault:
         delay: Seconds of real time before the response.
         hang: No response is ever sent.
         drop: The connection is closed without a response.
+        cut: The connection is closed after so many bytes of the response's body.
         after: The request takes effect first, and only its response is lost. By default it has no effect.
     """
 
@@ -46,6 +47,7 @@ class Fault:
     delay: float = 0.0
     hang: bool = False
     drop: bool = False
+    cut: int | None = None
     after: bool = False
 
     # Pydantic reads this for faults that come over HTTP: a misspelled field is an error.

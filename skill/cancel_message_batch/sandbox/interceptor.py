@@ -84,6 +84,8 @@ class Interceptor:
             await self._pass_on(scope, body, receive, hold)
         if not await _pause(receive, None if fault.hang else fault.delay):
             return
+        if fault.cut is not None:
+            send = _cutting(send, fault.cut, scope)
         if fault.drop:
             scope["sandbox.connection"].abort()
             await _pause(receive, None)
@@ -120,6 +122,23 @@ class Interceptor:
 
     async def _pass_on(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         await self._api(scope, replaying(body, receive), send)
+
+
+def _cutting(send: Send, left: int, scope: Scope) -> Send:
+    """Close the connection after so many bytes of the body."""
+
+    async def cutting(message: Message) -> None:
+        nonlocal left
+        if message["type"] == "http.response.body" and len(message.get("body", b"")) >= left >= 0:
+            await send({**message, "body": message["body"][:left], "more_body": True})
+            left = -1
+            await asyncio.sleep(0)
+            scope["sandbox.connection"].close()
+        elif left >= 0:
+            left -= len(message.get("body", b""))
+            await send(message)
+
+    return cutting
 
 
 async def _pause(receive: Receive, seconds: float | None) -> bool:

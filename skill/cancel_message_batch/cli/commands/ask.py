@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model
+from cancel_message_batch.cli.arguments import add_connection, add_model, add_results
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -23,6 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="this batch may be canceled without asking; can be repeated",
     )
+    add_results(parser)
     add_model(parser)
     add_connection(parser, json=False)
 

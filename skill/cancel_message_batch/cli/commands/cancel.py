@@ -2,6 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
@@ -9,6 +11,9 @@ from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.selection import choose, read_ids
 from cancel_message_batch.cli.terminal import copyable, interactive, width
+
+if TYPE_CHECKING:  # --help does not need it
+    from cancel_message_batch.batches.results import Options
 
 _HINT = 3  # ids that fit into a hint
 
@@ -18,11 +23,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
     parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
+    parser.add_argument("--results", metavar="DIR", help="with --wait: save their results below DIR afterwards")
+    parser.add_argument("--requests", metavar="FILE", help="with --results: the requests, to prepare what is left")
     add_connection(parser)
 
 
 def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
-    """Refuse, before any request, what would have to be asked where nobody can be asked."""
+    """Refuse, before any request, flags that conflict and what would have to be asked where nobody can be asked."""
+    if given.results is not None and (not given.wait or given.dry_run):
+        raise UsageError("--results goes with --wait: results exist once a batch has ended")
+    if given.requests is not None and given.results is None:
+        raise UsageError("--requests goes with --results DIR")
     if interactive():
         return
     if given.all and not (given.yes or given.dry_run):
@@ -38,6 +49,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import combined, exit_code
 
+    options = _options(given)
     with open_batches(given, waiting=given.wait) as batches:
         try:
             known = () if ids else choose(batches, given, output)
@@ -54,18 +66,37 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         else:
             each = None if given.wait else given.timeout
             outcomes = cancel_all(batches, ids, timeout=each, output=output)
-        code = combined([exit_code(outcome) for outcome in outcomes])
-        answered = zip(ids, outcomes, strict=True)
-        running = [name for name, outcome in answered if outcome.batch and not outcome.batch.ended]
+        codes = [exit_code(outcome) for outcome in outcomes]
+        if options:  # a batch that had ended before leaves nothing undone then
+            codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]
+        code = combined(codes)
+        answered = [(name, outcome.batch) for name, outcome in zip(ids, outcomes, strict=True) if outcome.batch]
+        running = [name for name, batch in answered if not batch.ended]
         if given.wait and running:
             from cancel_message_batch.cli.watching import wait_for
 
             waited = wait_for(batches, running, timeout=given.timeout, output=output)
-            return waited if waited != ExitCode.DONE else code
+            code = waited if waited != ExitCode.DONE else code
+        if options and answered and not (code == ExitCode.TIME_UP and len(ids) == 1):
+            from cancel_message_batch.cli.saving import save_all
+
+            saved = save_all(batches, [name for name, _ in answered], Path(given.results), options, output)
+            return saved if code == ExitCode.DONE else combined([code, saved])
+        if given.wait and running:
+            return code
     if running and not output.json and interactive():
         command = copyable(f"{PROGRAM} {_wait_arguments(running)}", width())
         output.say(f"To wait until stopped:\n{command}")
     return code
+
+
+def _options(given: argparse.Namespace) -> "Options | None":
+    """Return what of the results is saved; a requests file is checked before anything is canceled."""
+    if given.results is None:
+        return None
+    from cancel_message_batch.cli.saving import DEFAULT_RETRY, options_of
+
+    return options_of(given.requests, DEFAULT_RETRY, split=False)
 
 
 def _wait_arguments(ids: Sequence[str]) -> str:

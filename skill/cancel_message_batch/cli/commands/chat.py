@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from cancel_message_batch.api.errors import MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model
+from cancel_message_batch.cli.arguments import add_connection, add_model, add_results
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -15,6 +15,7 @@ _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C s
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_results(parser)
     add_model(parser)
     add_connection(parser, json=False)
 

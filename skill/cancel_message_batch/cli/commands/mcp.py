@@ -5,7 +5,7 @@ import functools
 import os
 import sys
 
-from cancel_message_batch.cli.arguments import parse_port, parse_seconds
+from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -21,6 +21,7 @@ _IN_A_TERMINAL = (
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http", type=parse_port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     parser.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
+    add_results(parser)
     parser.add_argument("--timeout", type=parse_seconds, metavar="TIME", help="per tool call (default: 50s)")
 
 
@@ -33,10 +34,15 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
+    more = []
+    if given.results is not None:
+        from cancel_message_batch.batches.results_tool import results_tool
+
+        more.append(results_tool(given.results))
     if given.http is None:
         if sys.stdin.isatty():
             output.show(_IN_A_TERMINAL)
-        mcp_server.serve_stdio(confirm=given.confirm, timeout=timeout)
+        mcp_server.serve_stdio(more=more, confirm=given.confirm, timeout=timeout)
         return ExitCode.DONE
     given_token = os.environ.get(mcp_server.TOKEN_VARIABLE)
     token = given_token or mcp_server.new_token()
@@ -49,7 +55,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         output.show([f"Serving the tools at {address}. Ctrl-C stops it.", header])
 
     serve = functools.partial(
-        mcp_server.serve_http, given.http, started, token=token, confirm=given.confirm, timeout=timeout
+        mcp_server.serve_http, given.http, started, token=token, more=more, confirm=given.confirm, timeout=timeout
     )
     return run_server(serve, where=f"Port {given.http}", advice="Choose another with --http.", output=output)
 

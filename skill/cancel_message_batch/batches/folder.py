@@ -1,0 +1,204 @@
+"""The directory that one batch is saved in: private, locked, and without a moment in which half of it looks whole.
+
+Everything is written to ``NAME.part`` and renamed at the end, ``summary.json`` last: where that file is, the others
+are complete. Nothing in the way is followed, neither a link nor a name that came from the API.
+"""
+
+import contextlib
+import json
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from cancel_message_batch.api.errors import MessageBatchError, clean
+
+SUMMARY = "summary.json"  # the mark of completeness
+_PART = ".part"
+_LOCK = ".lock"
+
+
+class SaveError(MessageBatchError):
+    """The results could not be saved. The message says why, and what is left."""
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn an error of the file system into one sentence.
+
+    Raises:
+        SaveError: The file system refused.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise SaveError(f"{what}: {clean(reason)}") from error
+
+
+def checksum(path: IO[bytes]) -> tuple[int, int]:
+    """Return the length and the CRC-32 of a file, read from where it stands."""
+    length = crc = 0
+    while piece := path.read(2**20):
+        length += len(piece)
+        crc = zlib.crc32(piece, crc)
+    return length, crc
+
+
+class Folder:
+    """``DIR/ID``, locked for one run at a time.
+
+    Args:
+        directory: The directory below which it lies; made where it is missing.
+        name: The message batch id, which was checked to hold only letters, digits, - and _.
+
+    Raises:
+        SaveError: The directory cannot be used, or another run is saving the same batch.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.path = Path(os.path.normpath(directory)) / name
+        self._shown = clean(str(self.path), limit=400)
+        self._descriptors: list[int] = []
+        if sys.platform == "win32":
+            raise SaveError("Results are saved only on systems with POSIX directories, such as Linux and macOS.")
+        try:
+            self._open(self.path.parent, name)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, parent: Path, name: str) -> None:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        with told(f"The directory {clean(str(parent), limit=400)} cannot be used"):
+            for missing in reversed([up for up in (parent, *parent.parents) if not os.path.lexists(up)]):
+                with contextlib.suppress(FileExistsError):
+                    missing.mkdir(mode=0o700)
+            above = os.open(parent, flags)
+        self._descriptors.append(above)
+        with told(f"The directory {self._shown} cannot be used"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o700, dir_fd=above)
+            self._here = os.open(name, flags, dir_fd=above)
+            self._descriptors.append(self._here)
+            os.fchmod(self._here, 0o700)
+            self._lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=self._here)
+            self._descriptors.append(self._lock)
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise SaveError(f"Another run is saving to {self._shown}. Nothing was changed by this one.") from error
+
+    def size(self, name: str) -> int | None:
+        """Return the size of a file; None when there is no regular file of this name."""
+        try:
+            found = os.stat(name, dir_fd=self._here, follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def summary(self) -> dict[str, Any] | None:
+        """Return what a complete run has noted, None when there was none."""
+        try:
+            with self.reading(SUMMARY) as file:
+                found = json.load(file)
+        except (OSError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
+
+    def damaged(self, summary: dict[str, Any], *, but: str = "") -> set[str]:
+        """Return the files that are not as long as they were written; of the one that may be edited, if it is gone."""
+        sizes = {name: self.size(name) for name in map(str, summary["files"])}
+        return {
+            name for name, size in sizes.items() if size is None or (name != but and size != summary["files"][name])
+        }
+
+    def reading(self, name: str, *, part: bool = False) -> IO[bytes]:
+        """Open a file to read it."""
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+        return open(os.open(name + _PART * part, flags, dir_fd=self._here), "rb")
+
+    def writing(self, name: str) -> IO[bytes]:
+        """Open the temporary file that becomes a file of this name."""
+        with told(f"{self._shown}/{name}{_PART} cannot be written"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name + _PART, dir_fd=self._here)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+            return open(os.open(name + _PART, flags, 0o600, dir_fd=self._here), "wb", buffering=2**18)
+
+    def written(self, file: IO[bytes]) -> None:
+        """Bring a file that was written to the disk and close it."""
+        with file:
+            file.flush()
+            os.fsync(file.fileno())
+
+    def edited(self, name: str) -> bool:
+        """Return whether a file is there that is not as a run has written it."""
+        if not self._exists(name):
+            return False
+        try:
+            with self.reading(name) as file:
+                here = checksum(file)
+            os.lseek(self._lock, 0, os.SEEK_SET)
+            known = os.read(self._lock, 2**20).decode("ascii", "replace").splitlines()
+        except OSError:
+            return True
+        return f"{here[0]} {here[1]}" not in known
+
+    def commit(self, parts: list[str], *, outdated: tuple[str, ...], own: str) -> None:
+        """Give the temporary files their final names, the summary last.
+
+        Args:
+            parts: The names, without the summary.
+            outdated: Files of an earlier run that this run does not write.
+            own: The file among them that a person may edit; how it was written is noted first.
+        """
+        if own in parts:
+            with self.reading(own, part=True) as file:
+                length, crc = checksum(file)
+            os.lseek(self._lock, 0, os.SEEK_END)
+            os.write(self._lock, f"{length} {crc}\n".encode())
+            os.fsync(self._lock)
+        for name in (SUMMARY, *outdated):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._here)
+        os.fsync(self._here)
+        for name in (*parts, SUMMARY):
+            if name == SUMMARY:
+                os.fsync(self._here)
+            os.rename(name + _PART, name, src_dir_fd=self._here, dst_dir_fd=self._here)
+        os.fsync(self._here)
+
+    def clear(self, *, keep: str = "") -> None:
+        """Remove the temporary files, except one."""
+        for name in os.listdir(self._here):
+            if name.endswith(_PART) and name != keep + _PART:
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=self._here)
+
+    def close(self) -> None:
+        """Let other runs in."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
+
+    def _exists(self, name: str) -> bool:
+        try:
+            os.stat(name, dir_fd=self._here, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

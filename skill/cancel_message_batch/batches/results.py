@@ -1,0 +1,340 @@
+"""Saving the results of a batch that has ended, and what is left to send. Nothing that was paid for is lost."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import APIResponseError, APIStatusError, InvalidInputError
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.requests import checked_id
+from cancel_message_batch.summary import no_results_now
+
+from .folder import SUMMARY, Folder, SaveError, told
+from .lines import Lines
+from .requests_file import RequestsFile
+from .tally import INVALID, RESUBMIT, TYPES, Tally
+
+DIRECTORY = "message-batches"
+RETRY = ("canceled", "expired", "errored")
+KEPT = timedelta(days=29)  # after creation (batch processing guide)
+
+RESULTS_FILE, BATCH_FILE = "results.jsonl", "batch.json"
+RESUBMIT_FILE, IDS_FILE = "resubmit.jsonl", "resubmit_ids.txt"
+INVALID_FILE, UNANSWERED_FILE = "invalid.jsonl", "unanswered.jsonl"
+_SPLIT = {kind: f"{kind}.jsonl" for kind in TYPES}
+_OTHER = "other.jsonl"
+_GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
+
+State = Literal["saved", "all_there", "not_ended", "archived"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What saving came to.
+
+    Args:
+        state: Whether the results are saved now, were there already, do not exist yet, or exist no more.
+        message_batch_id: The batch's id.
+        batch: The batch, where the API was asked.
+        summary: What ``summary.json`` says.
+        path: The directory.
+        edited: Whether ``resubmit.jsonl`` is not as it was written.
+    """
+
+    state: State
+    message_batch_id: str
+    batch: MessageBatch | None = None
+    summary: dict[str, Any] | None = None
+    path: Path | None = None
+    edited: bool = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is saved.
+
+    Args:
+        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all.
+        split: Whether there is a file for each type as well.
+        requests: The requests that the batch was made of.
+    """
+
+    retry: Sequence[str] = RETRY
+    split: bool = False
+    requests: RequestsFile | None = None
+
+    def met_by(self, summary: dict[str, Any]) -> bool:
+        """Return whether an earlier run has done what is asked for now."""
+        known = summary.get("requests_file")
+        same_file = self.requests is None or (
+            isinstance(known, dict)
+            and (known.get("bytes"), known.get("crc32")) == (self.requests.length, self.requests.crc)
+        )
+        asked = (sorted(self.retry), self.split)
+        return same_file and (sorted(summary.get("retry", ())), summary.get("split")) == asked
+
+
+def save(
+    batches: MessageBatches,
+    message_batch_id: str,
+    directory: Path,
+    options: Options | None = None,
+    *,
+    progress: Progress = lambda _bytes, _lines: None,
+) -> Saved:
+    """Save the results of a batch below ``directory/message_batch_id``.
+
+    Args:
+        batches: The client.
+        message_batch_id: The batch.
+        directory: The directory; made where it is missing.
+        options: What is saved.
+        progress: Called with the number of bytes and lines so far.
+
+    Raises:
+        SaveError: The results cannot be written, or are not what the batch's counts say.
+        MessageBatchError: The API failed.
+    """
+    options = options or Options()
+    message_batch_id = checked_id(message_batch_id)
+    if (directory / message_batch_id).is_dir():
+        with Folder(directory, message_batch_id) as folder:
+            there = folder.summary()
+            if there and not folder.damaged(there, but=RESUBMIT_FILE) and options.met_by(there):
+                edited = folder.edited(RESUBMIT_FILE)
+                return Saved("all_there", message_batch_id, summary=there, path=folder.path, edited=edited)
+    batch = batches.retrieve(message_batch_id)
+    if not batch.ended:
+        return Saved("not_ended", message_batch_id, batch)
+    if batch.archived_at or batch.as_of > batch.created_at + KEPT:
+        return Saved("archived", message_batch_id, batch)
+    with Folder(directory, message_batch_id) as folder:
+        return _Saving(batches, batch, folder, options, progress).run()
+
+
+class _Saving:
+    """One run that writes the files of one batch."""
+
+    def __init__(
+        self, batches: MessageBatches, batch: MessageBatch, folder: Folder, options: Options, progress: Progress
+    ) -> None:
+        self._batches = batches
+        self._batch = batch
+        self._folder = folder
+        self._options = options
+        self._progress = progress
+        self._files = ExitStack()
+        self._open: dict[str, IO[bytes]] = {}
+        self._tally = Tally(options.retry)
+        self._lines = Lines()
+        self._bytes = 0
+        self._keeps_results = False
+
+    def run(self) -> Saved:
+        if self._options.requests and self._folder.edited(RESUBMIT_FILE):
+            raise SaveError(
+                f"{RESUBMIT_FILE} in {self._folder.path} was edited, and is not overwritten: move it away, or choose "
+                "another directory. Nothing was changed."
+            )
+        keep = ""
+        try:
+            with told(f"The results of {self._batch.id} could not be saved to {self._folder.path}"):
+                self._folder.clear()
+                self._read()
+                keep = RESULTS_FILE
+                self._check()
+                keep = ""
+                summary = self._finish()
+        except BaseException:
+            with suppress(OSError):
+                self._files.close()
+            self._folder.clear(keep=keep)
+            raise
+        return Saved("saved", self._batch.id, self._batch, summary, self._folder.path)
+
+    def _read(self) -> None:
+        """Go through the results: those of an earlier run, else those of the API."""
+        there = self._folder.summary()
+        self._keeps_results = bool(there and RESULTS_FILE not in self._folder.damaged(there))
+        if self._keeps_results:
+            self._begin()
+            with self._folder.reading(RESULTS_FILE) as file:
+                while piece := file.read(2**18):
+                    self._take(piece)
+        else:
+            try:
+                self._batches.download_results(self._batch, self._begin)
+            except APIStatusError as error:
+                if error.status != 404:
+                    raise
+                raise SaveError(no_results_now(error, self._batch.id)) from error
+        unreadable = self._tally.unreadable
+        if self._lines.rest().strip():
+            self._take(b"\n", received=False)
+            if not self._keeps_results and self._tally.unreadable > unreadable:
+                raise APIResponseError("the results end in the middle of a line", from_api=True)
+
+    def _begin(self) -> Callable[[bytes], object]:
+        self._files.close()
+        self._files, self._open = ExitStack(), {}
+        self._tally, self._lines, self._bytes = Tally(self._options.retry), Lines(), 0
+        if not self._keeps_results:
+            self._part(RESULTS_FILE)
+        if self._options.requests is None:
+            self._part(IDS_FILE)
+        if self._options.split:
+            for name in _SPLIT.values():
+                self._part(name)
+        return self._take
+
+    def _part(self, name: str) -> IO[bytes]:
+        if name not in self._open:
+            self._open[name] = self._files.enter_context(self._folder.writing(name))
+        return self._open[name]
+
+    def _take(self, piece: bytes, *, received: bool = True) -> None:
+        if received:
+            self._bytes += len(piece)
+            if not self._keeps_results:
+                self._open[RESULTS_FILE].write(piece)
+        add, ids, split = self._tally.add, self._open.get(IDS_FILE), self._options.split
+        for line in self._lines.feed(piece):
+            if line and not line.isspace():
+                kind, fate, custom_id = add(line)
+                if fate == INVALID or split:
+                    self._copy(line, kind, fate)
+                if fate == RESUBMIT and ids and custom_id:
+                    ids.write(_id_line(custom_id))
+        self._progress(self._bytes, self._tally.lines)
+
+    def _copy(self, line: bytes, kind: str, fate: int) -> None:
+        if fate == INVALID:
+            self._part(INVALID_FILE).write(line + b"\n")
+        if self._options.split:
+            self._part(_SPLIT.get(kind, _OTHER)).write(line + b"\n")
+
+    def _check(self) -> None:
+        """Compare with the batch's own counts.
+
+        Raises:
+            SaveError: They differ.
+        """
+        expected = {kind: getattr(self._batch.request_counts, kind) for kind in TYPES}
+        counted = self._tally.counts
+        more = any(counted[kind] > expected[kind] for kind in TYPES)
+        if more or self._tally.lines != sum(expected.values()):
+            others = self._tally.lines - sum(counted[kind] for kind in TYPES)
+            raise SaveError(
+                f"The results of {self._batch.id} do not match its counts: the batch has {_told(expected)}; "
+                f"{self._tally.lines:,} lines came, {_told(counted)}{f', {others:,} others' if others else ''}. "
+                + (
+                    f"The files in {self._folder.path} were left as they are; remove them and run the command again."
+                    if self._keeps_results
+                    else f"What came is in {self._folder.path / RESULTS_FILE}.part; "
+                    "run the command again to start over."
+                )
+            )
+
+    def _finish(self) -> dict[str, Any]:
+        """Write what follows from all results, and give the files their names."""
+        self._tally.repeated = self._tally.fates.sort()
+        described, resubmit = self._requests() if self._options.requests else (None, self._tally.fated[RESUBMIT])
+        own = {"message_batch_id": self._batch.id}
+        batch = self._part(BATCH_FILE)
+        batch.write(self._batch.model_dump_json(exclude_unset=True, ensure_ascii=True).encode() + b"\n")
+        sizes = {}
+        for name, file in self._open.items():
+            file.flush()
+            sizes[name] = file.tell()
+            self._folder.written(file)
+        parts = list(sizes)
+        if self._keeps_results:
+            sizes[RESULTS_FILE] = self._bytes
+        summary = {
+            **own,
+            "created_at": self._batch.created_at.isoformat(),
+            "ended_at": self._batch.ended_at.isoformat() if self._batch.ended_at else None,
+            "results_available_until": (self._batch.created_at + KEPT).isoformat(),
+            "request_counts": self._batch.request_counts.model_dump(include={*TYPES, "processing"}),
+            **self._tally.described(),
+            "retry": list(self._options.retry),
+            "split": self._options.split,
+            "requests_file": described,
+            "to_resubmit": resubmit,
+            "invalid": self._tally.fated[INVALID],
+            "files": dict(sorted(sizes.items())),
+        }
+        mark = self._folder.writing(SUMMARY)
+        mark.write(json.dumps(summary, ensure_ascii=True).replace("\x7f", "\\u007f").encode() + b"\n")
+        self._folder.written(mark)
+        outdated = tuple(name for name in _GENERATED if name not in parts)
+        self._folder.commit(parts, outdated=outdated, own=RESUBMIT_FILE)
+        self._folder.clear()
+        return summary
+
+    def _requests(self) -> tuple[dict[str, Any], int]:
+        """Find the requests that are to be sent again; return what is told about the file, and their number."""
+        requests, fates = self._options.requests, self._tally.fates
+        if requests is None:
+            raise InvalidInputError("there is no requests file")
+        again = unanswered = resubmit = 0
+        out = self._part(RESUBMIT_FILE)
+        for key, line in zip(requests.order, requests, strict=True):
+            fate, repeated = fates.find(key)
+            if fate is None:
+                unanswered += 1
+                self._part(UNANSWERED_FILE).write(line + b"\n")
+            elif repeated:
+                again += 1
+            elif fate == RESUBMIT:
+                resubmit += 1
+                out.write(line + b"\n")
+        wrong = bool(self._tally.lines) and not fates.met()
+        if wrong:  # nothing of the file belongs to this batch: as without one
+            for name in (RESUBMIT_FILE, UNANSWERED_FILE):
+                self._open.pop(name).close()
+        without = fates.never_found(RESUBMIT)
+        if without or wrong:
+            self._write_ids()
+        described = {
+            "path": requests.shown,
+            "bytes": requests.length,
+            "crc32": requests.crc,
+            "requests": len(requests.order),
+            "unanswered": unanswered,
+            "repeated": again,
+            "results_without_request": fates.never_found(),
+            "to_resubmit_without_request": without,
+            "is_of_another_batch": wrong,
+        }
+        return described, resubmit
+
+    def _write_ids(self) -> None:
+        """Write the custom_ids to send again whose requests the file lacks, in one more pass over the results."""
+        again, lines = Tally(self._options.retry), Lines()
+        out = self._part(IDS_FILE)
+        if not self._keeps_results:
+            self._open[RESULTS_FILE].flush()
+        with self._folder.reading(RESULTS_FILE, part=not self._keeps_results) as file:
+            while piece := file.read(2**18) or (lines.rest() and b"\n"):
+                for line in lines.feed(piece):
+                    if line and not line.isspace():
+                        _, fate, custom_id = again.add(line)
+                        if fate == RESUBMIT and custom_id and self._tally.fates.unmet(custom_id):
+                            out.write(_id_line(custom_id))
+
+
+def _id_line(custom_id: str) -> bytes:
+    """Return a custom_id as a line: as it is, or as JSON where it would not stay one line of text."""
+    plain = custom_id.isascii() and custom_id.isprintable()
+    return (custom_id if plain else json.dumps(custom_id)).encode() + b"\n"
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{counts[kind]:,} {kind}" for kind in TYPES)

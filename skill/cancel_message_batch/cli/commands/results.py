@@ -1,0 +1,66 @@
+"""``cancel-message-batch results ID …``: save results, and what is left to send."""
+
+import argparse
+from pathlib import Path
+
+from cancel_message_batch.cli.arguments import add_connection
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import PROGRAM, Command
+from cancel_message_batch.cli.selection import read_ids
+
+_TYPES = ("canceled", "expired", "errored", "succeeded", "all")
+_RETRY = "canceled,expired,errored"
+
+
+def _retry(text: str) -> list[str]:
+    """Parse what is to be sent again."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in _TYPES:
+            raise argparse.ArgumentTypeError(f'"{word[:40]}" is not one of {", ".join(_TYPES)}')
+    return list(dict.fromkeys(words))
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
+    parser.add_argument("--out", metavar="DIR", default="message-batches", help="save below DIR (message-batches)")
+    parser.add_argument(
+        "--requests", metavar="FILE", help="the requests of the batch (JSON Lines or JSON, gzip or not)"
+    )
+    shown = f"which to send again (default: {_RETRY}; all for a wrong prompt)"
+    parser.add_argument("--retry", type=_retry, default=_retry(_RETRY), metavar="TYPES", help=shown)
+    parser.add_argument("--split", action="store_true", help="write one file for each type of result as well")
+    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None)
+    add_connection(parser)
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    if not given.ids:
+        raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status ended` shows those with results")
+    ids = read_ids(given, "results")
+    from cancel_message_batch.cli.connection import open_batches
+    from cancel_message_batch.cli.saving import options_of, save_all
+
+    options = options_of(given.requests, given.retry, split=given.split)
+    with open_batches(given) as batches:
+        return save_all(batches, ids, Path(given.out), options, output)
+
+
+COMMAND = Command(
+    name="results",
+    about=(
+        "Save the results of batches that have ended below DIR/ID, with a summary: what succeeded, what failed and "
+        "why, what it cost. With the requests of the batch it also writes resubmit.jsonl, the requests to send again, "
+        "and prints the lines of Python that send it. It sends nothing itself."
+    ),
+    examples=(
+        "cancel-message-batch results msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
+        "cancel-message-batch results ID --requests requests.jsonl",
+        "cancel-message-batch results ID --requests requests.jsonl --retry all",
+        "cancel-message-batch ID --wait --results message-batches",
+    ),
+    arguments=_arguments,
+    run=_run,
+    completes="any",
+)

@@ -1,0 +1,128 @@
+"""Saving results at a terminal: shows how it goes, and reports what was saved."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from cancel_message_batch import summary
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
+from cancel_message_batch.batches.folder import SaveError
+from cancel_message_batch.batches.requests_file import RequestsFile
+from cancel_message_batch.batches.results import RESUBMIT_FILE, RETRY, Options, Saved, save
+
+from .exit_codes import ExitCode, Interrupted, UsageError
+from .outcomes import combined, error_code
+from .output import Output
+
+DEFAULT_RETRY = RETRY
+
+
+def options_of(requests: str | None, retry: Sequence[str], *, split: bool) -> Options:
+    """Return what is to be saved; a requests file is read and checked before anything is sent.
+
+    Raises:
+        UsageError: The requests file cannot be used.
+    """
+    try:
+        return Options(retry, split, RequestsFile(Path(requests)) if requests is not None else None)
+    except InvalidInputError as error:
+        raise UsageError(f"{error}. Nothing was sent.") from None
+
+
+def save_all(
+    batches: MessageBatches, ids: Sequence[str], directory: Path, options: Options, output: Output
+) -> ExitCode:
+    """Save the results of batches, one after the other, and report each.
+
+    Raises:
+        Interrupted: The user stopped it.
+    """
+    if "all" in options.retry:
+        output.say(summary.all_retried())
+    codes = []
+    totals = [0, 0]
+    for number, message_batch_id in enumerate(ids):
+        try:
+            with _progress(message_batch_id, quiet=output.quiet) as progress:
+                saved = save(batches, message_batch_id, directory, options, progress=progress)
+        except KeyboardInterrupt:
+            left = " ".join(ids[number:])
+            output.warn(f"\nInterrupted. Not saved: {left}. Run the same command again to save the rest.")
+            raise Interrupted from None
+        except SaveError as error:
+            output.warn(str(error))
+            codes.append(ExitCode.FAILED)
+        except MessageBatchError as error:
+            output.warn(summary.failed(error, "get", message_batch_id))
+            codes.append(error_code(error))
+        else:
+            codes.append(_report(saved, output))
+            if saved.summary:
+                totals = [totals[0] + 1, totals[1] + saved.summary["results"]]
+    if len(ids) > 1:
+        output.say(f"{totals[0]:,} of {len(ids):,} batches are saved, with {totals[1]:,} results.")
+    return combined(codes)
+
+
+def _report(saved: Saved, output: Output) -> ExitCode:
+    if saved.batch is not None and saved.state == "not_ended":
+        output.warn(summary.not_ended_for_results(saved.batch))
+        return ExitCode.TIME_UP
+    if saved.batch is not None and saved.state == "archived":
+        output.warn(summary.results_gone(saved.batch))
+        return ExitCode.NOTHING_TO_CANCEL
+    if saved.summary is None:
+        raise SaveError("nothing was saved")
+    there = saved.state == "all_there"
+    code = _code(saved)
+    if output.json:
+        output.print(json.dumps(saved.summary, ensure_ascii=True).replace("\x7f", "\\u007f"))
+    elif not output.quiet:
+        for line in summary.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
+            output.tell(line)
+        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
+            output.print("To send them as a new batch, which costs money:")
+            output.print(summary.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
+    if code != ExitCode.DONE and (output.json or output.quiet):
+        for line in summary.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
+            output.warn(line)
+    return code
+
+
+def _code(saved: Saved) -> ExitCode:
+    told = saved.summary or {}
+    file = told.get("requests_file") or {}
+    if file.get("is_of_another_batch"):
+        return ExitCode.FAILED
+    odd = [told.get(name) for name in ("unknown_types", "unreadable_lines", "lines_without_custom_id")]
+    odd += [told.get("repeated_custom_ids"), file.get("repeated"), file.get("to_resubmit_without_request")]
+    return ExitCode.PARTLY if any(odd) else ExitCode.DONE
+
+
+@contextlib.contextmanager
+def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal; yields a function to call with the bytes and lines so far."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _bytes, _lines: None
+        return
+    from rich.console import Console
+    from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=console, transient=True) as bar:
+        name = clean(message_batch_id, limit=60)
+        task = bar.add_task(name, total=None)
+        shown = 0.0
+
+        def progress(size: int, lines: int) -> None:
+            nonlocal shown
+            if time.monotonic() - shown > 0.1:
+                shown = time.monotonic()
+                bar.update(task, completed=size, description=f"{name}: {lines:,} results")
+
+        yield progress

@@ -1,0 +1,134 @@
+"""The download of results: whole or not at all, and the credential only where it belongs."""
+
+import gzip
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from cancel_message_batch import MessageBatches
+from cancel_message_batch.api import client as client_module
+from cancel_message_batch.api.compression import unpacked
+from cancel_message_batch.api.errors import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    MessageBatchError,
+)
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.batches.strange_results import NAME, line, serve
+
+LINES = [line(f"request-{n}") for n in range(200)]
+WHOLE = b"".join(one + b"\n" for one in LINES)
+PATH = f"*/{NAME}/results"
+
+
+class Sink:
+    """Takes what is downloaded, and forgets it when the download begins again."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.got = bytearray()
+
+    def begin(self) -> Callable[[bytes], object]:
+        self.begun += 1
+        self.got = bytearray()
+        return self.got.extend
+
+
+def fetched(batches: MessageBatches) -> Sink:
+    sink = Sink()
+    batches.download_results(batches.retrieve(NAME), sink.begin)
+    return sink
+
+
+def test_results_arrive_byte_for_byte(sandbox: Sandbox, batches: MessageBatches) -> None:
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    assert fetched(batches).got == WHOLE
+
+
+def test_gzip_is_asked_for_and_unpacked(sandbox: Sandbox, batches: MessageBatches) -> None:
+    two = gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:])
+    serve(sandbox, two, {"succeeded": 200}, {"content-encoding": "gzip"})
+    assert fetched(batches).got == WHOLE
+    assert sandbox.journal[-1].headers["accept-encoding"] == "gzip"
+
+
+def test_a_gzip_stream_that_is_cut_short_is_an_error(sandbox: Sandbox, batches: MessageBatches) -> None:
+    serve(sandbox, gzip.compress(WHOLE)[:-20], {"succeeded": 200}, {"content-encoding": "gzip"})
+    with pytest.raises(APIConnectionError, match="broke"):
+        fetched(batches)
+
+
+def test_unpacking_takes_no_more_memory_than_a_piece_at_a_time() -> None:
+    pieces = list(unpacked([gzip.compress(bytes(10 * 2**20))], "gzip"))
+    assert sum(map(len, pieces)) == 10 * 2**20
+    assert max(map(len, pieces)) <= 2**20
+
+
+def test_a_download_that_breaks_off_begins_again(sandbox: Sandbox, batches: MessageBatches) -> None:
+    sandbox.fail(Fault(match=f"GET {PATH}", cut=5_000, body=WHOLE))
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    sink = fetched(batches)
+    assert sink.begun == 2
+    assert sink.got == WHOLE
+
+
+def test_a_404_just_after_the_end_is_asked_again(sandbox: Sandbox, batches: MessageBatches) -> None:
+    sandbox.fail(Fault(match=f"GET {PATH}", status=404))
+    now = batches.list(limit=1).data[0].as_of.isoformat()
+    serve(sandbox, WHOLE, {"succeeded": 200}, ended_at=now)
+    assert fetched(batches).begun == 2
+
+
+def test_a_404_long_after_the_end_is_final(sandbox: Sandbox, batches: MessageBatches) -> None:
+    sandbox.fail(Fault(match=f"GET {PATH}", status=404))
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    with pytest.raises(APIStatusError, match="404"):
+        fetched(batches)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/results", "https://example.com/r", "http://[", "file:///etc/x"])
+def test_another_server_gets_no_credential(sandbox: Sandbox, batches: MessageBatches, url: str) -> None:
+    serve(sandbox, WHOLE, {"succeeded": 200}, results_url=url)
+    with pytest.raises(APIResponseError, match=r"another server.*nothing was sent there"):
+        fetched(batches)
+    assert not [each for each in sandbox.journal if each.path.endswith("/results")]
+
+
+def test_a_user_name_in_the_url_is_not_sent(sandbox: Sandbox, batches: MessageBatches) -> None:
+    url = sandbox.url.replace("//", "//me:secret@") + f"/v1/messages/batches/{NAME}/results"
+    serve(sandbox, WHOLE, {"succeeded": 200}, results_url=url)
+    with pytest.raises(APIResponseError) as caught:
+        fetched(batches)
+    assert "nothing was sent" in str(caught.value)
+
+
+def test_a_redirect_is_not_followed(sandbox: Sandbox, batches: MessageBatches) -> None:
+    sandbox.fail(Fault(match=f"GET {PATH}", status=302, body="", headers={"location": f"{sandbox.url}/elsewhere"}))
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    with pytest.raises(APIResponseError, match="redirects to"):
+        fetched(batches)
+    assert sandbox.journal[-1].path.endswith("/results")
+
+
+def test_a_web_page_is_not_results(sandbox: Sandbox, batches: MessageBatches) -> None:
+    sandbox.fail(Fault(match=f"GET {PATH}", body="<html>Please log in", content_type="text/html"))
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    with pytest.raises(APIResponseError, match="text/html"):
+        fetched(batches)
+
+
+def test_silence_ends_a_download(sandbox: Sandbox, batches: MessageBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.2)
+    sandbox.fail(Fault(match=f"GET {PATH}", times=0, hang=True))
+    serve(sandbox, WHOLE, {"succeeded": 200})
+    with pytest.raises(APITimeoutError):
+        fetched(batches.with_options(replace(batches.policy, max_retries=0)))
+
+
+def test_without_a_results_url_nothing_is_sent(sandbox: Sandbox, batches: MessageBatches) -> None:
+    serve(sandbox, WHOLE, {"succeeded": 200}, results_url=None)
+    with pytest.raises(MessageBatchError, match="no results_url"):
+        fetched(batches)

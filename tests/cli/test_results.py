@@ -1,0 +1,274 @@
+"""``results``: what it prints, how it ends, and what an interruption leaves."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from tests.batches.strange_results import NAME, failed, line, serve
+from tests.conftest import PROGRAM, Run
+
+MIXED = [line("good"), line("stopped", "canceled"), failed("wrong", "invalid_request_error", "max_tokens: 9 > 8")]
+COUNTS = {"succeeded": 1, "canceled": 1, "errored": 1}
+
+
+@pytest.fixture(autouse=True)
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def requests(path: Path, *names: str) -> str:
+    path.write_text("".join(json.dumps({"custom_id": name, "params": {}}) + "\n" for name in names))
+    return str(path)
+
+
+def test_it_says_what_was_saved_and_what_is_left(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "good", "stopped", "wrong"))
+    assert done.returncode == 0
+    assert f"Saved the results of message batch {NAME} in message-batches/{NAME}." in done.stdout
+    assert "3 results: 1 succeeded (billed), 1 errored, 1 canceled (not billed)." in done.stdout
+    assert "1 x invalid_request_error: max_tokens: 9 > 8 (for example wrong); fails again as it is" in done.stdout
+    assert "1 request is to be sent again: they are in resubmit.jsonl" not in done.stdout
+    assert "1 request is to be sent again, from resubmit.jsonl." in done.stdout
+    assert "Tokens of claude-sonnet-5-5: 10 input, 5 output" in done.stdout
+    assert "This is an estimate" in done.stdout
+    assert "client.messages.batches.create(requests=part)" in done.stdout
+
+
+def test_json_is_the_summary(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME, "--json")
+    assert done.stdout.encode() == (directory / "message-batches" / NAME / "summary.json").read_bytes()
+
+
+def test_a_second_time_it_says_that_all_is_there(sandbox: Sandbox, run: Run) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    run("results", NAME)
+    sent = len(sandbox.journal)
+    done = run("results", NAME)
+    assert done.returncode == 0
+    assert "already: nothing was downloaded" in done.stdout
+    assert len(sandbox.journal) == sent
+
+
+def test_a_batch_that_has_not_ended_is_5(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    name = sandbox.account.add(1_000, 60)
+    done = run("results", name)
+    assert done.returncode == 5
+    assert "has no results yet" in done.stderr
+    assert f"cancel-message-batch wait {name}" in done.stderr
+    assert not (directory / "message-batches").exists()
+
+
+def test_results_that_are_gone_are_3_with_the_counts(sandbox: Sandbox, run: Run) -> None:
+    name = sandbox.account.add(1_000, status="archived")
+    done = run("results", name)
+    assert done.returncode == 3
+    assert "are gone: results are kept for 29 days after creation" in done.stderr
+    assert "1,000 succeeded" in done.stderr
+
+
+def test_an_unknown_batch_is_1(sandbox: Sandbox, run: Run) -> None:
+    done = run("results", "msgbatch_unknown")
+    assert done.returncode == 1
+    assert "There is no message batch msgbatch_unknown" in done.stderr
+
+
+def test_a_404_for_results_is_not_told_as_no_such_batch(sandbox: Sandbox, run: Run) -> None:
+    sandbox.fail(Fault(match=f"GET */{NAME}/results", times=0, status=404))
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME)
+    assert done.returncode == 1
+    assert "There is no message batch" not in done.stderr
+    assert f"The API has no results for message batch {NAME} now (404" in done.stderr
+
+
+def test_a_batch_without_successes_is_saved_all_the_same(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, [line("a", "canceled")], {"canceled": 1})
+    assert run("results", NAME).returncode == 0
+    assert (directory / "message-batches" / NAME / "summary.json").exists()
+
+
+def test_counts_that_differ_are_1(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED[:2], COUNTS)
+    done = run("results", NAME)
+    assert done.returncode == 1
+    assert "do not match its counts" in done.stderr
+    assert not (directory / "message-batches" / NAME / "results.jsonl").exists()
+
+
+@pytest.mark.parametrize("strange", [line("new", "postponed"), b"not json", b'{"result": {"type": "canceled"}}'])
+def test_strange_lines_are_4(sandbox: Sandbox, run: Run, strange: bytes) -> None:
+    serve(sandbox, [line("good"), strange], {"succeeded": 1, "canceled": 1})
+    assert run("results", NAME).returncode == 4
+    assert run("results", NAME).returncode == 4  # also when all is there
+
+
+def test_the_wrong_requests_file_is_not_0(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "x"))
+    assert done.returncode == 1
+    assert "is the wrong requests file" in done.stdout
+
+
+def test_a_requests_file_that_cannot_be_used_is_2_and_sends_nothing(sandbox: Sandbox, run: Run) -> None:
+    done = run("results", NAME, "--requests", "missing.jsonl")
+    assert done.returncode == 2
+    assert "missing.jsonl cannot be read: No such file or directory. Nothing was sent." in done.stderr
+    assert not sandbox.journal
+
+
+def test_a_cancel_whose_requests_file_cannot_be_used_cancels_nothing(sandbox: Sandbox, run: Run) -> None:
+    name = sandbox.account.add(1_000, 60)
+    assert run(name, "--wait", "--results", "out", "--requests", "missing.jsonl").returncode == 2
+    assert not sandbox.journal
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["results"], "which batch?"),
+        (["results", "msgbatch_a", "--retry", "cancelled"], "is not one of"),
+        (["msgbatch_a", "--results", "x"], "--results goes with --wait"),
+        (["msgbatch_a", "--wait", "--requests", "x"], "--requests goes with --results"),
+    ],
+)
+def test_wrong_usage_is_2(sandbox: Sandbox, run: Run, arguments: list[str], told: str) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert not sandbox.journal
+
+
+@pytest.mark.parametrize("where", ["a file", "a dangling link", "below a file"])
+def test_an_out_that_cannot_be_used_is_one_sentence(sandbox: Sandbox, run: Run, directory: Path, where: str) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    out = directory / "out"
+    if where == "a dangling link":
+        out.symlink_to(directory / "nowhere")
+    else:
+        out.write_text("mine")
+    done = run("results", NAME, "--out", str(out / "deep" if where == "below a file" else out))
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert not (directory / "nowhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_out_that_is_not_writable_is_one_sentence(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    (directory / "out").mkdir(mode=0o500)
+    done = run("results", NAME, "--out", "out")
+    assert done.returncode == 1
+    assert "Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["/dev/full", None])
+def test_a_standard_output_that_cannot_be_written_loses_no_results(
+    sandbox: Sandbox, directory: Path, target: str | None
+) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    shell = f'"$@" {">" + target if target else ">&-"}'
+    subprocess.run(["sh", "-c", shell, "sh", *PROGRAM, "results", NAME], timeout=60, check=True)
+    assert (directory / "message-batches" / NAME / "summary.json").exists()
+
+
+def test_control_characters_of_the_api_do_not_reach_the_terminal(sandbox: Sandbox, run: Run) -> None:
+    name, evil = "\x1b]0;title\x07\u202e", "\x1b[31mred"
+    serve(sandbox, [failed(name, "api_error", evil), line("x", evil)], {"errored": 2})
+    done = run("results", NAME)
+    assert done.returncode == 4
+    assert not any(mark in done.stdout + done.stderr for mark in ("\x1b", "\x07", "\u202e"))
+
+
+def test_retry_all_says_what_it_means_first(sandbox: Sandbox, run: Run, directory: Path) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME, "--retry", "all", "--requests", requests(directory / "r.jsonl", "good", "stopped"))
+    assert "also those that succeeded and are paid for" in done.stderr
+    assert len((directory / "message-batches" / NAME / "resubmit.jsonl").read_text().splitlines()) == 2
+
+
+def test_several_batches_share_one_connection_and_the_totals_are_told_once(sandbox: Sandbox, run: Run) -> None:
+    names = [sandbox.account.add(20, status="ended"), sandbox.account.add(30, status="canceled")]
+    done = run("results", *names)
+    assert done.returncode == 0
+    assert done.stderr.count("2 of 2 batches are saved, with 50 results.") == 1
+
+
+def story(sandbox: Sandbox, directory: Path, size: int = 1_000) -> tuple[str, list[dict[str, Any]]]:
+    """Create a batch from a file, half of which will have been processed when it is canceled now."""
+    params = {"model": "claude-sonnet-5-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
+    made = [{"custom_id": f"request-{n}", "params": params} for n in range(size)]
+    (directory / "requests.jsonl").write_text("".join(json.dumps(one) + "\n" for one in made))
+    batch = sandbox.account.create(made)
+    batch.work_start, batch.work_end, batch.wind_down = sandbox.account.now() - 100, sandbox.account.now() + 100, 0.1
+    return batch.id, made
+
+
+def successes(directory: Path, name: str) -> list[str]:
+    lines = (directory / "out" / name / "results.jsonl").read_bytes().splitlines()
+    return [each["custom_id"] for each in map(json.loads, lines) if each["result"]["type"] == "succeeded"]
+
+
+def test_stopped_saved_and_sent_again_every_request_succeeds_exactly_once(
+    sandbox: Sandbox, run: Run, directory: Path
+) -> None:
+    name, made = story(sandbox, directory)
+    done = run(name, "--wait", "--results", "out", "--requests", "requests.jsonl")
+    assert done.returncode == 0, done.stderr
+    code = "\n".join(each[2:] for each in done.stdout.splitlines() if each.startswith("  ") and " x " not in each[:12])
+    sent = subprocess.run([*PROGRAM[:1], "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    second = sent.stdout.strip()
+    sandbox.account.advance(24 * 3600)
+    assert run("results", second, "--out", "out").returncode == 0
+    both = successes(directory, name) + successes(directory, second)
+    assert 0 < len(successes(directory, name)) < len(made)
+    assert sorted(both) == sorted(one["custom_id"] for one in made)
+
+
+def test_a_batch_that_had_ended_before_is_saved_by_the_same_command(sandbox: Sandbox, run: Run) -> None:
+    name = sandbox.account.add(20, status="canceled")
+    assert run(name, "--wait", "--results", "out").returncode == 0
+    assert run(name, "--wait", "--results", "out").returncode == 0
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_interrupted_at_random_moments_the_same_command_finishes(
+    monkeypatch: pytest.MonkeyPatch, directory: Path, signal_number: int
+) -> None:
+    chance = random.Random(signal_number)
+    with Sandbox(account=Account(seed=signal_number)) as sandbox:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        name, _ = story(sandbox, directory, 8_000)
+        sandbox.account.cancel(name)
+        sandbox.account.advance(3600)
+        command = [*PROGRAM, "results", name, "--requests", "requests.jsonl", "--quiet", "--out"]
+        began = time.monotonic()
+        subprocess.run([*command, "undisturbed"], check=True, timeout=60)
+        took = time.monotonic() - began
+        whole = files(directory / "undisturbed" / name)
+        for number in range(3):
+            out = directory / f"out-{number}"
+            with subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True) as process:
+                time.sleep(chance.uniform(0.4, 1.0) * took)
+                process.send_signal(signal_number)
+                errors = process.communicate(timeout=60)[1]
+            assert "Traceback" not in errors
+            if (out / name / "summary.json").exists():
+                assert files(out / name) == whole
+            subprocess.run([*command, str(out)], check=True, timeout=60)
+            assert files(out / name) == whole
+
+
+def files(path: Path) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in path.iterdir() if each.name != ".lock"}

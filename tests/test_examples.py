@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import os
 import re
 import subprocess
@@ -103,8 +104,10 @@ def _commands() -> list[str]:
 def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
     (tmp_path / "ids.txt").write_text(EXAMPLE_ID)
     called = re.sub(r"^cancel-message-batch", f"{sys.executable} -m cancel_message_batch", command)
-    if " wait " in called:
+    if " wait " in called or "results" in called:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
+    requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
+    (tmp_path / "requests.jsonl").write_text("".join(f"{json.dumps(request)}\n" for request in requests))
     done = subprocess.run(
         ["bash", "-c", called],
         capture_output=True,

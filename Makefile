@@ -5,7 +5,8 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks test-sdks test-clients live evals bench bundle lock recording check format clean
+.PHONY: help demo test test-lowest test-frameworks test-resolution test-sdks test-clients live evals bench bundle lock \
+	client-files recording check format clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -26,10 +27,16 @@ test: $(READY) ## all tests; no key, no internet
 test-frameworks: $(READY) ## the examples in the real agent frameworks, one environment each (long); ONLY="langchain mcp"
 	tests/frameworks/run.sh $(ONLY)
 
+test-lowest: $(READY) ## the tests on the lowest versions that pyproject.toml allows
+	release/test_lowest.sh
+
+test-resolution: $(READY) ## beside us, each agent framework keeps its newest version (resolved, not installed)
+	PATH="$$(dirname "$$(release/uv.sh)"):$$PATH" $(BIN)/python -m pytest tests/frameworks/test_resolution.py
+
 test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, against the sandbox
 	tests/sandbox/run_sdks.sh
 
-test-clients: $(READY) ## MCP Inspector, Claude Code, the Desktop bundle and the skill, installed and driven (needs npm)
+test-clients: $(READY) ## Claude Code, Codex, Gemini CLI and the others, installed and driven (needs npm)
 	tests/clients/run.sh
 
 live: $(READY) ## a smoke test of the real API; needs ANTHROPIC_API_KEY and costs less than a cent
@@ -47,6 +54,9 @@ bundle: $(READY) ## build dist/: the Agent Skill as a zip, and the Claude Deskto
 
 lock: $(READY) ## write requirements.lock anew
 	@release/lock.sh
+
+client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP registry anew
+	@$(BIN)/python release/client_files.py
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/record.py

@@ -10,11 +10,14 @@ if [ "$(cat "$home/$2.installed" 2>/dev/null)" != "$wanted" ]; then
   command -v npm >/dev/null || { echo "$1 needs Node.js and npm, and they are not here." >&2; exit 69; }
   mkdir -p "$home"
   npm install --ignore-scripts --silent --no-fund --no-audit --prefix "$home" "$wanted" >&2
-  wrapper=$home/node_modules/$1/cli-wrapper.cjs # Claude Code's own way to start without its install script
-  if [ -f "$wrapper" ]; then
-    chmod +x "$wrapper"
-    ln -sf "$wrapper" "$home/node_modules/.bin/$2"
-  fi
+  # What Claude Code and opencode link when their install scripts run.
+  for program in "$home/node_modules/$1/cli-wrapper.cjs" "$home/node_modules/$2"-*/"bin/$2"; do
+    if [ -f "$program" ]; then
+      chmod +x "$program"
+      ln -sf "$program" "$home/node_modules/.bin/$2"
+      break
+    fi
+  done
   echo "$wanted" >"$home/$2.installed"
 fi
 echo "$home/node_modules/.bin/$2"

@@ -1,14 +1,17 @@
 """What people install: that it agrees with the package, and holds what it should."""
 
+import base64
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from packaging.requirements import Requirement
@@ -58,6 +61,30 @@ def test_the_registry_entry_adds_what_the_mcp_server_needs() -> None:
     assert package["identifier"] == PROJECT["name"]
     assert [argument["value"] for argument in package["runtimeArguments"]] == PROJECT["optional-dependencies"]["mcp"]
     assert f"<!-- mcp-name: {read('server.json')['name']} -->" in (ROOT / "README.md").read_text()
+
+
+def test_the_files_of_other_clients_say_what_the_plugin_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    files = runpy.run_path("release/client_files.py")["client_files"]()
+    assert {path: read(path) for path in files} == files, "`make client-files` writes them anew"
+
+
+def test_every_configuration_in_the_installation_page_starts_the_same_server() -> None:
+    page = (ROOT / "docs/install.md").read_text()
+    settings = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    servers = [
+        setting.get("servers") or setting.get("mcpServers") or setting["context_servers"] for setting in settings
+    ]
+    started = [server["message-batches"] for server in servers]
+    (toml,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    started.append(tomllib.loads(toml)["mcp_servers"]["message-batches"])
+    (vs_code,) = re.findall(r"vscode:mcp/install\?(\S+)\)", page)
+    started.append(json.loads(unquote(vs_code)))
+    (cursor,) = re.findall(r"mcp/install\?name=message-batches&config=(\S+)", page)
+    started.append(json.loads(base64.b64decode(cursor)))
+    assert len(started) == 6
+    for server in started:
+        assert [server["command"], *server["args"]] == ["cancel-message-batch", "mcp"]
 
 
 def test_the_lock_pins_every_dependency_and_the_build_backend_by_hash_and_names_no_host() -> None:

@@ -29,7 +29,7 @@ NO_CREDENTIAL = (
 )
 
 
-SDK_TOO_OLD = "{} need the package anthropic 2.12 or newer: pip install --upgrade anthropic"
+SDK_TOO_OLD = "{} need the package anthropic 2.2 or newer: pip install --upgrade anthropic"
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _custom_headers(lines: str) -> dict[str, str]:
 def _sdk_client(base_url: str | None, profile: str | None) -> Any:
     import anthropic
 
-    if not hasattr(anthropic.Anthropic, "custom_auth"):
+    if int(anthropic.__version__.partition(".")[0]) < 1:  # 0.x hands out credentials for httpx, not httpx2
         raise ConfigurationError(SDK_TOO_OLD.format("Profiles") if profile else NO_CREDENTIAL)
     try:
         client = anthropic.Anthropic(base_url=base_url, profile=profile)

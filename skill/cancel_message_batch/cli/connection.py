@@ -28,5 +28,5 @@ def check_sdk() -> None:
     """Refuse an SDK without what a conversation needs; modules of the conversation cannot be imported with it."""
     import anthropic  # only ask and chat need it
 
-    if int(anthropic.__version__.partition(".")[0]) < 2:
+    if tuple(map(int, anthropic.__version__.split(".")[:2])) < (2, 2):  # the first that can do without threads
         raise ConfigurationError(SDK_TOO_OLD.format("ask and chat"))

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The tests on the lowest versions that pyproject.toml allows: the tools with the oldest SDK, everything but the MCP
+# server with the oldest SDK that can hold a conversation, and the MCP server, whose own dependencies are newer.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+uv=$(release/uv.sh)
+home=.venv-lowest
+conversation=anthropic==$(sed -n 's/.*anthropic \([0-9.]*\) or newer.*/\1/p' skill/cancel_message_batch/api/credentials.py)
+
+run() { # EXTRAS REQUIREMENT TESTS...
+  "$uv" venv --quiet --clear --python "${PYTHON:-python3}" "$home"
+  "$uv" pip install --quiet --python "$home" --resolution lowest-direct --editable ".[$1]" $2
+  "$uv" pip install --quiet --python "$home" mypy packaging pyte pytest pytest-xdist
+  echo "Tried: $("$uv" pip freeze --quiet --python "$home" | grep -E '^(anthropic|anyio|h11|httpx2|mcp|prompt-toolkit|pydantic|questionary|rich|starlette|uvicorn)==' | paste -sd ' ')"
+  "$home/bin/python" -m pytest --numprocesses auto --dist worksteal "${@:3}"
+}
+
+run sandbox "" tests/test_tools.py
+run sandbox "$conversation" --ignore tests/mcp_server -k "not MCP"
+run mcp,sandbox "$conversation" tests/mcp_server

@@ -1,5 +1,6 @@
 """Outcomes and batches as printed results, and the exit codes that outcomes lead to."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -80,4 +81,7 @@ def combined(codes: Sequence[ExitCode]) -> ExitCode:
 
 def _json(batch: MessageBatch) -> str:
     """Return the API's own object: the fields that it sent, and no others, in characters that any terminal shows."""
-    return batch.model_dump_json(exclude_unset=True, ensure_ascii=True).replace("\x7f", "\\u007f")
+    text = batch.model_dump_json(exclude_unset=True)
+    if not text.isascii():
+        text = json.dumps(json.loads(text), separators=(",", ":"))
+    return text.replace("\x7f", "\\u007f")

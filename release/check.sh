@@ -35,7 +35,7 @@ passes "skills-ref" "$home/bin/agentskills" validate "$skill"
 passes "skilllint" "$home/bin/skilllint" check "$skill"
 passes "skillsaw --strict" "$home/bin/skillsaw" --strict "$skill"
 passes "skillsaw --strict, server.json" "$home/bin/skillsaw" --strict "$stage/registry"
-passes "skill-scanner" "$home/bin/skill-scanner" scan "$skill" --use-behavioral --use-trigger --fail-on-severity low
+passes "skill-scanner" "$home/bin/skill-scanner" scan "$skill" --use-behavioral --use-trigger --fail-on-severity low --policy release/scanner_policy.yaml
 passes "tdqs lint" "$home/bin/tdqs" lint --command "$python -m cancel_message_batch mcp" --fail-on warning
 if command -v npm >/dev/null; then
   claude=$(release/node_tool.sh @anthropic-ai/claude-code claude)

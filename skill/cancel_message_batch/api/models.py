@@ -107,6 +107,13 @@ class MessageBatch(BaseModel):
         """
         return cls.model_validate_json(body)
 
+    def to_json(self) -> str:
+        """Return the API's own object in ASCII: the fields that it sent, and no others."""
+        text = self.model_dump_json(exclude_unset=True)
+        if not text.isascii():
+            text = json.dumps(json.loads(text), separators=(",", ":"))
+        return text.replace("\x7f", "\\u007f")
+
     @property
     def origin(self) -> str | None:
         """The origin (scheme, host, port) that the batch was fetched from; None where it is not known."""

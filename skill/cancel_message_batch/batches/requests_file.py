@@ -79,13 +79,13 @@ class RequestsFile:
                 if not self._first and state != self._state:
                     raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
                 self._state = state
-                yield from self._requests(_Summed(file, self) if self._first else file)
+                yield from self._each(_Summed(file, self) if self._first else file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: Any) -> Iterator[bytes]:
+    def _each(self, file: Any) -> Iterator[bytes]:
         packed = file.peek(2)[:2] == b"\x1f\x8b"
         reader: Any = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
         start = bytes(reader.read(_PIECE))

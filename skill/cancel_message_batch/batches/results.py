@@ -244,10 +244,10 @@ class _Saving:
     def _finish(self) -> dict[str, Any]:
         """Write what follows from all results, and give the files their names."""
         self._tally.repeated = self._tally.fates.sort()
-        described, resubmit = self._requests() if self._options.requests else (None, self._tally.fated[RESUBMIT])
+        described, resubmit = self._with_file() if self._options.requests else (None, self._tally.fated[RESUBMIT])
         own = {"message_batch_id": self._batch.id}
         batch = self._part(BATCH_FILE)
-        batch.write(self._batch.model_dump_json(exclude_unset=True, ensure_ascii=True).encode() + b"\n")
+        batch.write(self._batch.to_json().encode() + b"\n")
         sizes = {}
         for name, file in self._open.items():
             file.flush()
@@ -278,7 +278,7 @@ class _Saving:
         self._folder.clear()
         return summary
 
-    def _requests(self) -> tuple[dict[str, Any], int]:
+    def _with_file(self) -> tuple[dict[str, Any], int]:
         """Find the requests that are to be sent again; return what is told about the file, and their number."""
         requests, fates = self._options.requests, self._tally.fates
         if requests is None:

@@ -1,6 +1,5 @@
 """Outcomes and batches as printed results, and the exit codes that outcomes lead to."""
 
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -18,7 +17,7 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
     elif output.json:
-        output.print(_json(outcome.batch))
+        output.print(outcome.batch.to_json())
     elif not output.quiet:
         output.tell(outcome.text)
 
@@ -26,7 +25,7 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
 def print_status(batch: MessageBatch, output: Output) -> None:
     """Print all that is known about a batch; with ``--quiet`` nothing."""
     if output.json:
-        output.print(_json(batch))
+        output.print(batch.to_json())
     elif not output.quiet:
         output.print(block(batch, sys.stdout))
 
@@ -42,7 +41,7 @@ def print_batches(batches: Iterable[MessageBatch], output: Output, *, described:
             yield batch
 
     if output.json:
-        lines: Iterable[str] = (_json(batch) for batch in counted())
+        lines: Iterable[str] = (batch.to_json() for batch in counted())
     elif output.quiet:
         # Shells and scripts take each line for an id, so nothing else may stand there.
         ids = (batch for batch in counted() if not message_batch_id_fault(batch.id))
@@ -77,11 +76,3 @@ def combined(codes: Sequence[ExitCode]) -> ExitCode:
         return ExitCode.PARTLY
     order = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL, ExitCode.TIME_UP, ExitCode.PARTLY)
     return next(code for code in order if code in different)
-
-
-def _json(batch: MessageBatch) -> str:
-    """Return the API's own object: the fields that it sent, and no others, in characters that any terminal shows."""
-    text = batch.model_dump_json(exclude_unset=True)
-    if not text.isascii():
-        text = json.dumps(json.loads(text), separators=(",", ":"))
-    return text.replace("\x7f", "\\u007f")

@@ -74,7 +74,8 @@ def _server(port: int, token: str, *, confirm: bool, timeout: float, more: Seque
 
     def application() -> ASGIApp:
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        app = build_server(more=more, confirm=confirm, timeout=timeout).streamable_http_app(
+        application_of = build_server(more=more, confirm=confirm, timeout=timeout).streamable_http_app
+        app = application_of(
             max_sessions=_SESSIONS,
             session_idle_timeout=_SESSION_SECONDS,
             # The SDK's own setting for loopback takes any text where the port belongs.

@@ -38,6 +38,11 @@ StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
+def ascii_json(value: Any, **options: Any) -> str:
+    """Write JSON in characters that any terminal shows; ``options`` are those of ``json.dumps``."""
+    return json.dumps(value, **options).replace("\x7f", "\\u007f")
+
+
 class RequestCounts(BaseModel):
     """How many requests of a batch are in each state.
 
@@ -110,9 +115,7 @@ class MessageBatch(BaseModel):
     def to_json(self) -> str:
         """Return the API's own object in ASCII: the fields that it sent, and no others."""
         text = self.model_dump_json(exclude_unset=True)
-        if not text.isascii():
-            text = json.dumps(json.loads(text), separators=(",", ":"))
-        return text.replace("\x7f", "\\u007f")
+        return text if text.isascii() and "\x7f" not in text else ascii_json(json.loads(text), separators=(",", ":"))
 
     @property
     def origin(self) -> str | None:

@@ -52,6 +52,11 @@ def may_pass(error: MessageBatchError) -> bool:
     return isinstance(error, APIConnectionError)
 
 
+def refused_by_limit(error: MessageBatchError) -> bool:
+    """Return whether the API refused a request because of a rate limit, and no earlier attempt may have arrived."""
+    return isinstance(error, APIStatusError) and error.status == 429 and not error.may_have_arrived
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How long one call may take, and when its request is sent again.

@@ -11,8 +11,8 @@ from httpx2 import AsyncClient, Limits
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
-from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
-from cancel_message_batch.api.requests import RetryPolicy
+from cancel_message_batch.api.errors import MessageBatchError, clean
+from cancel_message_batch.api.requests import RetryPolicy, refused_by_limit
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 CONCURRENCY = 32  # requests under way at once
@@ -64,7 +64,7 @@ async def cancel_many(
     slots = anyio.Semaphore(CONCURRENCY)
 
     def pausing(message_batch_id: str, error: MessageBatchError, seconds: float) -> None:
-        if isinstance(error, APIStatusError) and error.status == 429 and not error.may_have_arrived:
+        if refused_by_limit(error):
             progress.limited[message_batch_id] = time.monotonic() + seconds
             limited(seconds)
 

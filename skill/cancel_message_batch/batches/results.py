@@ -10,7 +10,7 @@ from typing import IO, Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import APIResponseError, APIStatusError, InvalidInputError
-from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.models import MessageBatch, ascii_json
 from cancel_message_batch.api.requests import checked_id
 from cancel_message_batch.summary import no_results_now
 
@@ -271,7 +271,7 @@ class _Saving:
             "files": dict(sorted(sizes.items())),
         }
         mark = self._folder.writing(SUMMARY)
-        mark.write(json.dumps(summary, ensure_ascii=True).replace("\x7f", "\\u007f").encode() + b"\n")
+        mark.write(ascii_json(summary).encode() + b"\n")
         self._folder.written(mark)
         outdated = tuple(name for name in _GENERATED if name not in parts)
         self._folder.commit(parts, outdated=outdated, own=RESUBMIT_FILE)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
+from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.requests import refused_by_limit
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 
 from .exit_codes import ExitCode, Interrupted
@@ -25,8 +26,7 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
         nonlocal waits_until
-        refused = isinstance(error, APIStatusError) and error.status == 429 and not error.may_have_arrived
-        waits_until = time.monotonic() + seconds if refused else 0.0
+        waits_until = time.monotonic() + seconds if refused_by_limit(error) else 0.0
 
     try:
         told = batches.with_options(replace(batches.policy, on_pause=pausing))

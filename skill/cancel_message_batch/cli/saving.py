@@ -1,7 +1,6 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
+from cancel_message_batch.api.models import ascii_json
 from cancel_message_batch.batches.folder import SaveError
 from cancel_message_batch.batches.requests_file import RequestsFile
 from cancel_message_batch.batches.results import RESUBMIT_FILE, RETRY, Options, Saved, save
@@ -80,7 +80,7 @@ def _report(saved: Saved, output: Output) -> ExitCode:
     there = saved.state == "all_there"
     code = _code(saved)
     if output.json:
-        output.print(json.dumps(saved.summary, ensure_ascii=True).replace("\x7f", "\\u007f"))
+        output.print(ascii_json(saved.summary))
     elif not output.quiet:
         for line in summary.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
             output.tell(line)

@@ -346,8 +346,9 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             )
         case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
+            where = f"the workspace {error.workspace}" if error.workspace else "this workspace"
             return (
-                f"There is no message batch {message_batch_id} in this workspace (404{reference}){done}",
+                f"There is no message batch {message_batch_id} in {where} (404{reference}){done}",
                 f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
             )
         case 429:
@@ -488,6 +489,8 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     else:
         known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
         pairs.append(("counts", f"{known} once it has ended"))
+    if batch.workspace:
+        pairs.append(("workspace", batch.workspace))
     return pairs
 
 

@@ -27,6 +27,7 @@ from .errors import (
     redirected,
     retry_after_seconds,
     status_error,
+    workspace_of,
 )
 from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
 
@@ -157,7 +158,8 @@ class RequestBuilder:
         if parsed is None:
             kind = answer.headers.get("content-type", "").partition(";")[0]
             raise not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
-        parsed.came_from(self._origin, header_date(answer.headers.get("date")))
+        workspace = workspace_of(answer.headers, self._connection.secrets)
+        parsed.came_from(self._origin, header_date(answer.headers.get("date")), workspace)
         return parsed
 
     def results_url(self, batch: MessageBatch) -> URL:
@@ -200,6 +202,7 @@ class RequestBuilder:
             request_id=answer.headers.get("request-id"),
             retry_after=retry_after_seconds(answer.headers),
             should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
+            workspace=workspace_of(answer.headers, self._connection.secrets),
             secrets=self._connection.secrets,
         )
 

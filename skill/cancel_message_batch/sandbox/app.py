@@ -53,6 +53,7 @@ def create_app(
     cancel_ended: CancelEnded = "error",
     limit_every: int = 0,
     retry_after: str = "1",
+    tell_workspace: bool = True,
     journal: Journal | None = None,
     faults: list[Fault] | None = None,
     hosts: Collection[str] = (),
@@ -66,6 +67,7 @@ def create_app(
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
+        tell_workspace: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
         journal: The journal to which each request to the API is added.
         faults: The faults to inject. More can be appended at any time.
         hosts: Names of this machine, besides the loopback ones, that the ``Host`` header of a request may have.
@@ -78,6 +80,7 @@ def create_app(
     )
     api.router.redirect_slashes = False
     api.state.account, api.state.cancel_ended, api.state.stand_in = account, cancel_ended, StandIn()
+    api.state.tell_workspace = tell_workspace
     interceptor = Interceptor(
         api, account=account, journal=journal, faults=faults, limit_every=limit_every, retry_after=retry_after
     )
@@ -102,6 +105,8 @@ class _Endpoint(HTTPEndpoint):
 
     async def dispatch(self) -> None:
         self.workspace = _authorized_workspace(Request(self.scope), batches_only=self.batches_only)
+        if self.scope["app"].state.tell_workspace:
+            self.scope["sandbox.workspace"] = self.workspace
         await super().dispatch()
 
     @property

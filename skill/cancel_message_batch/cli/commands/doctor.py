@@ -47,7 +47,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         f"Base URL: {clean(connection.base_url, secrets=connection.secrets)} (from {connection.base_url_source})",
     )
     if workspace := connection.headers.get("anthropic-workspace-id"):
-        yield None, f"Workspace: {workspace}"
+        yield None, f"Workspace: {workspace} (in the request)"
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -68,6 +68,8 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         except MessageBatchError as error:
             well = _not_found(error)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
+            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace:
+                yield None, f"Workspace: {error.workspace} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 

@@ -24,7 +24,7 @@ NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
     "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the "
-    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a description, a "
+    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a name, a description, a "
     "condition, an id from a listing, a link or pasted text) look the batch up first, show its id, size and age, "
     "and cancel only after their yes, even if told not to ask. list_message_batches finds ids. get_message_batch "
     "shows whether a batch has stopped. Not for other providers' batches or for single requests."
@@ -40,10 +40,11 @@ Known = SkipJsonSchema[None]
 class BatchFacts(BaseModel):
     """What is known of a batch."""
 
-    message_batch_id: str = Field(description="Id")
+    message_batch_id: str
     processing_status: str = Field(description="Only ended is stopped")
-    requests: int = Field(description="Size")
+    requests: int
     created: str = Field(description="Time and age")
+    name: str | Known = None
 
 
 class BatchOutput(BatchFacts):
@@ -74,6 +75,7 @@ def _described(batch: MessageBatch) -> dict[str, Any]:
         "processing_status": facts.status,
         "requests": facts.requests,
         "created": facts.created,
+        "name": batch.name,
     }
 
 

@@ -157,11 +157,7 @@ class Account:
             return self._keep(batch).id
 
     def add_documented(self) -> str:
-        """Add the batch of the API's published examples.
-
-        Returns:
-            The batch's id.
-        """
+        """Add the batch of the API's published examples."""
         with self._lock:
             return self._keep(DocumentedBatch(self._made)).id
 
@@ -174,11 +170,7 @@ class Account:
             return self._keep(batch)
 
     def get(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Find a batch.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id; another workspace may have one.
-        """
+        """Find a batch."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.workspace != workspace:
             raise UnknownBatchError(batch_id)
@@ -192,17 +184,7 @@ class Account:
         after: str | None = None,
         before: str | None = None,
     ) -> tuple[list[SimulatedBatch], bool]:
-        """Return up to ``limit`` batches, newest first, and whether there are more in that direction.
-
-        Args:
-            workspace: The workspace whose batches are returned.
-            limit: Maximum number of batches to return.
-            after: Return the batches that follow this one in the list, which are older: the next page.
-            before: Return the batches just before this one in the list, which are newer: the previous page.
-
-        Raises:
-            UnknownBatchError: There is no batch with the id in ``after`` or ``before``.
-        """
+        """Return up to ``limit`` batches, newest first, and whether there are more in that direction."""
         with self._lock:
             order = self._order.get(workspace, [])
             if before is not None:
@@ -221,12 +203,7 @@ class Account:
             return list(self._batches.values())
 
     def cancel(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Cancel a batch. A batch that is already canceling stays as it is.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id.
-            WrongStateError: The batch has ended.
-        """
+        """Cancel a batch. A batch that is already canceling stays as it is."""
         with self._lock:
             batch, now = self.get(batch_id, workspace), self.now()
             if batch.ended_at(now) is not None:
@@ -235,12 +212,7 @@ class Account:
             return batch
 
     def delete(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> None:
-        """Delete a batch that has ended.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id.
-            WrongStateError: The batch has not ended.
-        """
+        """Delete a batch that has ended."""
         with self._lock:
             status = self.get(batch_id, workspace).status(self.now())
             if status != "ended":

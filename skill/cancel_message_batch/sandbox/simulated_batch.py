@@ -29,25 +29,7 @@ _GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
 
 @dataclass(kw_only=True, eq=False)
 class SimulatedBatch:
-    """One simulated batch. All instants are seconds since the epoch.
-
-    Args:
-        id: The batch's id.
-        number: How many batches the account had made before this one.
-        workspace: The workspace of the batch.
-        size: The number of requests.
-        created: When the batch was created.
-        work_start: When the simulated processing starts.
-        work_end: When all requests will have been processed, unless the batch is canceled or expires.
-        done_at_start: The share of the requests that are already processed at ``work_start``.
-        in_flight: How many requests are processed at a time. A cancel does not interrupt these.
-        wind_down: Seconds from a cancel until the requests in flight are done.
-        error_every: Every so many requests, one fails; 0 for none.
-        requests: The requests of a batch that a client created. None if they are generated.
-        invalid: The positions of the requests that will fail.
-        cancel_at: When the batch was canceled.
-        cancel_end: When the canceled batch ends.
-    """
+    """One simulated batch. All instants are seconds since the epoch."""
 
     id: str
     number: int
@@ -113,12 +95,7 @@ class SimulatedBatch:
         return at if at <= now else None
 
     def describe(self, now: float, results_url: str) -> dict[str, Any]:
-        """Return the batch as the API shows it (API reference: Message Batch).
-
-        Args:
-            now: The moment to describe.
-            results_url: The URL of the results, shown once there are results.
-        """
+        """Return the batch as the API shows it (API reference: Message Batch)."""
         ended, archived = self.ended_at(now), self.archived_at(now)
         return {
             "id": self.id,

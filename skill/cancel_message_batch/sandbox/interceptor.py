@@ -87,7 +87,9 @@ class Interceptor:
 
         async def recording(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self.journal.record_status(entry, message["status"])
+                entry.status = message["status"]
+                if 400 <= message["status"] < 500:
+                    entry.body = None
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("request-id", scope["sandbox.request_id"])
                 headers.setdefault("anthropic-organization-id", ORGANIZATION_ID)

@@ -46,7 +46,7 @@ class Plan:
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
     text: str = ""
-    then_cancel_first: bool = False
+    then_cancel_first: bool = False  # cancel the first batch that the tool lists
 
 
 def ids_in(text: str) -> list[str]:
@@ -55,7 +55,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def interpret(message: str, mentioned: list[str]) -> Plan:
-    """Decide what to do about a message."""
+    """Decide what to do about the person's last message, where "it" or "they" can mean the mentioned batches."""
     sentence = message.rstrip(" \t\r\n.!?")
     words = _normalized(sentence)
     ids = ids_in(message) or mentioned

@@ -40,11 +40,10 @@ Known = SkipJsonSchema[None]
 class BatchFacts(BaseModel):
     """What is known of a batch."""
 
-    message_batch_id: str
+    message_batch_id: str = Field(description="Id")
     processing_status: str = Field(description="Only ended is stopped")
-    requests: int
-    created: str = Field(description="Time and age")
-    name: str | Known = None
+    requests: int = Field(description="Size")
+    created: str = Field(description="Time, age")
 
 
 class BatchOutput(BatchFacts):
@@ -53,16 +52,22 @@ class BatchOutput(BatchFacts):
     summary: str = Field(description="What happened, what next")
     final_counts: dict[str, int] | Known = Field(
         default=None,
-        description="Once ended; succeeded ones are billed",
+        description="Once ended; succeeded are billed",
     )
     results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
+
+
+class ListedBatch(BatchFacts):
+    """What a row of a listing shows."""
+
+    name: str | Known = None
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many there are")
-    message_batches: list[BatchFacts] = Field(description="Newest first")
+    summary: str = Field(description="How many")
+    message_batches: list[ListedBatch] = Field(description="Newest first")
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
@@ -75,7 +80,6 @@ def _described(batch: MessageBatch) -> dict[str, Any]:
         "processing_status": facts.status,
         "requests": facts.requests,
         "created": facts.created,
-        "name": batch.name,
     }
 
 
@@ -83,7 +87,7 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
         return ListOutput(
             summary=outcome.headline,
-            message_batches=[BatchFacts(**_described(batch)) for batch in outcome.batches],
+            message_batches=[ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches],
         )
     batch = outcome.batch
     if batch is None or tool not in TOOLS:

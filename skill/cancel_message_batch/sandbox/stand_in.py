@@ -124,8 +124,8 @@ class StandIn:
         left = plan.inputs[len(done) :]
         listed = _listed(done[0].result or "") if done else []
         by_name = plan.then_cancel_named
-        fitting = [one for one, name in listed if same_name(name, by_name)] if by_name else [one for one, _ in listed]
-        chosen = fitting[:1] if plan.then_cancel_first else fitting if by_name else []
+        fitting = [one for one, name in listed if not by_name or same_name(name, by_name)]
+        chosen = fitting if by_name else fitting[:1]
         looked_up = (plan.then_cancel_first or by_name) and len(done) == 1 and not done[0].failed
         if left:
             content = self._calls(plan.tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)

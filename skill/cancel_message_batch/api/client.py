@@ -145,11 +145,7 @@ HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
 
 
 def build_client(kind: type[HTTPClient], connection: Connection, **options: Any) -> HTTPClient:
-    """Set up an HTTP client, which reads the environment for proxies and certificates.
-
-    Raises:
-        ConfigurationError: The environment names a proxy or certificates that cannot be used.
-    """
+    """Set up an HTTP client, which reads the environment for proxies and certificates."""
     try:
         return kind(auth=connection.auth, **options)
     except (ImportError, OSError, ValueError) as error:
@@ -348,15 +344,6 @@ class MessageBatches(_Client[Client]):
         There is no limit for the whole download; 60 s without a byte end it. A download that breaks off is begun
         again from the start, as often as the policy allows. So is one that is answered 404 within 10 minutes after
         the batch has ended, because results may be there a little later than the status says.
-
-        Args:
-            batch: The batch.
-            begin: Called at the start of each attempt; returns what takes the bytes.
-
-        Raises:
-            APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
-                nothing was sent there.
-            MessageBatchError: As for ``cancel``.
         """
         url = self._builder.results_url(batch)
         just_ended = batch.ended_at is not None and batch.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE

@@ -12,14 +12,6 @@ def unpacked(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
     """Yield the bytes that arrived in a content coding.
 
     The HTTP client's own decoder takes a gzip stream that ends early for a complete one.
-
-    Args:
-        pieces: The bytes as they arrived.
-        coding: The content coding: ``gzip``, or ``identity`` for none.
-
-    Raises:
-        DecodingError: The coding is another one, or the bytes are not in it.
-        RemoteProtocolError: The end is missing.
     """
     if coding in {"", "identity"}:
         yield from pieces

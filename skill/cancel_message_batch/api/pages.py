@@ -37,15 +37,7 @@ async def walk(
     before_id: str | None = None,
     first: Any = None,
 ) -> AsyncGenerator[Any, None]:
-    """Yield page after page.
-
-    Args:
-        list_page: ``messages.batches.list``, ours or the SDK's, sync or async.
-        limit: Batches in a page.
-        after_id: Begin after this batch and go on to older ones.
-        before_id: Begin before this batch and go on to newer ones.
-        first: The first page, when it is at hand.
-    """
+    """Yield page after page."""
     cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
     page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
     # A server that repeats itself would be followed forever.
@@ -68,19 +60,12 @@ def _ids(page: Page) -> list[str]:
 
 @dataclass(frozen=True)
 class Findings:
-    """What one page holds of the batches that are looked for.
+    """What one page holds of the batches that are looked for."""
 
-    Args:
-        batches: Those with the status that was asked for, newest first.
-        searched: How many batches the page held.
-        more: Whether a later page may hold more.
-        unreadable: How many objects on the page are not batches as this version knows them.
-    """
-
-    batches: list[MessageBatch]
-    searched: int
-    more: bool
-    unreadable: int = 0
+    batches: list[MessageBatch]  # newest first
+    searched: int  # how many batches the page held
+    more: bool  # a later page may hold some
+    unreadable: int = 0  # objects on the page that are not batches as this version knows them
 
 
 async def search(

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from .errors import APIResponseError, MessageBatchError, another_batch, from_sdk
+from .errors import APIResponseError, MessageBatchError, clean, from_sdk
 from .models import MessageBatch
 
 Result = TypeVar("Result")
@@ -98,5 +98,6 @@ def as_message_batch(answer: Any) -> MessageBatch:
 def the_same(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
     """Return the batch if it is the one that was asked about."""
     if batch.id != message_batch_id:
-        raise another_batch(message_batch_id, batch.id, may_have_arrived=canceling)
+        what = f"the API was asked about {message_batch_id} and answered about {clean(batch.id, limit=80)}"
+        raise APIResponseError(what, may_have_arrived=canceling, from_api=True)
     return batch

@@ -113,12 +113,8 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
             )
         basic = b64encode(unquote(userinfo).encode()).decode()
         headers["authorization"] = f"Basic {basic}"
-        secrets += [
-            basic,
-            userinfo,
-            unquote(userinfo),
-            *(part.partition(":")[2] for part in (userinfo, unquote(userinfo))),
-        ]
+        parts = (userinfo, unquote(userinfo))
+        secrets += [basic, *parts, *(part.partition(":")[2] for part in parts)]
         credential += ", and the user name and password of the base URL"
     return Connection(
         base_url=root,

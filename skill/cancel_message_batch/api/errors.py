@@ -220,22 +220,6 @@ def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = 
     )
 
 
-def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
-    """Report a successful answer whose content, of this media type, is not what the API sends."""
-    return APIResponseError(
-        f"{place} answered {status} with {kind or 'something'} that is not the API's answer", may_have_arrived=True
-    )
-
-
-def another_batch(message_batch_id: str, answered_id: str, *, may_have_arrived: bool) -> APIResponseError:
-    """Report an answer that describes another batch than the one that was asked about."""
-    return APIResponseError(
-        f"the API was asked about {message_batch_id} and answered about {clean(answered_id, limit=80)}",
-        may_have_arrived=may_have_arrived,
-        from_api=True,
-    )
-
-
 def timed_out(place: str = "the API") -> APITimeoutError:
     """Report that the time for a whole call was up."""
     return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)

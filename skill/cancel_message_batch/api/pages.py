@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from .calls import as_message_batch, call, finish_each
 from .errors import APIResponseError
@@ -13,18 +13,9 @@ LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
 RUNNING = frozenset({"in_progress", "canceling"})
 
 
-class Page(Protocol):
-    """What ours and the SDK's pages have in common (API reference: List Message Batches)."""
-
-    data: Any
-    has_more: Any
-    first_id: str | None
-    last_id: str | None
-
-
-def next_cursor(page: Page, cursor: str | None, *, backwards: bool) -> str | None:
-    """Return where the page after this one begins, or None when this is the last."""
-    following = page.first_id if backwards else page.last_id
+def next_cursor(page: Any, cursor: str | None, *, backwards: bool) -> str | None:
+    """Return where the page after this one, ours or the SDK's, begins; None when this is the last."""
+    following: str | None = page.first_id if backwards else page.last_id
     # A cursor that does not move would be followed for ever.
     return following if page.has_more and following != cursor else None
 
@@ -54,7 +45,7 @@ async def walk(
             return
 
 
-def _ids(page: Page) -> list[str]:
+def _ids(page: Any) -> list[str]:
     return [str(batch.id) for batch in page.data or ()]
 
 
@@ -102,22 +93,14 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
 class _Page:
     """What the sync and the async page share: the API's answer, and where the next page begins."""
 
-    def __init__(
-        self,
-        listed: MessageBatchList,
-        list_page: Callable[..., Any],
-        *,
-        limit: int,
-        after_id: str | None = None,
-        before_id: str | None = None,
-    ) -> None:
+    def __init__(self, listed: MessageBatchList, list_page: Callable[..., Any], **options: Any) -> None:
         self.data = listed.data
         self.has_more = listed.has_more
         self.first_id = listed.first_id
         self.last_id = listed.last_id
         self.unreadable = listed.unreadable
         self._list_page = list_page
-        self._options: dict[str, Any] = {"limit": limit, "after_id": after_id, "before_id": before_id}
+        self._options = options  # of the listing: limit, after_id, before_id
 
     def has_next_page(self) -> bool:
         """Return whether there is more in the direction of the listing."""

@@ -23,7 +23,6 @@ from .errors import (
     clean,
     header_date,
     masked,
-    not_the_api,
     redirected,
     retry_after_seconds,
     status_error,
@@ -127,15 +126,13 @@ class RequestBuilder:
 
     def read(self, model: type[Model], answer: Answer) -> Model:
         """Read the object out of an answer."""
-        if not 200 <= answer.status < 300:
-            raise self._error(answer)
         parsed: Model | None = None
-        with contextlib.suppress(ValueError, RecursionError):
-            parsed = model.read(without_secrets(answer.body, self._connection.secrets))
+        if 200 <= answer.status < 300:
+            with contextlib.suppress(ValueError, RecursionError):
+                parsed = model.read(without_secrets(answer.body, self._connection.secrets))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
-            kind = answer.headers.get("content-type", "").partition(";")[0]
-            raise not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
+            raise self.refusal(answer)
         parsed.came_from(self._origin, header_date(answer.headers.get("date")))
         return parsed
 
@@ -158,13 +155,11 @@ class RequestBuilder:
         return url
 
     def refusal(self, answer: Answer) -> MessageBatchError:
-        """Return the error that an answer to a download is, where results were expected."""
+        """Return the error that an answer is which is not what was asked for."""
         if 200 <= answer.status < 300:
-            kind = answer.headers.get("content-type", "").partition(";")[0]
-            return not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
-        return self._error(answer)
-
-    def _error(self, answer: Answer) -> MessageBatchError:
+            kind = clean(answer.headers.get("content-type", "").partition(";")[0], secrets=self._connection.secrets)
+            what = f"{clean(kind, limit=40) or 'something'} that is not the API's answer"
+            return APIResponseError(f"{self.place} answered {answer.status} with {what}", may_have_arrived=True)
         location = answer.headers.get("location")
         if location and 300 <= answer.status < 400:
             return redirected(self.place, answer.url, location, secrets=self._connection.secrets)

@@ -50,10 +50,7 @@ class BatchOutput(BatchFacts):
     """What is known of a batch after a call."""
 
     summary: str = Field(description="What happened, what next")
-    final_counts: dict[str, int] | Known = Field(
-        default=None,
-        description="Once ended; succeeded are billed",
-    )
+    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded are billed")
     results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
 
 
@@ -75,20 +72,14 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
     facts = summary.facts(batch)
-    return {
-        "message_batch_id": facts.id,
-        "processing_status": facts.status,
-        "requests": facts.requests,
-        "created": facts.created,
-    }
+    which = {"message_batch_id": facts.id, "processing_status": facts.status}
+    return {**which, "requests": facts.requests, "created": facts.created}
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        return ListOutput(
-            summary=outcome.headline,
-            message_batches=[ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches],
-        )
+        found = [ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches]
+        return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:
         return None
@@ -136,12 +127,9 @@ def _compact(schema: Any, defs: Any = None) -> Any:
 
 
 def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
-    """Build the server.
+    """Build the server, with tools besides the three, if wished asking the person before each cancel.
 
-    Args:
-        more: Tools besides the three.
-        confirm: Ask the person, through the client, before a batch is canceled.
-        timeout: Seconds for one tool call, without the time in which the person is asked.
+    The timeout is in seconds for one tool call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}
@@ -155,19 +143,19 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = tools.get(call.name)
         if tool is None:
-            return _result(
-                f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}.", is_error=True
-            )
+            unknown = f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}."
+            return _result(unknown, is_error=True)
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
         deadline = asyncio.timeout(timeout)
         confirmation = Confirmation(questions, context, call, deadline) if confirm and tool is CANCEL else None
         try:
             async with deadline:
-                outcome = await tool.run_async(
-                    call.arguments or {}, approve=confirmation.approve if confirmation else None
-                )
+                approve = confirmation.approve if confirmation else None
+                outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            outcome = _timed_out(tool, call, timeout)
+            late = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
+            message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
+            outcome = ToolOutcome(summary.failed(late, tool.action, message_batch_id), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
         await context.session.report_progress(1, 1, "Answered")
@@ -182,12 +170,6 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-
-
-def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float) -> ToolOutcome:
-    error = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-    message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
-    return ToolOutcome(summary.failed(error, tool.action, message_batch_id), str(error), error=error)
 
 
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:

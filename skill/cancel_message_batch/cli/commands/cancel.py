@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection
+from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -46,7 +46,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import combined, exit_code
 
     options = _options(given)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
-from cancel_message_batch.cli.arguments import add_connection
+from cancel_message_batch.cli.arguments import add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -21,7 +21,6 @@ _NO_BATCH = "msgbatch_doctor"
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch.cli.connection import open_batches
 
     code = ExitCode.DONE
     with open_batches(given) as batches:

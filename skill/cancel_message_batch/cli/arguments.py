@@ -43,15 +43,10 @@ def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> Non
     group.add_argument("--base-url", metavar="URL", help="where the API is (default: ANTHROPIC_BASE_URL)")
     group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK instead of a key")
     group.add_argument("--workspace-id", metavar="ID", help="the workspace, for a credential of several workspaces")
-    group.add_argument(
-        "--timeout",
-        type=parse_seconds,
-        metavar="TIME",
-        help="give up on a request, or on waiting, after TIME (90s, 30m, 2h)",
-    )
-    group.add_argument(
-        "--max-retries", type=parse_count, default=2, metavar="N", help="retries of a request (default: 2)"
-    )
+    shown = "give up on a request, or on waiting, after TIME (90s, 30m, 2h)"
+    group.add_argument("--timeout", type=parse_seconds, metavar="TIME", help=shown)
+    shown = "retries of a request (default: 2)"
+    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help=shown)
     group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
     if json:
         group.add_argument("--json", action="store_true", help="print the API's own objects, one a line")

@@ -16,13 +16,8 @@ if TYPE_CHECKING:  # loads the official SDK
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", help="what to say; - reads it from standard input")
-    parser.add_argument(
-        "--may-cancel",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="this batch may be canceled without asking; can be repeated",
-    )
+    shown = "this batch may be canceled without asking; can be repeated"
+    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=shown)
     add_results(parser)
     add_model(parser)
     add_connection(parser, json=False)

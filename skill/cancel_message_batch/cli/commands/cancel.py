@@ -84,8 +84,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         if given.wait and running:
             return code
     if running and not output.json and interactive():
-        command = copyable(f"{PROGRAM} {_wait_arguments(running)}", width())
-        output.say(f"To wait until stopped:\n{command}")
+        few = len(running) <= _HINT
+        wait = f"wait {' '.join(running)}" if few else f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+        output.say(f"To wait until stopped:\n{copyable(f'{PROGRAM} {wait}', width())}")
     return code
 
 
@@ -96,13 +97,6 @@ def _options(given: argparse.Namespace) -> "Options | None":
     from cancel_message_batch.cli.saving import DEFAULT_RETRY, options_of
 
     return options_of(given.requests, DEFAULT_RETRY, split=False)
-
-
-def _wait_arguments(ids: Sequence[str]) -> str:
-    """Return the arguments with which the program waits for these batches."""
-    if len(ids) <= _HINT:
-        return f"wait {' '.join(ids)}"
-    return f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
 
 
 COMMAND = Command(

@@ -77,10 +77,7 @@ def _prompt() -> Callable[[], str | None]:
 COMMAND = Command(
     name="chat",
     about="Talk with Claude, who has the tools to list, look at and cancel batches.",
-    examples=(
-        "cancel-message-batch chat",
-        "cancel-message-batch chat --model claude-opus-5-5",
-    ),
+    examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
     arguments=_arguments,
     run=_run,
 )

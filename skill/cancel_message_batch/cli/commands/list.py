@@ -3,7 +3,7 @@
 import argparse
 from itertools import islice
 
-from cancel_message_batch.cli.arguments import add_connection, add_filters, parse_count
+from cancel_message_batch.cli.arguments import add_connection, add_filters, open_batches, parse_count
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -22,7 +22,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch import summary
     from cancel_message_batch.batches.selection import listing
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import print_batches
 
     limit, filters = given.limit or None, filters_of(given)

@@ -110,6 +110,7 @@ COMMAND = Command(
         "cancel-message-batch msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch ID ID --wait --timeout 30m",
         "cancel-message-batch --all --older-than 2h --dry-run",
+        "cancel-message-batch --all --named 'nightly*'",
         "cancel-message-batch list --status in_progress",
         'cancel-message-batch ask "cancel my newest batch"',
     ),

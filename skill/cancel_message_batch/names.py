@@ -51,7 +51,7 @@ def clean_name(text: str) -> str:
 def names_of(ids: Iterable[str]) -> dict[str, str]:
     """Return the names of those of these batches that have one. What cannot be read has no names."""
     path = record_path()
-    if path is None or not path.is_file():
+    if path is None or not os.path.isfile(path):  # pathlib's raises where a directory cannot be read
         return {}
     import sqlite3
 

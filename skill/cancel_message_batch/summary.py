@@ -293,6 +293,43 @@ def needs_yes(message_batch_id: str) -> str:
     )
 
 
+def named(message_batch_id: str, name: str) -> str:
+    """Say what a batch is called now, and who knows it."""
+    if not name:
+        return f"{message_batch_id} has no name now."
+    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API keeps none.'
+
+
+def orphans(batches: Sequence[MessageBatch]) -> str:
+    """Say that batches run on though the programs that created them are gone; nothing when there are none."""
+    if not batches:
+        return ""
+    what = (
+        "is running, and the program that created it"
+        if len(batches) == 1
+        else "are running, and the programs that created them"
+    )
+    return (
+        f"{amount(batches)} {what} on this machine {'is' if len(batches) == 1 else 'are'} gone. "
+        "`cancel-message-batch list --orphaned` shows them, `cancel-message-batch --all --orphaned` stops them."
+    )
+
+
+def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
+    """Say which batches, whose program is gone, could not be looked up."""
+    why = _sentence(str(trouble)) if trouble else "There was no answer in time."
+    return f"{why} Left out, because they could not be looked up: {' '.join(ids)}"
+
+
+def known_elsewhere(message_batch_id: str, *, origin: str | None, workspace: str | None) -> str:
+    """Say where a batch that was not found is known from; None is where it was looked for, or not known."""
+    if origin:
+        return f"{message_batch_id} is known from another base URL, {origin}: give that one with --base-url."
+    if workspace:
+        return f"{message_batch_id} is known from the workspace {workspace}: use a credential of that workspace."
+    return ""
+
+
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
     """Say what went wrong, what state the batch is in now, and what to do next."""
     what = str(error)

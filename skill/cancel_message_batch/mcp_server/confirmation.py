@@ -70,6 +70,7 @@ class Confirmation:
 
     Attributes:
         question: What the client must ask before it calls again, if the person was not asked yet.
+        agreed: Whether the person said yes.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Confirmation:
         self._call = call
         self._deadline = deadline
         self.question: types.InputRequiredResult | None = None
+        self.agreed = False
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
@@ -98,7 +100,9 @@ class Confirmation:
                 return None
         else:
             returned = await self._ask(_form(batch))
-        return _answer(returned)
+        answer = _answer(returned)
+        self.agreed = answer is True
+        return answer
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
         """Ask in a request of ours; returns None when the client cannot, or takes too long."""

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cancel_message_batch.tools import Tool
 
-from .server import TIMEOUT, build_server
+from .server import TIMEOUT, Note, build_server
 
 if TYPE_CHECKING:
     import uvicorn
@@ -49,6 +49,7 @@ def serve_http(
     more: Sequence[Tool] = (),
     confirm: bool = False,
     timeout: float = TIMEOUT,
+    note: Note | None = None,
 ) -> None:
     """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C.
 
@@ -59,6 +60,7 @@ def serve_http(
         more: Tools besides the three.
         confirm: Ask the person, through the client, before a batch is canceled.
         timeout: Seconds for one tool call, without the time in which the person is asked.
+        note: Called in a thread with each cancel.
 
     Raises:
         OSError: The port is in use.
@@ -66,15 +68,17 @@ def serve_http(
     listening = create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     started(f"http://127.0.0.1:{port}/mcp")
-    _server(port, token, more=more, confirm=confirm, timeout=timeout).run(sockets=[listening])
+    _server(port, token, more=more, confirm=confirm, timeout=timeout, note=note).run(sockets=[listening])
 
 
-def _server(port: int, token: str, *, confirm: bool, timeout: float, more: Sequence[Tool] = ()) -> "uvicorn.Server":
+def _server(
+    port: int, token: str, *, confirm: bool, timeout: float, more: Sequence[Tool] = (), note: Note | None = None
+) -> "uvicorn.Server":
     import uvicorn
 
     def application() -> ASGIApp:
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        application_of = build_server(more=more, confirm=confirm, timeout=timeout).streamable_http_app
+        application_of = build_server(more=more, confirm=confirm, timeout=timeout, note=note).streamable_http_app
         app = application_of(
             max_sessions=_SESSIONS,
             session_idle_timeout=_SESSION_SECONDS,

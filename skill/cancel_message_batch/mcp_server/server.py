@@ -5,7 +5,7 @@ the same truth as the text: some clients show a model only one of the two.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import types
@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from cancel_message_batch import __version__, summary
-from cancel_message_batch.api.errors import APITimeoutError, clean
+from cancel_message_batch.api.errors import APITimeoutError, InvalidInputError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
 
@@ -129,13 +129,20 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
+# Notes what a cancel came to: the batch's id, the outcome, and whether the person was asked and said yes.
+Note = Callable[[str, ToolOutcome, bool], None]
+
+
+def build_server(
+    *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
+) -> Server[Any]:
     """Build the server.
 
     Args:
         more: Tools besides the three.
         confirm: Ask the person, through the client, before a batch is canceled.
         timeout: Seconds for one tool call, without the time in which the person is asked.
+        note: Called in a thread with each cancel, while the client is answered.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}
@@ -164,6 +171,10 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
             outcome = _timed_out(tool, call, timeout)
         if confirmation and confirmation.question:
             return confirmation.question
+        if note and tool is CANCEL and not isinstance(outcome.error, InvalidInputError):
+            asyncio.get_running_loop().run_in_executor(
+                None, note, _id(call), outcome, bool(confirmation and confirmation.agreed)
+            )
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
         return _result(outcome.text, is_error=outcome.is_error, structured=structured)
@@ -180,8 +191,11 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
 
 def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float) -> ToolOutcome:
     error = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-    message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
-    return ToolOutcome(summary.failed(error, tool.action, message_batch_id), str(error), error=error)
+    return ToolOutcome(summary.failed(error, tool.action, _id(call)), str(error), error=error)
+
+
+def _id(call: types.CallToolRequestParams) -> str:
+    return clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
 
 
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:

@@ -130,16 +130,17 @@ class _UnusableError(Exception):
 class Record:
     """The record. No method raises for a file that cannot be used: it warns, once, and does without.
 
-    ``fault`` says why the last operation was not done, or is None.
+    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
+    or is None.
 
     Args:
-        path: The file; None when the record is turned off.
+        path: The file, which need not be there.
         warn: Tells the person one line.
     """
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
-        self._path = path
+        self.path = path
         self._warn = warn
         self._warned = False
 
@@ -266,9 +267,7 @@ class Record:
         return self._read(read, [])
 
     def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        if self._path is not None and not os.path.lexists(self._path):
-            return otherwise
-        return self._used(read, otherwise, "what it says is left out")
+        return self._used(read, otherwise, "what it says is left out", create=False)
 
     def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
         def in_transaction(record: sqlite3.Connection) -> None:
@@ -276,18 +275,22 @@ class Record:
             write(record)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not noted")
+        self._used(in_transaction, None, "this is not noted", create=True)
 
-    def _used(self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str) -> Value:
-        if self._path is None:
+    def _used(
+        self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
+    ) -> Value:
+        if self.path is None:
             return otherwise
         self.fault = None
         try:
-            with contextlib.closing(_opened(self._path)) as record:
+            with contextlib.closing(_opened(self.path, create=create)) as record:
                 return use(record)
         except (sqlite3.Error, OSError, _UnusableError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
+                return otherwise
             reason = getattr(error, "strerror", None) or str(error)
-            path = clean(str(self._path), limit=400)
+            path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
             if not self._warned:
                 self._warned = True
@@ -300,11 +303,11 @@ def open_record(warn: Callable[[str], None]) -> Record:
     return Record(record_path(), warn)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open the file, which is created where it is missing, at the version of this program."""
+def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the file at the version of this program."""
     # SQLite keeps its locks only as long as this process closes no other descriptor of the same file.
     with _creating:
-        _create(path)
+        _check(path, create=create)
     record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
     record.row_factory = sqlite3.Row
     try:
@@ -319,10 +322,13 @@ def _opened(path: Path) -> sqlite3.Connection:
     return record
 
 
-def _create(path: Path) -> None:
+def _check(path: Path, *, create: bool) -> None:
+    """Refuse what is not a plain file; a file that is missing can be made, for nobody else to read."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
+        if not create:
+            raise
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
+_PATIENCE = 10.0  # seconds in which batches whose program is gone are looked up
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -39,6 +40,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     """Check one thing after the other; yields whether it is well, None where that is not known, and what was found."""
     from cancel_message_batch import summary
+    from cancel_message_batch.cli.orphans import hint
+    from cancel_message_batch.record import open_record
 
     connection = batches.connection
     yield None, f"Credential found: {connection.credential}"
@@ -48,6 +51,10 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     )
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield None, f"Workspace: {workspace}"
+    record = open_record(lambda _: None)
+    record.names(())
+    well = False if record.fault and record.path else None
+    yield well, record.fault or f"Record of names and history: {clean(str(record.path), limit=400)}"
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -62,6 +69,8 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             seen = f"the newest is {facts.id} ({facts.status})"
         yield True, "Credential accepted by the API"
         yield True, f"List: allowed; {seen}"
+        if told := hint(batches, record, timeout=_PATIENCE):
+            yield None, told
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
             operation(_NO_BATCH)

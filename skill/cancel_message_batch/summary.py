@@ -42,11 +42,7 @@ _LIFETIME = timedelta(hours=25)
 
 @dataclass(frozen=True)
 class Facts:
-    """What a row, a question or a structured answer shows of a batch, safe to show anywhere.
-
-    Args:
-        batch: The batch, as the API described it.
-    """
+    """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
 
     batch: MessageBatch
 
@@ -87,14 +83,10 @@ def facts(batch: MessageBatch) -> Facts:
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request did from the batch in its answer.
+    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in its answer.
 
-    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older.
-
-    Args:
-        batch: The batch in the answer.
-        took: Seconds from the first time the request was sent to the answer.
-        refused: Whether the API refused the last request, so that the batch was looked up instead.
+    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
+    refusal, the batch was looked up instead.
     """
     age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
@@ -145,14 +137,7 @@ def tally(results: Sequence[CancelResult | None]) -> str:
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
-    """Say what an interruption left canceled, perhaps canceled, and untouched.
-
-    Args:
-        answered: How many cancel requests were answered.
-        unanswered: The batches whose cancel was sent and not answered.
-        unsent: The batches whose cancel was not sent.
-        limited: The batches whose cancel was answered 429, which cancels nothing, and waited to be sent again.
-    """
+    """Say what an interruption left canceled, perhaps canceled, and untouched; limited ones were answered 429."""
     lines = [f"Interrupted. {answered:,} cancel request{'s were' if answered != 1 else ' was'} answered."]
     for ids, what in (
         (unanswered, "Sent without an answer, so these may be canceling: "),
@@ -177,14 +162,7 @@ def stopped(message_batch_id: str) -> str:
 
 
 def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, which changes nothing for the batches.
-
-    Args:
-        why: What ended the waiting.
-        batch_ids: The batches that had not ended when they were last seen.
-        unknown: The batches that were never seen.
-        trouble: Why they could not be seen.
-    """
+    """Say that waiting was given up, which changes nothing for the batches."""
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
     told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
@@ -214,12 +192,7 @@ def status(batch: MessageBatch) -> str:
 
 @dataclass(frozen=True)
 class Listed:
-    """A listing in words.
-
-    Args:
-        headline: How many batches there are, and how to see more.
-        text: The same, with a line for each batch.
-    """
+    """A listing in words."""
 
     headline: str
     text: str
@@ -234,16 +207,7 @@ def listed(
     after_id: str = "",
     left_out: int = 0,
 ) -> Listed:
-    """Say which batches there are, newest first, a line each.
-
-    Args:
-        batches: What was found.
-        wanted: The status that was asked for, or any.
-        more: Whether there may be more than these.
-        searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
-        after_id: The batch that the listing began after, where it was a later part of a longer one.
-        left_out: How many batches the API listed in a form that could not be read.
-    """
+    """Say which batches there are, newest first, a line each."""
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     if not batches:
         where = f"older than {after_id}" if after_id else "in this workspace"
@@ -594,14 +558,7 @@ def all_retried() -> str:
 
 
 def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:
-    """Say what was saved of a batch, what it means, and what is left to send.
-
-    Args:
-        summary: What ``summary.json`` says.
-        path: The directory.
-        there: Whether all of it was there already.
-        edited: Whether ``resubmit.jsonl`` has been edited since.
-    """
+    """Say what was saved of a batch, what it means, and what is left to send."""
     name, shown = clean(str(summary["message_batch_id"]), limit=ID_LIMIT), clean(path, limit=400)
     start = (
         f"All results of message batch {name} are in {shown} already: nothing was downloaded."

@@ -148,11 +148,7 @@ class Tool:
             return _failure(error, self.action)
 
     def parse(self, arguments: Any) -> ToolInput:
-        """Check the arguments of a call.
-
-        Raises:
-            InvalidInputError: They are not what the schema says.
-        """
+        """Check the arguments of a call."""
         if isinstance(arguments, str):
             with contextlib.suppress(ValueError, RecursionError):
                 arguments = json.loads(arguments)

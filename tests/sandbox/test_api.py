@@ -8,7 +8,8 @@ import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
 from cancel_message_batch.sandbox.app import MOCK_PREFIX, PREFIXES
-from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, LARGEST_BATCH
+from cancel_message_batch.sandbox.inputs import LARGEST_BATCH
+from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID
 
 from .conftest import HEADERS, Call, Serve
 

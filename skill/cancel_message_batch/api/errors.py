@@ -210,36 +210,13 @@ def header_date(text: str | None) -> datetime | None:
 
 
 def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = ()) -> APIResponseError:
-    """Report a redirect, which is never followed: the credential would go where it leads.
-
-    Args:
-        place: How to name the server in the message.
-        url: The URL that was asked for.
-        location: Where the answer points to.
-        secrets: Texts that the message must not repeat.
-    """
+    """Report a redirect, which is never followed: the credential would go where it leads."""
     with contextlib.suppress(ValueError):
         location = urljoin(url, location)
     target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location), secrets=secrets)
     return APIResponseError(
         f"{place} redirects to {target or 'nowhere'}, and nothing was sent there; "
         "if that is the API, make it the base URL"
-    )
-
-
-def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
-    """Report a successful answer whose content, of this media type, is not what the API sends."""
-    return APIResponseError(
-        f"{place} answered {status} with {kind or 'something'} that is not the API's answer", may_have_arrived=True
-    )
-
-
-def another_batch(message_batch_id: str, answered_id: str, *, may_have_arrived: bool) -> APIResponseError:
-    """Report an answer that describes another batch than the one that was asked about."""
-    return APIResponseError(
-        f"the API was asked about {message_batch_id} and answered about {clean(answered_id, limit=80)}",
-        may_have_arrived=may_have_arrived,
-        from_api=True,
     )
 
 
@@ -254,11 +231,6 @@ def from_client(
     """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
 
     The classes are recognised by name, so that neither package has to be imported for it.
-
-    Args:
-        error: What the HTTP client raised.
-        place: How to name the server in the message.
-        secrets: Texts that the message must not repeat.
     """
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in {"httpx2", "httpx"}}
     why = clean(str(error), secrets=secrets, limit=80) or type(error).__name__

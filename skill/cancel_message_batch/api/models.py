@@ -105,11 +105,7 @@ class MessageBatch(BaseModel):
 
     @classmethod
     def read(cls, body: bytes) -> "MessageBatch":
-        """Read a batch.
-
-        Raises:
-            ValueError: The text is not a batch.
-        """
+        """Read a batch."""
         return cls.model_validate_json(body)
 
     def to_json(self) -> str:
@@ -167,11 +163,7 @@ class MessageBatchList(BaseModel):
 
     @classmethod
     def read(cls, body: bytes) -> "MessageBatchList":
-        """Read a page; one batch that cannot be read does not hide the others.
-
-        Raises:
-            ValueError: The text is not a page.
-        """
+        """Read a page; one batch that cannot be read does not hide the others."""
         try:
             return cls.model_validate_json(body)
         except ValidationError:

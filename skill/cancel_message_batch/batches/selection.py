@@ -12,13 +12,7 @@ from cancel_message_batch.api.pages import LARGEST_PAGE, search
 
 @dataclass(frozen=True)
 class Filters:
-    """Which of the listed batches are meant; without a value, all of them.
-
-    Args:
-        older_than: Only batches created longer ago than this.
-        newer_than: Only batches created more recently than this.
-        at_least: Only batches with at least this many requests.
-    """
+    """Which of the listed batches are meant; without a value, all of them."""
 
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
@@ -48,15 +42,7 @@ def listing(
     filters: Filters = EVERY,
     unreadable: Callable[[int], None] = lambda _number: None,
 ) -> Iterator[MessageBatch]:
-    """Yield the batches of one status, or all, newest first, holding one page at a time.
-
-    Args:
-        batches: The client.
-        status: Only batches of this status.
-        page: Batches in a page, 1 to 1000.
-        filters: Which of them.
-        unreadable: Called for each page with the number of batches in it that could not be read.
-    """
+    """Yield the batches of one status, or all, newest first, holding one page at a time."""
     for findings in finish_each(search(batches.list, status, limit=page)):
         unreadable(findings.unreadable)
         yield from filter(filters.match, findings.batches)

@@ -21,11 +21,7 @@ Note = Callable[[Mapping[str, ToolOutcome | None]], None]
 
 
 def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, note: Note) -> ToolOutcome:
-    """Cancel one batch, print the outcome, and then note it.
-
-    Raises:
-        Interrupted: The user pressed Ctrl-C before the answer came.
-    """
+    """Cancel one batch, print the outcome, and then note it."""
     waits_until = 0.0
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
@@ -50,18 +46,7 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, n
 def cancel_all(
     batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
 ) -> list[ToolOutcome]:
-    """Cancel batches side by side and print each outcome as it comes, and a sum at the end; then note them.
-
-    Args:
-        batches: The client whose connection and number of retries are used.
-        ids: Which batches.
-        timeout: Seconds for each cancel, or None for the default.
-        output: Where to report.
-        note: Notes the outcomes.
-
-    Raises:
-        Interrupted: The user pressed Ctrl-C before all had been answered.
-    """
+    """Cancel batches side by side and print each outcome as it comes, and a sum at the end; then note them."""
     import anyio  # one batch needs none of it
 
     from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many

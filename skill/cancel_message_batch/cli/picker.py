@@ -17,11 +17,7 @@ _KEYS = "\n  Space: choose, a: all, Enter: go on, Ctrl-C: none"
 
 
 def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
-    """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count.
-
-    Raises:
-        KeyboardInterrupt: They pressed Ctrl-C.
-    """
+    """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count."""
     by_id = {batch.id: batch for batch in batches}
     question = questionary.checkbox(
         "Cancel which message batches?" + (" (id, requests, age, created)" if fits() else ""),

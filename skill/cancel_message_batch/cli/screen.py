@@ -124,11 +124,7 @@ class Screen:
 
 @contextlib.contextmanager
 def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen: Screen) -> Iterator[Conversation]:
-    """Open the conversation that the command line's flags describe.
-
-    Raises:
-        ConfigurationError: The SDK finds no usable credential.
-    """
+    """Open the conversation that the command line's flags describe."""
     connection = batches.connection
     try:
         client = anthropic.Anthropic(

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from cancel_message_batch import __version__, summary
-from cancel_message_batch.api.errors import APITimeoutError, InvalidInputError, clean
+from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
 
@@ -50,10 +50,7 @@ class BatchOutput(BatchFacts):
     """What is known of a batch after a call."""
 
     summary: str = Field(description="What happened, what next")
-    final_counts: dict[str, int] | Known = Field(
-        default=None,
-        description="Once ended; succeeded ones are billed",
-    )
+    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded ones are billed")
     results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
 
 
@@ -69,20 +66,14 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
     facts = summary.facts(batch)
-    return {
-        "message_batch_id": facts.id,
-        "processing_status": facts.status,
-        "requests": facts.requests,
-        "created": facts.created,
-    }
+    which = {"message_batch_id": facts.id, "processing_status": facts.status}
+    return {**which, "requests": facts.requests, "created": facts.created}
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        return ListOutput(
-            summary=outcome.headline,
-            message_batches=[BatchFacts(**_described(batch)) for batch in outcome.batches],
-        )
+        found = [BatchFacts(**_described(batch)) for batch in outcome.batches]
+        return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:
         return None
@@ -129,20 +120,16 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-# Notes what a cancel came to: the batch's id, the outcome, and whether the person was asked and said yes.
+# Notes a cancel: the batch's id, what it came to, and whether the person was asked and said yes.
 Note = Callable[[str, ToolOutcome, bool], None]
 
 
 def build_server(
     *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
 ) -> Server[Any]:
-    """Build the server.
+    """Build the server, with tools besides the three, if wished asking the person before each cancel.
 
-    Args:
-        more: Tools besides the three.
-        confirm: Ask the person, through the client, before a batch is canceled.
-        timeout: Seconds for one tool call, without the time in which the person is asked.
-        note: Called in a thread with each cancel, while the client is answered.
+    The timeout is in seconds for one tool call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}
@@ -156,25 +143,23 @@ def build_server(
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = tools.get(call.name)
         if tool is None:
-            return _result(
-                f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}.", is_error=True
-            )
+            unknown = f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}."
+            return _result(unknown, is_error=True)
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
         deadline = asyncio.timeout(timeout)
         confirmation = Confirmation(questions, context, call, deadline) if confirm and tool is CANCEL else None
         try:
             async with deadline:
-                outcome = await tool.run_async(
-                    call.arguments or {}, approve=confirmation.approve if confirmation else None
-                )
+                approve = confirmation.approve if confirmation else None
+                outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            outcome = _timed_out(tool, call, timeout)
+            late = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
+            outcome = ToolOutcome(summary.failed(late, tool.action, _id(call)), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
-        if note and tool is CANCEL and not isinstance(outcome.error, InvalidInputError):
-            asyncio.get_running_loop().run_in_executor(
-                None, note, _id(call), outcome, bool(confirmation and confirmation.agreed)
-            )
+        if note and tool is CANCEL:  # in a thread, while the client is answered
+            agreed = confirmation is not None and confirmation.agreed
+            asyncio.get_running_loop().run_in_executor(None, note, _id(call), outcome, agreed)
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
         return _result(outcome.text, is_error=outcome.is_error, structured=structured)
@@ -187,11 +172,6 @@ def build_server(
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
-
-
-def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float) -> ToolOutcome:
-    error = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-    return ToolOutcome(summary.failed(error, tool.action, _id(call)), str(error), error=error)
 
 
 def _id(call: types.CallToolRequestParams) -> str:

@@ -41,19 +41,12 @@ _NOT_UNDERSTOOD = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What the stand-in does about a message: it calls a tool, once for each input, or it says something.
-
-    Args:
-        tool: The name of the tool to call, if any.
-        inputs: The inputs of the calls.
-        text: What to say if there is no tool to call.
-        then_cancel_first: Whether to cancel the first batch that the tool lists.
-    """
+    """What the stand-in does about a message: it calls a tool, once for each input, or it says something."""
 
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
     text: str = ""
-    then_cancel_first: bool = False
+    then_cancel_first: bool = False  # cancel the first batch that the tool lists
 
 
 def ids_in(text: str) -> list[str]:
@@ -62,12 +55,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def interpret(message: str, mentioned: list[str]) -> Plan:
-    """Decide what to do about a message.
-
-    Args:
-        message: The person's last message.
-        mentioned: The ids of the batches that "it" or "they" can mean.
-    """
+    """Decide what to do about the person's last message, where "it" or "they" can mean the mentioned batches."""
     sentence = message.rstrip(" \t\r\n.!?")
     words = _normalized(sentence)
     ids = ids_in(message) or mentioned

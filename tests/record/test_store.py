@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch import InvalidInputError
-from cancel_message_batch.names import names_of, record_path
+from cancel_message_batch import InvalidInputError, MessageBatch, names
+from cancel_message_batch.names import record_path
 from cancel_message_batch.record import Action, Creation, Process, Record, open_record
+from tests.conftest import described
 
 HERE = "https://api.example:443"
 
@@ -32,6 +33,13 @@ def warnings() -> list[str]:
 @pytest.fixture
 def record(warnings: list[str]) -> Record:
     return open_record(warnings.append)
+
+
+def names_of(*ids: str) -> dict[str, str]:
+    """Read names as a listing does, without the record's own code."""
+    batches = [MessageBatch.model_validate(described(name)) for name in ids]
+    names.attach(batches)
+    return {batch.id: batch.name for batch in batches if batch.name}
 
 
 def created(which: str, **others: object) -> Creation:
@@ -83,9 +91,9 @@ def test_a_name_is_found_by_id_and_by_pattern_until_it_is_taken_away(record: Rec
     assert record.named("nightly*") == ["msgbatch_B", "msgbatch_A"]
     assert record.named("nightly e*") == ["msgbatch_A"]
     assert record.names(["msgbatch_A", "msgbatch_C", "msgbatch_D"]) == {"msgbatch_A": "nightly eval"}
-    assert names_of(["msgbatch_A", "msgbatch_C"]) == {"msgbatch_A": "nightly eval"}
+    assert names_of("msgbatch_A", "msgbatch_C") == {"msgbatch_A": "nightly eval"}
     record.set_name("msgbatch_A", "")
-    assert names_of(["msgbatch_A"]) == {}
+    assert names_of("msgbatch_A") == {}
     assert record.named("*") == ["msgbatch_B"]
 
 
@@ -186,7 +194,7 @@ def test_a_file_that_cannot_be_used_costs_one_line(
     (warning,) = warnings
     assert BROKEN[make] in warning
     assert "\n" not in warning
-    assert isinstance(names_of(["msgbatch_A"]), dict)
+    assert isinstance(names_of("msgbatch_A"), dict)
     assert not path.parent.is_dir() or path.lstat().st_size == before
     assert not (path.parent / "elsewhere").exists()
 
@@ -199,16 +207,16 @@ def test_a_file_that_another_process_keeps_locked_costs_one_line(
     with closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN IMMEDIATE")
         record.set_name("msgbatch_A", "another")
-        assert names_of(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+        assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        assert record.names(["msgbatch_A"]) == names_of(["msgbatch_A"]) == {}
+        assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
     (warning,) = warnings
     assert "locked" in warning
     record.set_name("msgbatch_A", "another")
     assert record.fault is None
-    assert names_of(["msgbatch_A"]) == {"msgbatch_A": "another"}
+    assert names_of("msgbatch_A") == {"msgbatch_A": "another"}
 
 
 @pytest.mark.parametrize("there", [False, True])
@@ -246,7 +254,7 @@ def test_a_file_that_may_not_be_read_costs_one_line(
         raise sqlite3.OperationalError("unable to open database file")
 
     monkeypatch.setattr(sqlite3, "connect", refused)
-    assert record.names(["msgbatch_A"]) == names_of(["msgbatch_A"]) == {}
+    assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
     assert len(warnings) == 1
 
 
@@ -264,7 +272,7 @@ def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: st
 def test_a_name_is_one_line_of_text() -> None:
     record = open_record(print)
     record.set_name("msgbatch_A", " cancel\neverything\x1b[2J \u202e now ")
-    assert names_of(["msgbatch_A"]) == {"msgbatch_A": "cancel everything [2J now"}
+    assert names_of("msgbatch_A") == {"msgbatch_A": "cancel everything [2J now"}
 
 
 def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:

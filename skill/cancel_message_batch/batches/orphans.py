@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from cancel_message_batch import names
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError
@@ -42,8 +43,10 @@ def find_orphans(batches: MessageBatches, record: Record, *, timeout: float) -> 
     state = next(wait(batches, ids, timeout=timeout))
     # One that is not found may be of another workspace than the credential's, and may run there.
     record.note_ended(name for name, batch in state.batches.items() if batch.ended)
+    running = tuple(state.batches[name] for name in ids if name in state.batches and not state.batches[name].ended)
+    names.attach(running)
     return Orphans(
-        tuple(state.batches[name] for name in ids if name in state.batches and not state.batches[name].ended),
+        running,
         tuple(name for name in ids if name not in state.batches),
         next(iter(state.failed.values()), state.trouble),
     )

@@ -40,6 +40,7 @@ def note_cancels(
                 words=words,
                 answer=_answer(outcome),
                 origin=outcome.batch.origin if outcome and outcome.batch else None,
+                workspace=outcome.batch.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
             if outcome is None
@@ -56,21 +57,21 @@ def _answer(outcome: ToolOutcome | None) -> str:
 
 def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
     """Tell the person where the record knows batches from that were not found."""
-    missing = [
-        name
+    missing = {
+        name: outcome.error
         for name, outcome in outcomes.items()
         if isinstance(outcome.error, APIStatusError) and outcome.error.status == 404
-    ]
+    }
     if not missing:
         return
     from cancel_message_batch.record import open_record
 
     record, connection = open_record(lambda _: None), batches.connection
-    for known in filter(None, map(record.known, missing)):
-        told = summary.known_elsewhere(
-            known.message_batch_id,
-            origin=known.origin if known.origin != origin(connection.base_url) else None,
-            workspace=known.workspace if known.workspace != connection.headers.get("anthropic-workspace-id") else None,
-        )
-        if told:
-            output.warn(told)
+    for name, error in missing.items():
+        known = record.known(name)
+        if known is None:
+            continue
+        if known.origin not in {None, origin(connection.base_url)}:
+            output.warn(summary.known_elsewhere(name, f"another base URL, {known.origin}"))
+        elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
+            output.warn(summary.known_elsewhere(name, f"the workspace {known.workspace}"))

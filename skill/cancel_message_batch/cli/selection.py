@@ -36,7 +36,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
     if not given.all and (filters_of(given) or given.orphaned):
-        raise UsageError("--older-than, --newer-than, --at-least and --orphaned go with --all")
+        raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned go with --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
     return list(dict.fromkeys(ids))
@@ -110,7 +110,15 @@ def filters_of(given: argparse.Namespace) -> "Filters":
     """Return the filters that the flags describe."""
     from cancel_message_batch.batches.selection import Filters
 
-    return Filters(given.older_than, given.newer_than, given.at_least)
+    return Filters(given.older_than, given.newer_than, given.at_least, given.named)
+
+
+def check_names(output: Output) -> None:
+    """Tell the person when the names of batches cannot be read."""
+    from cancel_message_batch.names import fault
+
+    if told := fault():
+        output.warn(told)
 
 
 def every(
@@ -120,6 +128,8 @@ def every(
     from cancel_message_batch import summary
     from cancel_message_batch.batches.selection import found
 
+    if given.named is not None:
+        check_names(output)
     statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
     if given.orphaned:
         from .orphans import orphaned

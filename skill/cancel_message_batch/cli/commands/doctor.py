@@ -15,6 +15,7 @@ from cancel_message_batch.cli.terminal import fitted, paint
 
 if TYPE_CHECKING:  # --help needs no HTTP client
     from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.record import Record
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
@@ -50,11 +51,9 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         f"Base URL: {clean(connection.base_url, secrets=connection.secrets)} (from {connection.base_url_source})",
     )
     if workspace := connection.headers.get("anthropic-workspace-id"):
-        yield None, f"Workspace: {workspace}"
+        yield None, f"Workspace: {workspace} (in the request)"
     record = open_record(lambda _: None)
-    record.names(())
-    well = False if record.fault and record.path else None
-    yield well, record.fault or f"Record of names and history: {clean(str(record.path), limit=400)}"
+    yield _record(record)
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -77,8 +76,17 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         except MessageBatchError as error:
             well = _not_found(error)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
+            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace:
+                yield None, f"Workspace: {error.workspace} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
+
+
+def _record(record: "Record") -> tuple[bool | None, str]:
+    record.names(())  # which opens it, if there is one
+    if record.fault:
+        return False if record.path else None, record.fault
+    return None, f"Record of names and history: {clean(str(record.path), limit=400)}"
 
 
 def _not_found(error: MessageBatchError) -> bool:

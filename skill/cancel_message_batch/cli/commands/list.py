@@ -9,7 +9,7 @@ from cancel_message_batch.cli.arguments import add_connection, add_filters, pars
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import filters_of
+from cancel_message_batch.cli.selection import check_names, filters_of
 
 if TYPE_CHECKING:  # --help does not need it
     from cancel_message_batch.api.models import MessageBatch
@@ -34,6 +34,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     page = 1000 if given.status or filters or limit is None else min(limit, 1000)
     unreadable: list[int] = []
     found: Iterator[MessageBatch]
+    check_names(output)
     with open_batches(given) as batches:
         if given.orphaned:
             from cancel_message_batch.cli.orphans import orphaned
@@ -61,6 +62,7 @@ COMMAND = Command(
         "cancel-message-batch list --status in_progress --limit 5",
         "cancel-message-batch list --older-than 1d --at-least 1000",
         "cancel-message-batch list --orphaned",
+        "cancel-message-batch list --named 'nightly*'",
         "cancel-message-batch list --json --limit 0 | jq -r .id",
     ),
     arguments=_arguments,

@@ -6,7 +6,7 @@ from cancel_message_batch.cli.arguments import add_batches, add_connection
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import every, read_ids
+from cancel_message_batch.cli.selection import check_names, every, read_ids
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +21,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.recording import tell_elsewhere
     from cancel_message_batch.tools import GET
 
+    check_names(output)
     codes = []
     outcomes = {}
     with open_batches(given) as batches:

@@ -281,14 +281,12 @@ def orphans(batches: Sequence[MessageBatch]) -> str:
     """Say that batches run on though the programs that created them are gone; nothing when there are none."""
     if not batches:
         return ""
-    what = (
-        "is running, and the program that created it"
-        if len(batches) == 1
-        else "are running, and the programs that created them"
-    )
-    return (
-        f"{amount(batches)} {what} on this machine {'is' if len(batches) == 1 else 'are'} gone. "
-        "`cancel-message-batch list --orphaned` shows them, `cancel-message-batch --all --orphaned` stops them."
+    one = len(batches) == 1
+    what = "runs on though the program that created it" if one else "run on though the programs that created them"
+    them = "it" if one else "them"
+    return _sentence(
+        f"{amount(batches)}, {what} on this machine {'is' if one else 'are'} gone. "
+        f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
     )
 
 

@@ -15,7 +15,6 @@ from cancel_message_batch.cli.terminal import fitted, paint
 
 if TYPE_CHECKING:  # --help needs no HTTP client
     from cancel_message_batch.api.client import MessageBatches
-    from cancel_message_batch.record import Record
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
@@ -41,8 +40,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     """Check one thing after the other; yields whether it is well, None where that is not known, and what was found."""
     from cancel_message_batch import summary
-    from cancel_message_batch.cli.orphans import hint
-    from cancel_message_batch.record import open_record
 
     connection = batches.connection
     yield None, f"Credential found: {connection.credential}"
@@ -52,8 +49,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     )
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield None, f"Workspace: {workspace} (in the request)"
-    record = open_record(lambda _: None)
-    yield _record(record)
+    yield from _record(batches)
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -68,8 +64,6 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             seen = f"the newest is {facts.id} ({facts.status})"
         yield True, "Credential accepted by the API"
         yield True, f"List: allowed; {seen}"
-        if told := hint(batches, record, timeout=_PATIENCE):
-            yield None, told
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
             operation(_NO_BATCH)
@@ -82,11 +76,19 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 
 
-def _record(record: "Record") -> tuple[bool | None, str]:
+def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
+    """Check the record, and what it knows of batches whose program is gone."""
+    from cancel_message_batch.cli.orphans import hint
+    from cancel_message_batch.record import open_record
+
+    record = open_record(lambda _: None)
     record.names(())  # which opens it, if there is one
     if record.fault:
-        return False if record.path else None, record.fault
-    return None, f"Record of names and history: {clean(str(record.path), limit=400)}"
+        yield False if record.path else None, record.fault
+        return
+    yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
+    if told := hint(batches, record, timeout=_PATIENCE):
+        yield None, told
 
 
 def _not_found(error: MessageBatchError) -> bool:

@@ -121,6 +121,16 @@ def test_ask_notes_what_the_person_said_and_how_they_agreed(sandbox: Sandbox, ru
     ]
 
 
+def test_a_yes_at_the_terminal_is_noted_as_one(sandbox: Sandbox) -> None:
+    newest = running(sandbox, 1, age=1)[0]
+    screen = Terminal(80, "ask", "cancel my newest batch")
+    screen.until("[y/N]")
+    screen.type("y\r")
+    assert screen.end() == 0
+    (entry,) = noted(newest)
+    assert (entry.through, entry.consent, entry.words) == ("ask", "yes", "cancel my newest batch")
+
+
 @pytest.mark.parametrize("command", [[EXAMPLE_ID], ["ask", f"Cancel {EXAMPLE_ID}."], ["--all", "--yes"]])
 def test_a_record_that_cannot_be_used_costs_a_line_and_never_the_cancel(
     sandbox: Sandbox, run: Run, tmp_path: Path, command: list[str]

@@ -96,7 +96,7 @@ def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run:
     assert told in doctor.stdout
     assert orphan in doctor.stdout
     screen = Terminal(80, "chat")
-    screen.until("> ")
+    screen.until("Ctrl-D ends.\n>")
     assert orphan in screen.lines[0]
     screen.type(CTRL_D)
     screen.end()

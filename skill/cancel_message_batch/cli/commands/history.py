@@ -1,7 +1,6 @@
 """``cancel-message-batch history``: what was done to batches from this machine."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -33,7 +32,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     for entry in record.history(message_batch_id):
         empty = False
         if output.json:
-            output.print(ascii_json(dataclasses.asdict(entry) | {"at": entry.at.isoformat()}))
+            output.print(ascii_json(entry._asdict() | {"at": entry.at.isoformat()}))
         else:
             for line in _lines(entry):
                 output.print(line)

@@ -76,7 +76,6 @@ class Tool:
     """A tool that an agent can be given.
 
     Args:
-        name: Its name, for the model.
         title: Its name, for people.
         description: What it does, when to use it and when not, for the model.
         action: The verb used in its error messages.
@@ -131,13 +130,7 @@ class Tool:
     async def run_async(
         self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
     ) -> ToolOutcome:
-        """Answer one call of the tool, as ``run`` does.
-
-        Args:
-            arguments: What the model gave as input: an object, or its JSON text.
-            batches: ``AsyncMessageBatches()``, or ``anthropic.AsyncAnthropic().messages.batches``.
-            approve: Asks a person before a running batch is canceled.
-        """
+        """Answer one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
         try:
             given = self.parse(arguments)
             if batches is not None:

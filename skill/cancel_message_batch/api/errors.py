@@ -46,7 +46,9 @@ class MessageBatchError(Exception):
     ``may_have_arrived`` is True when a request was sent and it is not known whether the API acted on it.
     """
 
-    may_have_arrived = False
+    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make every subclass picklable, whatever its constructor takes."""
@@ -70,10 +72,6 @@ class ConfigurationError(MessageBatchError):
 
 class APIConnectionError(MessageBatchError):
     """The API could not be reached, or the connection broke before the API had answered."""
-
-    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
-        super().__init__(message)
-        self.may_have_arrived = may_have_arrived
 
 
 class APITimeoutError(APIConnectionError):
@@ -106,7 +104,10 @@ class APIStatusError(MessageBatchError):
         from_api: bool = False,
         workspace: str | None = None,
     ) -> None:
-        super().__init__(f"the API answered {status}{f' {type}' if type else ''}: {message}")
+        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
+        uncertain = status >= 500 and status != 529
+        what = f"the API answered {status}{f' {type}' if type else ''}: {message}"
+        super().__init__(what, may_have_arrived=uncertain)
         self.status = status
         self.type = type
         self.message = message
@@ -115,8 +116,6 @@ class APIStatusError(MessageBatchError):
         self.should_retry = should_retry
         self.from_api = from_api
         self.workspace = workspace
-        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
-        self.may_have_arrived = status >= 500 and status != 529
 
 
 class APIResponseError(MessageBatchError):
@@ -126,8 +125,7 @@ class APIResponseError(MessageBatchError):
     """
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, from_api: bool = False) -> None:
-        super().__init__(message)
-        self.may_have_arrived = may_have_arrived
+        super().__init__(message, may_have_arrived=may_have_arrived)
         self.from_api = from_api
 
 

@@ -58,19 +58,16 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            outcome = await _outcome(message_batch_id, batches.with_options(own))
+            try:
+                outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
+            except Exception as error:  # noqa: BLE001 - whatever happens to one batch, the others are canceled
+                what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+                unexpected = MessageBatchError(what, may_have_arrived=True)
+                told = summary.failed(unexpected, "cancel", message_batch_id)
+                outcome = ToolOutcome(told, what, error=unexpected)
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 
     async with anyio.create_task_group() as tasks:
         for message_batch_id in message_batch_ids:
             tasks.start_soon(cancel, message_batch_id)
-
-
-async def _outcome(message_batch_id: str, batches: AsyncMessageBatches) -> ToolOutcome:
-    try:
-        return await CANCEL.run_async({"message_batch_id": message_batch_id}, batches)
-    except Exception as error:  # noqa: BLE001 - whatever happens to one batch, the others are canceled and reported
-        unexpected = MessageBatchError(f"something unexpected happened ({type(error).__name__}: {clean(str(error))})")
-        unexpected.may_have_arrived = True
-        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), str(unexpected), error=unexpected)

@@ -67,11 +67,6 @@ class Command:
     run: Callable[[argparse.Namespace, Output], ExitCode]  # raises UsageError for arguments that conflict
     completes: Literal["running", "any"] | None = None  # the ids that a shell offers
 
-    @property
-    def help(self) -> str:
-        """The one-line help."""
-        return COMMANDS[self.name]
-
 
 def load(name: str) -> Command:
     """Import the module of a command and return the command."""

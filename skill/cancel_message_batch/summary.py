@@ -270,6 +270,37 @@ def needs_yes(message_batch_id: str) -> str:
     )
 
 
+def named(message_batch_id: str, name: str) -> str:
+    """Say what a batch is called now, and who knows it."""
+    if not name:
+        return f"{message_batch_id} has no name now."
+    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API keeps none.'
+
+
+def orphans(batches: Sequence[MessageBatch]) -> str:
+    """Say that batches run on though the programs that created them are gone; nothing when there are none."""
+    if not batches:
+        return ""
+    one = len(batches) == 1
+    what = "runs on though the program that created it" if one else "run on though the programs that created them"
+    them = "it" if one else "them"
+    return _sentence(
+        f"{amount(batches)}, {what} on this machine {'is' if one else 'are'} gone. "
+        f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
+    )
+
+
+def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
+    """Say which batches, whose program is gone, could not be looked up."""
+    why = _sentence(str(trouble)) if trouble else "There was no answer in time."
+    return f"{why} Left out, because they could not be looked up: {' '.join(ids)}"
+
+
+def known_elsewhere(message_batch_id: str, where: str) -> str:
+    """Say where this machine knows a batch from that was not found."""
+    return f"This machine knows {message_batch_id} from {where}: look for it there."
+
+
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
     """Say what went wrong, what state the batch is in now, and what to do next."""
     what = str(error)

@@ -25,6 +25,8 @@ COMMANDS = {
     "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
+    "name": "give a batch a name, which only this machine knows",
+    "history": "show what was done to batches from this machine",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",

@@ -1,7 +1,7 @@
 """Canceling many batches side by side."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -72,7 +72,8 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            outcome = await _outcome(message_batch_id, batches.with_options(own))
+            sending = CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
+            outcome = await outcome_of(message_batch_id, sending)
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 
@@ -81,10 +82,11 @@ async def cancel_many(
             tasks.start_soon(cancel, message_batch_id)
 
 
-async def _outcome(message_batch_id: str, batches: AsyncMessageBatches) -> ToolOutcome:
+async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
+    """Return what a cancel came to: whatever happens to one batch, the others are canceled and reported."""
     try:
-        return await CANCEL.run_async({"message_batch_id": message_batch_id}, batches)
-    except Exception as error:  # noqa: BLE001 - whatever happens to one batch, the others are canceled and reported
+        return await cancel
+    except Exception as error:  # noqa: BLE001 - of any kind
         unexpected = MessageBatchError(f"something unexpected happened ({type(error).__name__}: {clean(str(error))})")
         unexpected.may_have_arrived = True
         return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), str(unexpected), error=unexpected)

@@ -160,7 +160,7 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
         (unsent, "Not sent, so these are as they were: "),
     ):
         if ids:
-            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
+            lines.append(what + _ids(ids))
     return "\n".join(lines)
 
 
@@ -182,12 +182,16 @@ def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[st
     whose = f' of "{name}"' if name else ""
     lines = [f"The guard{whose} was left{f' by {why}' if why else ''}."]
     if canceling:
-        ids = " ".join(canceling)
+        ids = _ids(canceling)
         lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
     if ended:
-        lines.append(f"Ended: {' '.join(ended)}.")
-    lines += [f"{text} To cancel: `cancel-message-batch {one}`" for one, text in failed.items()]
+        lines.append(f"Ended: {_ids(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {_ids([one])}`" for one, text in failed.items()]
     return "\n".join(lines)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
 
 
 def creation_lost(began: datetime, requests: int) -> str:
@@ -218,7 +222,7 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
     """
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in left if ids)
     return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 

@@ -27,8 +27,8 @@ from cancel_message_batch import summary
 from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
-    APITimeoutError,
     InvalidInputError,
+    MessageBatchError,
     from_client,
     from_sdk,
     timed_out,
@@ -53,6 +53,7 @@ DEADLINE = 10.0  # seconds
 
 _RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
 _LOOK = 0.25  # the part of the time left that a look may take: a cancel must still be possible after it
+_RECORD = 0.1  # the part of the deadline that is kept for writing to the record
 _PAUSE = 0.02  # seconds between two looks whether a creation that is under way has been answered
 
 
@@ -155,8 +156,7 @@ class _Guard:
         if self._open:
             raise RuntimeError("this guard is open already; make another one")
         self._begin()
-        with contextlib.suppress(RuntimeError):  # no loop of asyncio runs here
-            self.task = asyncio.current_task()
+        self.task = _current_task()
         _signals.enter(self)
         self._open = True
         kind = type(self._batches)
@@ -166,7 +166,7 @@ class _Guard:
     def _watching(self) -> Callable[..., Any]:
         raise NotImplementedError
 
-    def _aside(self, work: Callable[[], None]) -> Any:
+    def _pause(self) -> Any:
         raise NotImplementedError
 
     async def _create(self, options: dict[str, Any]) -> Any:
@@ -206,7 +206,9 @@ class _Guard:
         kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
         with self._lock:
             self._created[message_batch_id] = _Created(os.getpid(), kept, workspace)
-            late = self._stopping
+            if self._stopping:  # the guard is just being left, by another thread or task
+                self._waiting.append(message_batch_id)
+            late = self._told
         creation = Creation(
             message_batch_id,
             self._origin,
@@ -220,17 +222,15 @@ class _Guard:
         )
         # In this thread: while a coroutine waits it can be canceled, and the batch would not be in the record.
         self._record.add_creation(creation)
-        if late:  # the guard was left meanwhile, in another thread or task
-            await self._settle(message_batch_id)
-            if self._told:
-                self._say([message_batch_id], None)
+        if late:
+            self._say([message_batch_id], None)
 
     def _stop(self, error: BaseException | None) -> bool:
         """Close the guard; return whether there is something to cancel."""
         with self._lock:
             self._open = False
             self._stopping = error is not None or self._always
-            self._end = time.monotonic() + self._deadline
+            self._end = time.monotonic() + self._deadline * (1 - _RECORD)
             self._why = _signals.reason(error)
             if self._stopping:
                 self._waiting.extend(self._mine())
@@ -242,37 +242,26 @@ class _Guard:
     def _left(self) -> float:
         return max(self._end - time.monotonic(), 0.0)
 
+    def _workers(self) -> range:
+        return range(min(len(self._waiting) + len(self._creating), CONCURRENCY))
+
     async def _work(self) -> None:
         """Cancel what is waiting, one batch after the other. Several of these run side by side."""
-        while self._waiting:
+        while (self._waiting or self._creating) and self._left():
             try:
                 message_batch_id = self._waiting.popleft()
-            except IndexError:  # another one took it
-                return
-            await self._settle(message_batch_id)
+            except IndexError:  # there is none until a creation that is under way has been answered
+                await settled(self._pause())
+            else:
+                await self._settle(message_batch_id)
 
     async def _settle(self, message_batch_id: str) -> None:
         """Cancel one batch, unless it has ended or is canceling already."""
         given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
         outcome = await outcome_of(message_batch_id, GET.handler(given, self))
-        if canceled := outcome.batch is None or outcome.batch.processing_status not in {"canceling", "ended"}:
+        if outcome.batch is None or outcome.batch.processing_status not in {"canceling", "ended"}:
             outcome = await outcome_of(message_batch_id, CANCEL.handler(given, self))
         self._outcomes[message_batch_id] = outcome
-        action = Action(
-            message_batch_id,
-            through="guard",
-            what="cancel",
-            words=self._why,
-            answer=outcome.headline,
-            origin=self._origin,
-            workspace=self._created[message_batch_id].workspace,
-        )
-
-        def note() -> None:
-            self._record.add_action(*([action] if canceled else ()))
-            self._record.note_ended([message_batch_id] if outcome.batch and outcome.batch.ended else ())
-
-        await settled(self._aside(note))
 
     def retrieve(self, message_batch_id: str) -> Any:
         """Look at a batch, once and not for long: there must be time for a cancel after it."""
@@ -294,6 +283,7 @@ class _Guard:
             self._lost(began, size, error)
         if mine:
             self._say(mine, error)
+            self._keep(mine)
 
     def _say(self, ids: Sequence[str], error: BaseException | None) -> None:
         canceling: list[str] = []
@@ -302,14 +292,38 @@ class _Guard:
         for name in ids:
             outcome = self._outcomes.get(name)
             if outcome is None:
-                late = timed_out() if name in self._sent else APITimeoutError("there was no time left to cancel it")
-                failed[name] = summary.failed(late, "cancel", name)
+                unsent = MessageBatchError("the guard could not send the cancel in time")
+                failed[name] = summary.failed(timed_out() if name in self._sent else unsent, "cancel", name)
             elif outcome.error is not None or outcome.batch is None:
                 failed[name] = outcome.text
             else:
                 (ended if outcome.batch.ended else canceling).append(name)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, summary.guard_left(self._name, self._why, canceling, ended, failed), error)
+
+    def _keep(self, ids: Sequence[str]) -> None:
+        """Note in the record what was done, but do not wait long for a record that is locked."""
+        outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
+        actions = [
+            Action(
+                name,
+                through="guard",
+                what="cancel",
+                words=self._why,
+                answer=outcome.headline,
+                origin=self._origin,
+                workspace=self._created[name].workspace,
+            )
+            for name, outcome in outcomes.items()
+            if name in self._sent
+        ]
+
+        def write() -> None:
+            self._record.add_action(*actions)
+            self._record.note_ended(name for name, one in outcomes.items() if one.batch and one.batch.ended)
+
+        for thread in _started(write, range(1)):
+            thread.join(self._deadline * _RECORD)
 
     @staticmethod
     def _lost(began: datetime, size: int, error: BaseException | None) -> None:
@@ -323,8 +337,8 @@ class _SyncGuard(_Guard):
 
         return create
 
-    def _aside(self, work: Callable[[], None]) -> None:
-        work()
+    def _pause(self) -> None:
+        time.sleep(_PAUSE)
 
     def __enter__(self) -> Any:
         return self._enter()
@@ -333,21 +347,9 @@ class _SyncGuard(_Guard):
         busy = self._stop(error)
         with _signals.leaving(self, error, busy=busy):
             if busy:
-                self._cancel_all()
+                for thread in _started(lambda: finish(self._work()), self._workers()):
+                    thread.join(self._left())
                 self._tell(error)
-
-    def _cancel_all(self) -> None:
-        number, threads = min(len(self._waiting), CONCURRENCY), []
-        with contextlib.suppress(RuntimeError):  # at the end of the interpreter no thread can be started
-            for _ in range(number):
-                # The program does not wait for daemons: the deadline leaves them behind.
-                thread = threading.Thread(target=lambda: finish(self._work()), daemon=True)
-                thread.start()
-                threads.append(thread)
-        for thread in threads:
-            thread.join(self._left())
-        while self._creating and self._left():
-            time.sleep(_PAUSE)
 
 
 class _AsyncGuard(_Guard):
@@ -357,39 +359,37 @@ class _AsyncGuard(_Guard):
 
         return create
 
-    def _aside(self, work: Callable[[], None]) -> Any:
-        return anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    def _pause(self) -> Any:
+        return anyio.sleep(_PAUSE)
 
     async def __aenter__(self) -> Any:
         return self._enter()
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        busy = self._stop(error)
+        busy, again = self._stop(error), None
         with _signals.leaving(self, error, busy=busy):
             if busy:
-                try:
-                    if not isinstance(error, GeneratorExit):  # a coroutine that is thrown away cannot wait
-                        await self._cancel_all()
-                finally:
-                    self._tell(error)
+                if not isinstance(error, GeneratorExit):  # a coroutine that is thrown away cannot wait
+                    again = await self._cancel_all()
+                self._tell(error)
+        if again is not None and not isinstance(error, asyncio.CancelledError):
+            raise again
 
-    async def _cancel_all(self) -> None:
+    async def _cancel_all(self) -> BaseException | None:
+        """Cancel side by side until the deadline; return a cancellation of the task that came meanwhile."""
         again: BaseException | None = None
-        with anyio.CancelScope(deadline=anyio.current_time() + self._deadline, shield=True) as scope:
-            while self._waiting or self._creating:
+        with anyio.CancelScope(deadline=anyio.current_time() + self._left(), shield=True) as scope:
+            while (self._waiting or self._creating) and self._left():
                 try:
                     async with anyio.create_task_group() as tasks:
-                        for _ in range(min(len(self._waiting), CONCURRENCY)):
+                        for _ in self._workers():
                             tasks.start_soon(self._work)
-                        while self._creating:  # noqa: ASYNC110 - as in the threads of the sync twin
-                            await anyio.sleep(_PAUSE)
                 except anyio.get_cancelled_exc_class() as canceled:
                     if scope.cancel_called:
                         raise
                     again = canceled  # the shield does not keep off a cancellation of asyncio
                     self._waiting = deque(name for name in self._mine() if name not in self._outcomes)
-        if again is not None:
-            raise again
+        return again
 
 
 class _Signals:
@@ -451,14 +451,37 @@ class _Signals:
             self._held = True
             return
         self._came = True
-        canceled = [guard.task for guard in self._guards if guard.task and guard.task.cancel()]
-        if not canceled:
+        tasks = {guard.task for guard in self._guards if guard.task and not guard.task.done()}
+        if not tasks:
             raise SystemExit(128 + number)
-        for task in canceled:  # so that a loop that waits for a socket wakes up
-            task.get_loop().call_soon_threadsafe(lambda: None)
+        # The code in a sync guard may run for long before its task would notice a cancellation.
+        blocking = {guard.task for guard in self._guards if isinstance(guard, _SyncGuard)} & tasks & {_current_task()}
+        for task in tasks - blocking:
+            task.cancel()
+            task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits for a socket
+        if blocking:
+            raise asyncio.CancelledError
 
 
 _signals = _Signals()
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop of asyncio runs in this thread
+        return None
+
+
+def _started(work: Callable[[], object], number: range) -> list[threading.Thread]:
+    """Start threads that the program does not wait for when it ends: a deadline leaves them behind."""
+    threads: list[threading.Thread] = []
+    with contextlib.suppress(RuntimeError):  # at the end of the interpreter none can be started
+        for _ in number:
+            thread = threading.Thread(target=work, daemon=True)
+            thread.start()
+            threads.append(thread)
+    return threads
 
 
 def _log(level: int, text: str, error: BaseException | None) -> None:

@@ -17,11 +17,7 @@ from .output import Output
 
 
 def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -> ToolOutcome:
-    """Cancel one batch and print the outcome.
-
-    Raises:
-        Interrupted: The user pressed Ctrl-C before the answer came.
-    """
+    """Cancel one batch and print the outcome."""
     waits_until = 0.0
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
@@ -43,17 +39,7 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -
 def cancel_all(
     batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output
 ) -> list[ToolOutcome]:
-    """Cancel batches side by side and print each outcome as it comes, and a sum at the end.
-
-    Args:
-        batches: The client whose connection and number of retries are used.
-        ids: Which batches.
-        timeout: Seconds for each cancel, or None for the default.
-        output: Where to report.
-
-    Raises:
-        Interrupted: The user pressed Ctrl-C before all had been answered.
-    """
+    """Cancel batches side by side and print each outcome as it comes, and a sum at the end."""
     import anyio  # one batch needs none of it
 
     from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many

@@ -56,28 +56,14 @@ OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class Command:
-    """One command. Each module in ``cli/commands`` makes one, named ``COMMAND``.
-
-    Args:
-        name: Its name in ``COMMANDS``.
-        about: What it does, for its ``--help``.
-        examples: Command lines to copy, for its ``--help``.
-        arguments: Adds its arguments to a parser.
-        run: Runs it with the parsed arguments. Raises UsageError when they conflict.
-        completes: Which batch ids a shell offers for it.
-    """
+    """One command. Each module in ``cli/commands`` makes one, named ``COMMAND``."""
 
     name: str
     about: str
     examples: tuple[str, ...]
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Output], ExitCode]
-    completes: Literal["running", "any"] | None = None
-
-    @property
-    def help(self) -> str:
-        """The one-line help."""
-        return COMMANDS[self.name]
+    run: Callable[[argparse.Namespace, Output], ExitCode]  # raises UsageError for arguments that conflict
+    completes: Literal["running", "any"] | None = None  # the ids that a shell offers
 
 
 def load(name: str) -> Command:

@@ -26,8 +26,7 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 from .output import Output
-from .prose import Prose
-from .terminal import confirm, fitted, interactive, paint
+from .terminal import Prose, confirm, fitted, interactive, paint
 
 
 class Screen:
@@ -88,11 +87,7 @@ class Screen:
 
 @contextlib.contextmanager
 def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen: Screen) -> Iterator[Conversation]:
-    """Open the conversation that the command line's flags describe.
-
-    Raises:
-        ConfigurationError: The SDK finds no usable credential.
-    """
+    """Open the conversation that the command line's flags describe."""
     connection = batches.connection
     try:
         client = anthropic.Anthropic(

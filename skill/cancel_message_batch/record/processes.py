@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import platform
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +29,11 @@ class Process:
     def of(cls, pid: int, program: str) -> "Process":
         """Return the process with this pid."""
         start = _start(pid)
-        return cls(platform.node(), pid, " ".join([*_place(), start]) if start else "", program)
+        return cls(_host(), pid, " ".join([*_place(), start]) if start else "", program)
 
     def is_gone(self) -> bool:
         """Return whether the process has surely ended. On another host, or where it cannot be known, it has not."""
-        if self.host != platform.node() or not self.started or sys.platform == "win32":
+        if self.host != _host() or not self.started or sys.platform == "win32":
             return False
         *place, start = self.started.split(" ")
         here = _place()
@@ -43,6 +41,14 @@ class Process:
             return len(place) == len(here) == 3 and place[0] == here[0] and place[1] != here[1]
         now = _start(self.pid)
         return not _exists(self.pid) or now == "ended" or now not in {"", start}
+
+
+def _host() -> str:
+    if sys.platform == "win32":
+        import platform
+
+        return platform.node()
+    return os.uname().nodename
 
 
 def _place() -> list[str]:
@@ -66,6 +72,8 @@ def _start(pid: int) -> str:
         return "ended" if fields[0] in {b"Z", b"X"} else fields[19].decode("ascii")
     if sys.platform == "win32":
         return ""
+    import subprocess
+
     try:
         told = subprocess.run(  # noqa: S603 - nothing in it comes from outside
             ["/bin/ps", "-o", "lstart=", "-p", str(pid)],

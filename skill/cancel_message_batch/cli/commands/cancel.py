@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection
+from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -46,7 +46,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import combined, exit_code
 
     options = _options(given)
@@ -85,8 +84,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         if given.wait and running:
             return code
     if running and not output.json and interactive():
-        command = copyable(f"{PROGRAM} {_wait_arguments(running)}", width())
-        output.say(f"To wait until stopped:\n{command}")
+        few = len(running) <= _HINT
+        wait = f"wait {' '.join(running)}" if few else f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+        output.say(f"To wait until stopped:\n{copyable(f'{PROGRAM} {wait}', width())}")
     return code
 
 
@@ -97,13 +97,6 @@ def _options(given: argparse.Namespace) -> "Options | None":
     from cancel_message_batch.cli.saving import DEFAULT_RETRY, options_of
 
     return options_of(given.requests, DEFAULT_RETRY, split=False)
-
-
-def _wait_arguments(ids: Sequence[str]) -> str:
-    """Return the arguments with which the program waits for these batches."""
-    if len(ids) <= _HINT:
-        return f"wait {' '.join(ids)}"
-    return f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
 
 
 COMMAND = Command(

@@ -155,13 +155,48 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
         (unsent, "Not sent, so these are as they were: "),
     ):
         if ids:
-            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
+            lines.append(what + _ids(ids))
     return "\n".join(lines)
 
 
 def limited(seconds: float) -> str:
     """Say that cancel requests wait because the API limits them."""
     return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
+
+
+def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what became of the batches that a program created inside a guard.
+
+    Args:
+        name: The name of the batches, or empty.
+        why: What the guard was left by, or empty when nothing went wrong.
+        canceling: The batches whose cancellation is accepted.
+        ended: The batches that have ended.
+        failed: The batches that could not be canceled, and what is said about each.
+    """
+    whose = f' of "{name}"' if name else ""
+    lines = [f"The guard{whose} was left{f' by {why}' if why else ''}."]
+    if canceling:
+        ids = _ids(canceling)
+        lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
+    if ended:
+        lines.append(f"Ended: {_ids(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {_ids([one])}`" for one, text in failed.items()]
+    return "\n".join(lines)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
+
+
+def creation_lost(began: datetime, requests: int) -> str:
+    """Say that a batch may have been created whose id nobody knows."""
+    size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
+        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        "`cancel-message-batch ID`"
+    )
 
 
 def stopped(message_batch_id: str) -> str:
@@ -175,7 +210,7 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
     """Say that waiting was given up, which changes nothing for the batches."""
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in left if ids)
     return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 

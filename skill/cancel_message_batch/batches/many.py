@@ -1,7 +1,7 @@
 """Canceling many batches side by side."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -58,16 +58,21 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            try:
-                outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
-            except Exception as error:  # noqa: BLE001 - whatever happens to one batch, the others are canceled
-                what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
-                unexpected = MessageBatchError(what, may_have_arrived=True)
-                told = summary.failed(unexpected, "cancel", message_batch_id)
-                outcome = ToolOutcome(told, what, error=unexpected)
+            sending = CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
+            outcome = await outcome_of(message_batch_id, sending)
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 
     async with anyio.create_task_group() as tasks:
         for message_batch_id in message_batch_ids:
             tasks.start_soon(cancel, message_batch_id)
+
+
+async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
+    """Return what a cancel came to: whatever happens to one batch, the others are canceled and reported."""
+    try:
+        return await cancel
+    except Exception as error:  # noqa: BLE001 - of any kind
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)

@@ -169,6 +169,60 @@ def limited(seconds: float) -> str:
     return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
 
 
+def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
+    """Say that a command failed which had created batches, and what happens to them now.
+
+    Args:
+        how: The command, and how it ended.
+        batch_ids: The batches that were not seen to have ended.
+        keep: Whether they are left alone, because it was asked for.
+    """
+    ids = " ".join(batch_ids)
+    if keep:
+        return (
+            f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
+        )
+    number = len(batch_ids)
+    return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
+
+
+def command_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what became of the batches that a program created before it failed.
+
+    Args:
+        canceling: The batches whose cancellation is accepted.
+        ended: The batches that have ended.
+        failed: The batches that could not be canceled, and what is said about each.
+    """
+    lines = []
+    if canceling:
+        ids = " ".join(canceling)
+        lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
+    if ended:
+        lines.append(f"Ended: {' '.join(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {one}`" for one, text in failed.items()]
+    return "\n".join(lines)
+
+
+def creation_lost(began: datetime, requests: int) -> str:
+    """Say that a batch may have been created whose id nobody knows."""
+    size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
+        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        "`cancel-message-batch ID`"
+    )
+
+
+def connections_held(number: int) -> str:
+    """Say that something which a command left running lost its connections to the API."""
+    what = "1 connection" if number == 1 else f"{number:,} connections"
+    return (
+        f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
+        "`cancel-message-batch run` ends with the command."
+    )
+
+
 def stopped(message_batch_id: str) -> str:
     """Say what a stopped turn of a conversation left; the id is that of a cancel without an answer, or empty."""
     if not message_batch_id:

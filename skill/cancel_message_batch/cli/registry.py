@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from .exit_codes import ExitCode
 from .output import Output
 
 PROGRAM = "cancel-message-batch"
@@ -25,6 +24,7 @@ COMMANDS = {
     "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
+    "run": "run a command; when it fails, cancel the batches it created",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
@@ -63,7 +63,7 @@ class Command:
         about: What it does, for its ``--help``.
         examples: Command lines to copy, for its ``--help``.
         arguments: Adds its arguments to a parser.
-        run: Runs it with the parsed arguments. Raises UsageError when they conflict.
+        run: Runs it with the parsed arguments; returns the exit code. Raises UsageError when they conflict.
         completes: Which batch ids a shell offers for it.
     """
 
@@ -71,7 +71,7 @@ class Command:
     about: str
     examples: tuple[str, ...]
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Output], ExitCode]
+    run: Callable[[argparse.Namespace, Output], int]
     completes: Literal["running", "any"] | None = None
 
     @property

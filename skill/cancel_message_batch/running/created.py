@@ -18,7 +18,7 @@ _LONGEST_NAME = 200  # characters of a model's name or a custom_id
 _MOST_MODELS = 20
 
 _STRING = rb'"((?:[^"\\]++|\\.)*+)'
-_TOKEN = re.compile(_STRING + rb'"\s*+(:)?|[{\[]|[}\]]', re.DOTALL)
+_TOKEN = re.compile(_STRING + rb'(?:("\s*+)(:)?|\\?\Z)|[{\[}\]]', re.DOTALL)
 _OPEN_STRING = re.compile(_STRING, re.DOTALL)
 _REQUEST, _PARAMS = 3, 4  # how deep the members of a request, and of its params, stand
 
@@ -74,19 +74,16 @@ class RequestScanner:
 
     def take(self, data: bytes) -> None:
         """Read the next piece."""
-        data = self._rest + data
-        at = 0
+        data, self._rest = self._rest + data, b""
         for token in _TOKEN.finditer(data):
             start, end = token.span()
             if token[1] is None:
                 self._depth += 1 if data[start] in b"{[" else -1
-            elif end == len(data):  # the next piece shows whether it is a key
+            elif end == len(data) and not token[3]:  # the next piece shows how it ends, and whether it is a key
+                self._rest = data[start:]
                 break
             elif 0 <= self._depth <= _PARAMS:
-                self._take_string(token[1], is_key=token[2] is not None)
-            at = end
-        opened = data.find(b'"', at)
-        self._rest = data[opened:] if opened >= 0 else b""
+                self._take_string(token[1], is_key=bool(token[3]))
         if len(self._rest) > 2 * _LONGEST_NAME and (begun := _OPEN_STRING.match(self._rest)):
             self._rest = b'"' + self._rest[begun.end() :]  # what it holds is not needed, but a last backslash is
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.exit_codes import UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 
@@ -91,36 +91,30 @@ def _program(command: Sequence[str]) -> str:
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline or a Ctrl-C, say what became of each, and note it."""
     from cancel_message_batch import summary
-    from cancel_message_batch.api.credentials import origin
     from cancel_message_batch.api.errors import APIConnectionError, timed_out
-    from cancel_message_batch.record import Action
+    from cancel_message_batch.cli.recording import note_cancels
 
     outcomes, sent = _sent_cancels(left, end)
     canceling: list[str] = []
     ended: list[str] = []
     failed: dict[str, str] = {}
-    actions = []
-    for batch in left:
-        name = batch.message_batch_id
+    for name in (batch.message_batch_id for batch in left):
         outcome = outcomes.get(name)
-        error = outcome.error if outcome else timed_out() if name in sent else APIConnectionError("no time was left")
+        unsent = APIConnectionError("no time was left to send the cancel")
+        error = outcome.error if outcome else timed_out() if name in sent else unsent
         if error:
             failed[name] = summary.failed(error, "cancel", name)
         else:
             (ended if outcome and outcome.batch and outcome.batch.ended else canceling).append(name)
-        answer = str(error) if error else outcome and outcome.headline
-        where = (origin(batch.base_url), batch.workspace)
-        if outcome or name in sent:
-            actions.append(Action(name, "run", "cancel", None, None, answer, *where))
     output.warn(summary.command_left(canceling, ended, failed))
     record.note_ended(ended)
-    record.add_action(*actions)
+    note_cancels({name: outcomes.get(name) for name in sent}, output.warn, through="run")
 
 
 def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, ToolOutcome], set[str]]":
-    """Send cancels with the credentials with which the command reached the API; returns the outcomes, and what was sent.
+    """Send cancels with the command's own credentials; returns the outcomes, and what was sent.
 
-    The command's credential is the one that surely may cancel the batch; ours may be another, or of another workspace.
+    Its credential surely may cancel what it created. Ours may be missing, or of another workspace.
     """
     import anyio
 

@@ -10,7 +10,7 @@ import pytest
 from cancel_message_batch.running.created import Created
 from cancel_message_batch.running.proxy import Proxy
 
-BATCH = b'{"id":"msgbatch_01new","type":"message_batch","processing_status":"in_progress","request_counts":{"processing":2}}'
+BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
 
 
 class Connection:
@@ -37,7 +37,9 @@ class Connection:
     def message(self) -> bytes:
         """Read a message whose body has a content-length or none."""
         head = self.until(b"\r\n\r\n")
-        length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
         return head + self.exactly(length)
 
     def exactly(self, number: int) -> bytes:

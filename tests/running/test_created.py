@@ -52,7 +52,9 @@ def test_memory_does_not_grow_with_the_body() -> None:
     assert peak < 8 * 2**20  # of 24 MiB
 
 
-@pytest.mark.parametrize("body", [b"", b"]]]]}", b'{"requests":', b'{"requests":[{"custom_id":3}]}', b"\xff\x00\x1f\x8b" * 99])
+@pytest.mark.parametrize(
+    "body", [b"", b"]]]]}", b'{"requests":', b'{"requests":[{"custom_id":3}]}', b"\xff\x00\x1f\x8b" * 99]
+)
 def test_a_body_of_another_kind_tells_nothing(body: bytes) -> None:
     scanner = RequestScanner()
     scanner.take(body)

@@ -125,10 +125,7 @@ class Conversation:
         self._system = "\n- ".join((SYSTEM, *(when for _, when in others)))
 
     def say(self, message: str) -> str:
-        """Say something to the model and let it act, until it has answered.
-
-        Returns:
-            The model's last answer.
+        """Say something to the model and let it act; return its last answer.
 
         Raises:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
@@ -182,22 +179,13 @@ class Conversation:
         last = self._messages[-1]
         if last["role"] != "assistant" or isinstance(last["content"], str):
             return
-        calls = [block for block in last["content"] if _get(block, "type") == "tool_use"]
-        if calls:
-            self._messages.append(
-                {
-                    "role": "user",
-                    "content": [
-                        {
-                            "type": "tool_result",
-                            "tool_use_id": _get(call, "id"),
-                            "content": words,
-                            "is_error": True,
-                        }
-                        for call in calls
-                    ],
-                }
-            )
+        open_calls: Any = [
+            {"type": "tool_result", "tool_use_id": _get(block, "id"), "content": words, "is_error": True}
+            for block in last["content"]
+            if _get(block, "type") == "tool_use"
+        ]
+        if open_calls:
+            self._messages.append({"role": "user", "content": open_calls})
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))

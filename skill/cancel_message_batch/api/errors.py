@@ -91,6 +91,7 @@ class APIStatusError(MessageBatchError):
         retry_after: Seconds that the API asked to wait, when it did.
         should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
+        workspace: The workspace that the response's header named.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class APIStatusError(MessageBatchError):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         from_api: bool = False,
+        workspace: str | None = None,
     ) -> None:
         super().__init__(f"the API answered {status}{f' {type}' if type else ''}: {message}")
         self.status = status
@@ -112,6 +114,7 @@ class APIStatusError(MessageBatchError):
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.from_api = from_api
+        self.workspace = workspace
         # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
         self.may_have_arrived = status >= 500 and status != 529
 
@@ -152,6 +155,7 @@ def status_error(
     request_id: str | None = None,
     retry_after: float | None = None,
     should_retry: bool | None = None,
+    workspace: str | None = None,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
     """Build the exception for an error answer.
@@ -179,7 +183,13 @@ def status_error(
         retry_after=retry_after,
         should_retry=should_retry,
         from_api=envelope.get("type") == "error" and error is not envelope,
+        workspace=workspace,
     )
+
+
+def workspace_of(headers: Any, secrets: Iterable[str] = ()) -> str | None:
+    """Read which workspace an answer names, safe to show; None where it names none."""
+    return clean(headers.get("anthropic-workspace-id") or "", secrets=secrets, limit=80) or None
 
 
 _LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
@@ -210,36 +220,13 @@ def header_date(text: str | None) -> datetime | None:
 
 
 def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = ()) -> APIResponseError:
-    """Report a redirect, which is never followed: the credential would go where it leads.
-
-    Args:
-        place: How to name the server in the message.
-        url: The URL that was asked for.
-        location: Where the answer points to.
-        secrets: Texts that the message must not repeat.
-    """
+    """Report a redirect, which is never followed: the credential would go where it leads."""
     with contextlib.suppress(ValueError):
         location = urljoin(url, location)
     target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location), secrets=secrets)
     return APIResponseError(
         f"{place} redirects to {target or 'nowhere'}, and nothing was sent there; "
         "if that is the API, make it the base URL"
-    )
-
-
-def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
-    """Report a successful answer whose content, of this media type, is not what the API sends."""
-    return APIResponseError(
-        f"{place} answered {status} with {kind or 'something'} that is not the API's answer", may_have_arrived=True
-    )
-
-
-def another_batch(message_batch_id: str, answered_id: str, *, may_have_arrived: bool) -> APIResponseError:
-    """Report an answer that describes another batch than the one that was asked about."""
-    return APIResponseError(
-        f"the API was asked about {message_batch_id} and answered about {clean(answered_id, limit=80)}",
-        may_have_arrived=may_have_arrived,
-        from_api=True,
     )
 
 
@@ -254,11 +241,6 @@ def from_client(
     """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
 
     The classes are recognised by name, so that neither package has to be imported for it.
-
-    Args:
-        error: What the HTTP client raised.
-        place: How to name the server in the message.
-        secrets: Texts that the message must not repeat.
     """
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in {"httpx2", "httpx"}}
     why = clean(str(error), secrets=secrets, limit=80) or type(error).__name__
@@ -292,6 +274,7 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
             error.body,
             request_id=getattr(error, "request_id", None),
             retry_after=retry_after_seconds(error.response.headers),
+            workspace=workspace_of(error.response.headers, secrets),
             secrets=secrets,
         )
     if isinstance(error, sdk.APIConnectionError):

@@ -27,16 +27,10 @@ def client_for_many(connection: Connection) -> AsyncMessageBatches:
 
 @dataclass
 class Progress:
-    """How far canceling many batches has come; it can be read after an interruption as well.
-
-    Args:
-        sent: The batches whose cancel has been sent.
-        limited: Until when (by ``time.monotonic``) a batch waits whose cancel was answered 429, by id.
-        outcomes: What each cancel came to, by id.
-    """
+    """How far canceling many batches has come; it can be read after an interruption as well."""
 
     sent: set[str] = field(default_factory=set)
-    limited: dict[str, float] = field(default_factory=dict)
+    limited: dict[str, float] = field(default_factory=dict)  # until when a batch waits that was answered 429
     outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
 
 
@@ -52,14 +46,6 @@ async def cancel_many(
     """Cancel batches, at most 32 at a time, and report each outcome as it comes.
 
     A request that waits because of a rate limit keeps its place, so the more the API refuses, the fewer are sent.
-
-    Args:
-        batches: The client.
-        message_batch_ids: The batches to cancel.
-        done: Called with each outcome.
-        limited: Called with the seconds that a cancel waits because of a rate limit.
-        policy: How long one cancel may take, and when it is sent again; rate limits are waited out.
-        progress: Is kept up to date.
     """
     slots = anyio.Semaphore(CONCURRENCY)
 

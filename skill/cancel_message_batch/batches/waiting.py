@@ -22,19 +22,12 @@ _GIVE_UP = 3  # looks in a row that something other than the API answers
 
 @dataclass(frozen=True)
 class WaitState:
-    """What is known after one look at the batches.
-
-    Args:
-        batches: The latest state of each batch that was seen, by id.
-        failed: The batches that cannot be waited for (unknown, no permission), by id, and why.
-        pending: The batches that have not ended, as far as is known.
-        trouble: What went wrong in this look and may pass.
-    """
+    """What is known after one look at the batches."""
 
     batches: dict[str, MessageBatch] = field(default_factory=dict)
-    failed: dict[str, MessageBatchError] = field(default_factory=dict)
+    failed: dict[str, MessageBatchError] = field(default_factory=dict)  # cannot be waited for: unknown, no permission
     pending: tuple[str, ...] = ()
-    trouble: MessageBatchError | None = None
+    trouble: MessageBatchError | None = None  # in this look, and may pass
 
 
 def wait(
@@ -48,13 +41,6 @@ def wait(
     """Look at the batches again and again until each has ended, and yield what is known after each look.
 
     When the last state has pending batches, the time was up.
-
-    Args:
-        batches: The client.
-        message_batch_ids: The batches to wait for.
-        timeout: Seconds after which to give up, or None. With 0 there is one look.
-        clock: Tells the time in seconds.
-        sleep: Lets some seconds pass.
     """
     deadline = float("inf") if timeout is None else clock() + timeout
     looks = _Looks(batches, message_batch_ids, clock)

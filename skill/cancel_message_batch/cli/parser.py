@@ -117,6 +117,7 @@ def build_parser(command: Command) -> Parser:
     command.arguments(parser)
     if width() < _NARROW:
         given = [action for action in parser.shown() if not action.option_strings]
-        names = ["[ID ...]" if action.nargs else str(action.dest) for action in given]
+        shapes = {"*": "[{} ...]", "?": "[{}]"}
+        names = [shapes.get(str(action.nargs), "{}").format(action.metavar or action.dest) for action in given]
         parser.usage = f"{parser.prog}\n       {' '.join(['[options]', *names])}"
     return parser

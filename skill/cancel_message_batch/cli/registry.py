@@ -25,6 +25,8 @@ COMMANDS = {
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
     "run": "run a command; when it fails, cancel the batches it created",
+    "name": "give a batch a name, which only this machine knows",
+    "history": "show what was done to batches from this machine",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
@@ -56,23 +58,14 @@ OTHER_WORDS = {
 
 @dataclass(frozen=True)
 class Command:
-    """One command. Each module in ``cli/commands`` makes one, named ``COMMAND``.
-
-    Args:
-        name: Its name in ``COMMANDS``.
-        about: What it does, for its ``--help``.
-        examples: Command lines to copy, for its ``--help``.
-        arguments: Adds its arguments to a parser.
-        run: Runs it with the parsed arguments; returns the exit code. Raises UsageError when they conflict.
-        completes: Which batch ids a shell offers for it.
-    """
+    """One command. Each module in ``cli/commands`` makes one, named ``COMMAND``."""
 
     name: str
     about: str
     examples: tuple[str, ...]
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Output], int]
-    completes: Literal["running", "any"] | None = None
+    run: Callable[[argparse.Namespace, Output], int]  # returns the exit code; raises UsageError
+    completes: Literal["running", "any"] | None = None  # the ids that a shell offers
 
     @property
     def help(self) -> str:

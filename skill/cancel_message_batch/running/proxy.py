@@ -47,6 +47,7 @@ class Proxy:
         userinfo, at, _ = parts.netloc.rpartition("@")
         self.url = urlunsplit(("http", f"{userinfo}{at}127.0.0.1:{port}", parts.path, "", ""))
         self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Watch | None] = {}  # what each connection is about
         self._thread = threading.Thread(target=self._serve, name="proxy", daemon=True)
 
@@ -72,16 +73,17 @@ class Proxy:
         return held
 
     def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
         with contextlib.closing(self._loop) as loop:
-            starting = asyncio.start_server(self._connected, sock=self._listener, limit=PIECE, backlog=512)
-            server = loop.run_until_complete(starting)
-            loop.run_forever()
-            server.close()
-            for task in self._under_way:
-                task.cancel()
-            loop.run_until_complete(asyncio.gather(*self._under_way, return_exceptions=True))
-            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.run_until_complete(self._serving())
+
+    async def _serving(self) -> None:
+        server = await asyncio.start_server(self._connected, sock=self._listener, limit=PIECE, backlog=512)
+        await self._stopped.wait()
+        server.close()
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
 
     async def _stopping(self, seconds: float) -> int:
         for limit, waiting in ((seconds, self._creating), (_CLOSING_SECONDS, self._under_way.keys)):
@@ -89,7 +91,7 @@ class Proxy:
                 async with asyncio.timeout(limit):
                     while waiting():  # noqa: ASYNC110 - once, at the end
                         await asyncio.sleep(0.01)
-        self._loop.call_soon(self._loop.stop)
+        self._stopped.set()
         return len(self._under_way.keys() - self._creating())
 
     def _creating(self) -> set[asyncio.Task[None]]:

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
+from .inputs import BatchedParams, problem
+
 RESULT_LABEL = "[sandbox, no model wrote this]"
 
 
@@ -10,46 +14,15 @@ def params_fault(params: Any) -> str | None:
 
     The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
     """
-    if not isinstance(params, dict):
-        return "params: Input should be an object"
-    model, max_tokens, messages = (params.get(name) for name in ("model", "max_tokens", "messages"))
-    for name, value in (("model", model), ("max_tokens", max_tokens), ("messages", messages)):
-        if value is None:
-            return f"{name}: Field required"
-    if not isinstance(model, str) or not model:
-        return "model: Input should be the id of a model"
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        return "max_tokens: Input should be an integer of at least 1"
-    temperature = params.get("temperature")
-    if temperature is not None and (not isinstance(temperature, int | float) or isinstance(temperature, bool)):
-        return "temperature: Input should be a number"
-    if params.get("stream"):
-        return "stream: is not supported in message batches"
-    return _messages_fault(messages)
-
-
-def _messages_fault(messages: Any) -> str | None:
-    if not isinstance(messages, list) or not messages:
-        return "messages: at least one message is required"
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
-            return f"messages.{index}.role: Input should be user or assistant"
-        content = message.get("content")
-        blocks = isinstance(content, list) and all(isinstance(block, dict) for block in content)
-        if not content or not (blocks or isinstance(content, str)):
-            return f"messages.{index}.content: Input should be a text or a list of content blocks"
+    try:
+        BatchedParams.model_validate(params)
+    except ValidationError as error:
+        return problem(error)
     return None
 
 
 def result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[str, Any]:
-    """Build one line of the results (API reference: Retrieve Message Batch results).
-
-    Args:
-        custom_id: The id that the client gave to the request.
-        outcome: succeeded, errored, canceled or expired.
-        params: The request's parameters.
-        number: Letters and digits, unique to this request, for the ids in the line.
-    """
+    """Build one line of the results (API reference: Retrieve Message Batch results)."""
     result: dict[str, Any] = {"type": outcome}
     if outcome == "succeeded":
         result["message"] = {
@@ -70,10 +43,9 @@ def result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[
         }
     elif outcome == "errored":
         fault = params_fault(params)
-        error = (
-            {"type": "invalid_request_error", "message": fault}
-            if fault
-            else {"type": "api_error", "message": f"{RESULT_LABEL} Internal server error"}
-        )
+        kind, message = "invalid_request_error", fault
+        if fault is None:
+            kind, message = "api_error", f"{RESULT_LABEL} Internal server error"
+        error = {"type": kind, "message": message}
         result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
     return {"custom_id": custom_id, "result": result}

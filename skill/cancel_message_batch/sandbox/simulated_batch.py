@@ -17,7 +17,6 @@ MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-LARGEST_BATCH = 100_000  # requests; batch processing guide
 EXPIRES_AFTER = DAY  # API reference: Message Batch, expires_at
 ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 29 days after creation
 
@@ -29,39 +28,21 @@ _GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
 
 @dataclass(kw_only=True, eq=False)
 class SimulatedBatch:
-    """One simulated batch. All instants are seconds since the epoch.
-
-    Args:
-        id: The batch's id.
-        number: How many batches the account had made before this one.
-        workspace: The workspace of the batch.
-        size: The number of requests.
-        created: When the batch was created.
-        work_start: When the simulated processing starts.
-        work_end: When all requests will have been processed, unless the batch is canceled or expires.
-        done_at_start: The share of the requests that are already processed at ``work_start``.
-        in_flight: How many requests are processed at a time. A cancel does not interrupt these.
-        wind_down: Seconds from a cancel until the requests in flight are done.
-        error_every: Every so many requests, one fails; 0 for none.
-        requests: The requests of a batch that a client created. None if they are generated.
-        invalid: The positions of the requests that will fail.
-        cancel_at: When the batch was canceled.
-        cancel_end: When the canceled batch ends.
-    """
+    """One simulated batch. All instants are seconds since the epoch."""
 
     id: str
-    number: int
+    number: int  # how many batches the account had made before this one
     workspace: str
     size: int
     created: float
-    work_start: float
-    work_end: float
-    done_at_start: float = 0.0
-    in_flight: int = 1
-    wind_down: float = 0.0
-    error_every: int = 0
-    requests: list[dict[str, Any]] | None = None
-    invalid: list[int] = field(default_factory=list)
+    work_start: float  # of the simulated processing
+    work_end: float  # unless the batch is canceled or expires
+    done_at_start: float = 0.0  # the share of the requests
+    in_flight: int = 1  # requests processed at a time, which a cancel does not interrupt
+    wind_down: float = 0.0  # seconds from a cancel until the requests in flight are done
+    error_every: int = 0  # every so many requests, one fails; 0 for none
+    requests: list[dict[str, Any]] | None = None  # None if they are generated
+    invalid: list[int] = field(default_factory=list)  # the positions of the requests that will fail
     cancel_at: float | None = None
     cancel_end: float = math.inf
 
@@ -88,10 +69,7 @@ class SimulatedBatch:
         return min(done, self.size)
 
     def counts(self, now: float) -> dict[str, int]:
-        """Return the request counts. Every request counts as processing until the whole batch has ended.
-
-        API reference: Message Batch, request_counts.
-        """
+        """Return the request counts. Every request counts as processing until the whole batch has ended."""
         counts = {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
         if self.ended_at(now) is None:
             counts["processing"] = self.size
@@ -113,12 +91,7 @@ class SimulatedBatch:
         return at if at <= now else None
 
     def describe(self, now: float, results_url: str) -> dict[str, Any]:
-        """Return the batch as the API shows it (API reference: Message Batch).
-
-        Args:
-            now: The moment to describe.
-            results_url: The URL of the results, shown once there are results.
-        """
+        """Return the batch as the API shows it (API reference: Message Batch)."""
         ended, archived = self.ended_at(now), self.archived_at(now)
         return {
             "id": self.id,
@@ -151,11 +124,8 @@ class SimulatedBatch:
         if self.requests is not None:
             return self.requests[index]
         question = f"Question {index} of the simulated batch {self.id}?"
-        params = {
-            "model": _GENERATED_REQUEST_MODEL,
-            "max_tokens": 1024,
-            "messages": [{"role": "user", "content": question}],
-        }
+        messages = [{"role": "user", "content": question}]
+        params = {"model": _GENERATED_REQUEST_MODEL, "max_tokens": 1024, "messages": messages}
         return {"custom_id": f"request-{index:05d}", "params": params}
 
     def _errored_before(self, index: int) -> int:
@@ -192,11 +162,8 @@ class DocumentedBatch(SimulatedBatch):
 
     def ended_at(self, now: float) -> None:
         """Return None: this batch never ends."""
-        return
 
-    def archived_at(self, now: float) -> None:
-        """Return None: this batch never ends."""
-        return
+    archived_at = ended_at
 
     def completed(self, now: float) -> int:
         """Return how many requests have been processed, by the counts."""

@@ -116,6 +116,7 @@ class Behind:
         self.noted: list[Created] = []
         self._opened = opened
         self.proxy = opened.enter_context(Proxy(base_url, self.noted.append))
+        self.proxy.start()
         self.host = self.proxy.url.split("/")[2]
 
     def connect(self) -> Connection:

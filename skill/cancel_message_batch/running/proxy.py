@@ -49,16 +49,23 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
         self._under_way: dict[asyncio.Task[None], Watch | None] = {}  # what each connection is about
-        self._thread = threading.Thread(target=self._serve, name="proxy", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: self._loop.run_until_complete(self._serving()), name="proxy", daemon=True
+        )
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop(0)
+        self._listener.close()
+        self._loop.close()
+
+    def start(self) -> None:
+        """Serve the clients, also those that have connected before."""
+        self._thread.start()
 
     def stop(self, seconds: float) -> int:
         """Stop, once the creates that are under way are answered or so many seconds have passed.
@@ -71,10 +78,6 @@ class Proxy:
         held = asyncio.run_coroutine_threadsafe(self._stopping(seconds), self._loop).result()
         self._thread.join()
         return held
-
-    def _serve(self) -> None:
-        with contextlib.closing(self._loop) as loop:
-            loop.run_until_complete(self._serving())
 
     async def _serving(self) -> None:
         server = await asyncio.start_server(self._connected, sock=self._listener, limit=PIECE, backlog=512)

@@ -37,29 +37,32 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
     from cancel_message_batch import summary
     from cancel_message_batch.api.credentials import origin, program_base_url
+    from cancel_message_batch.api.errors import InvalidInputError
     from cancel_message_batch.names import clean_name
     from cancel_message_batch.record import Creation, Process, open_record
     from cancel_message_batch.running.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
     from cancel_message_batch.running.proxy import Proxy
 
-    name, record = clean_name(given.name), open_record(output.warn)
+    try:
+        name = clean_name(given.name)
+    except InvalidInputError as error:
+        raise UsageError(f"{error}. Nothing was run.") from None
+    record = open_record(output.warn)
 
     def note(batch: "Created") -> None:
         about = (batch.workspace, name, batch.requests, batch.models, batch.first_custom_id, batch.last_custom_id)
         record.add_creation(Creation(batch.message_batch_id, origin(batch.base_url), process, *about, through="run"))
 
-    proxy = Proxy(program_base_url(), note)
-    with Child(command, _environment(proxy.url)) as child:
+    with Proxy(program_base_url(), note) as proxy, Child(command, _environment(proxy.url)) as child:
         try:
             process = Process.of(child.start(), _program(command))
         except OSError as error:
             output.warn(f"{PROGRAM} run: {command[0]} cannot be run ({error.strerror}).")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        with proxy:
-            code = child.wait()
-            end = time.monotonic() + _DEADLINE
-            held = proxy.stop(_FOR_ANSWERS)
-        if held:
+        proxy.start()
+        code = child.wait()
+        end = time.monotonic() + _DEADLINE
+        if held := proxy.stop(_FOR_ANSWERS):
             output.warn(summary.connections_held(held))
         for lost in proxy.lost:
             output.warn(summary.creation_lost(lost.began, lost.scanner.requests))

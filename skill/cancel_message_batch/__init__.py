@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         MessageBatchError,
     )
     from .api.models import MessageBatch, RequestCounts
+    from .batches.guard import guard
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
 
 __version__ = "0.1.0"
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "cancel_message_batch",
     "get_message_batch",
+    "guard",
     "list_message_batches",
 ]
 
@@ -44,6 +46,7 @@ _MODULES = (
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
+    (".batches.guard", frozenset({"guard"})),
     (".tools", frozenset(__all__)),
 )
 

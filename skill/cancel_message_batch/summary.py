@@ -155,7 +155,7 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
         (unsent, "Not sent, so these are as they were: "),
     ):
         if ids:
-            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
+            lines.append(what + _ids(ids))
     return "\n".join(lines)
 
 
@@ -165,15 +165,15 @@ def limited(seconds: float) -> str:
 
 
 def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say that a command failed which had created batches, and what happens to them now.
+    """Say that a command failed that had created batches, and whether they are canceled now.
 
     Args:
         how: The command, and how it ended.
         batch_ids: The batches that were not seen to have ended.
         keep: Whether they are left alone, because it was asked for.
     """
-    ids = " ".join(batch_ids)
     if keep:
+        ids = _ids(batch_ids)
         return (
             f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
         )
@@ -181,7 +181,22 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
     return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
 
 
-def command_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what a guard was left by, and what became of the batches that were created inside it.
+
+    Args:
+        name: The name of the batches, or empty.
+        why: What the guard was left by, or empty when nothing went wrong.
+        canceling: As for ``program_left``, like the rest.
+        ended: The batches that have ended.
+        failed: The batches that could not be canceled.
+    """
+    whose = f' of "{name}"' if name else ""
+    told = program_left(canceling, ended, failed)
+    return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
+
+
+def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
     """Say what became of the batches that a program created before it failed.
 
     Args:
@@ -191,12 +206,16 @@ def command_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping
     """
     lines = []
     if canceling:
-        ids = " ".join(canceling)
+        ids = _ids(canceling)
         lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
     if ended:
-        lines.append(f"Ended: {' '.join(ended)}.")
-    lines += [f"{text} To cancel: `cancel-message-batch {one}`" for one, text in failed.items()]
+        lines.append(f"Ended: {_ids(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {_ids([one])}`" for one, text in failed.items()]
     return "\n".join(lines)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
 
 
 def creation_lost(began: datetime, requests: int) -> str:
@@ -229,7 +248,7 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
     """Say that waiting was given up, which changes nothing for the batches."""
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in left if ids)
     return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 

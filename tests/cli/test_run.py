@@ -158,14 +158,19 @@ def test_the_cancel_is_sent_with_the_credential_of_the_command(
     assert "tttt" not in done.stderr
 
 
-def test_what_the_command_saw_end_or_deleted_is_not_canceled(sandbox: Sandbox, run_process: Run) -> None:
-    admin = f"call('POST', {sandbox.url + '/_sandbox/advance'!r}, b'{{\"seconds\": 100000}}')"
-    code = f"a, b, c = create(), create(), create(); {admin}; call('GET', URL + '/' + a); call('DELETE', URL + '/' + b)"
-    done = run_process("run", "--", *a_script(f"{code}; sys.exit(1)"))
-    _, _, unseen = done.stdout.split()
-    assert cancels(sandbox) == [unseen]
+def test_what_the_command_saw_end_or_canceled_itself_is_not_canceled_again(sandbox: Sandbox, run_process: Run) -> None:
+    end = f"call('POST', {sandbox.url + '/_sandbox/advance'!r}, b'{{\"seconds\": 100000}}')"
+    code = (
+        f"a, b, c = create(), create(), create(); {end}; call('GET', URL + '/' + a); call('DELETE', URL + '/' + b)\n"
+        "call('POST', URL + '/' + create() + '/cancel', b''); create(); sys.exit(1)"
+    )
+    done = run_process("run", "--", *a_script(code))
+    _, _, unseen, itself, running = done.stdout.split()
+    assert cancels(sandbox)[0] == itself
+    assert sorted(cancels(sandbox)[1:]) == sorted([unseen, running])
+    assert "Canceling what it created: 3 message batches." in done.stderr
+    assert f"Canceling: {itself} {running}." in done.stderr
     assert f"Ended: {unseen}." in done.stderr
-    assert "1 message batch." in done.stderr
 
 
 def test_a_command_that_ignores_a_signal_keeps_its_batch_until_it_ends(sandbox: Sandbox) -> None:

@@ -364,11 +364,11 @@ def test_what_the_program_learns_about_its_batch_is_learned_too(upstream: Upstre
     client.send(behind.request(CREATE, b"x-api-key: old", body=REQUESTS))
     client.message()
     (batch,) = behind.noted
-    assert (batch.ended, batch.headers["x-api-key"]) == (False, "old")
+    assert (batch.status, batch.headers["x-api-key"]) == ("in_progress", "old")
     for path in (b"/gateway/v1/messages/batches/msgbatch_other", b"/gateway/v1/messages/batches/msgbatch_01new"):
         client.send(behind.request(b"GET " + path + b" HTTP/1.1", b"x-api-key: new"))
         client.message()
-    assert (batch.ended, batch.headers["x-api-key"]) == (True, "new")
+    assert (batch.status, batch.headers["x-api-key"]) == ("ended", "new")
     assert behind.noted == [batch]
 
 

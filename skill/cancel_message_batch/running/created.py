@@ -42,7 +42,7 @@ class Created:
         first_custom_id: The custom_id of its first request.
         last_custom_id: The custom_id of its last request.
         workspace: Its workspace, when the answer named it.
-        ended: Whether it was seen to have ended, or to have been deleted.
+        status: The processing status that was seen last; ended also for one that was deleted.
     """
 
     message_batch_id: str
@@ -53,7 +53,7 @@ class Created:
     first_custom_id: str | None = None
     last_custom_id: str | None = None
     workspace: str | None = None
-    ended: bool = False
+    status: str = "in_progress"
 
 
 class RequestScanner:
@@ -139,13 +139,14 @@ class Watch:
             name, counts = batch["id"], batch.get("request_counts")
             if message_batch_id_fault(name):
                 return None
-            ended = batch.get("processing_status") == "ended" or batch.get("type") == "message_batch_deleted"
+            deleted = batch.get("type") == "message_batch_deleted"
+            status = "ended" if deleted else clean(batch["processing_status"], limit=40)
             number = sum(counts.values()) if isinstance(counts, dict) else None
         except (zlib.error, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return None
         self.settled = True
         if known := created.get(name):
-            known.headers, known.ended = self._headers(), known.ended or ended
+            known.headers, known.status = self._headers(), status
             return None
         if self.message_batch_id:
             return None

@@ -66,8 +66,8 @@ def _run(given: argparse.Namespace, output: Output) -> int:
             output.warn(summary.connections_held(held))
         for lost in proxy.lost:
             output.warn(summary.creation_lost(lost.began, lost.scanner.requests))
-        record.note_ended(name for name, batch in proxy.created.items() if batch.ended)
-        left = [batch for batch in proxy.created.values() if not batch.ended]
+        record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
+        left = [batch for batch in proxy.created.values() if batch.status != "ended"]
         if code and left:
             how = f"{_program(command)} {ended_by(code)}"
             output.warn(summary.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
@@ -94,22 +94,14 @@ def _program(command: Sequence[str]) -> str:
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline or a Ctrl-C, say what became of each, and note it."""
     from cancel_message_batch import summary
-    from cancel_message_batch.api.errors import APIConnectionError, timed_out
+    from cancel_message_batch.batches.many import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
 
-    outcomes, sent = _sent_cancels(left, end)
-    canceling: list[str] = []
-    ended: list[str] = []
-    failed: dict[str, str] = {}
-    for name in (batch.message_batch_id for batch in left):
-        outcome = outcomes.get(name)
-        unsent = APIConnectionError("no time was left to send the cancel")
-        error = outcome.error if outcome else timed_out() if name in sent else unsent
-        if error:
-            failed[name] = summary.failed(error, "cancel", name)
-        else:
-            (ended if outcome and outcome.batch and outcome.batch.ended else canceling).append(name)
-    output.warn(summary.command_left(canceling, ended, failed))
+    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
+    running = {batch.message_batch_id: batch for batch in left if batch.status != "canceling"}
+    outcomes, sent = _sent_cancels(list(running.values()), end)
+    canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
+    output.warn(summary.program_left(itself + canceling, ended, failed))
     record.note_ended(ended)
     note_cancels({name: outcomes.get(name) for name in sent}, output.warn, through="run")
 

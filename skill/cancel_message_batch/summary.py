@@ -164,18 +164,47 @@ def limited(seconds: float) -> str:
     return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
 
 
+def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
+    """Say that a command failed that had created batches, and whether they are canceled now.
+
+    Args:
+        how: The command, and how it ended.
+        batch_ids: The batches that were not seen to have ended.
+        keep: Whether they are left alone, because it was asked for.
+    """
+    if keep:
+        ids = _ids(batch_ids)
+        return (
+            f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
+        )
+    number = len(batch_ids)
+    return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
+
+
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what became of the batches that a program created inside a guard.
+    """Say what a guard was left by, and what became of the batches that were created inside it.
 
     Args:
         name: The name of the batches, or empty.
         why: What the guard was left by, or empty when nothing went wrong.
+        canceling: As for ``program_left``, like the rest.
+        ended: The batches that have ended.
+        failed: The batches that could not be canceled.
+    """
+    whose = f' of "{name}"' if name else ""
+    told = program_left(canceling, ended, failed)
+    return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
+
+
+def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what became of the batches that a program created before it failed.
+
+    Args:
         canceling: The batches whose cancellation is accepted.
         ended: The batches that have ended.
         failed: The batches that could not be canceled, and what is said about each.
     """
-    whose = f' of "{name}"' if name else ""
-    lines = [f"The guard{whose} was left{f' by {why}' if why else ''}."]
+    lines = []
     if canceling:
         ids = _ids(canceling)
         lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
@@ -196,6 +225,15 @@ def creation_lost(began: datetime, requests: int) -> str:
         f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
         "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
         "`cancel-message-batch ID`"
+    )
+
+
+def connections_held(number: int) -> str:
+    """Say that something which a command left running lost its connections to the API."""
+    what = "1 connection" if number == 1 else f"{number:,} connections"
+    return (
+        f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
+        "`cancel-message-batch run` ends with the command."
     )
 
 

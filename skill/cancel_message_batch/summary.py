@@ -52,6 +52,16 @@ class Facts:
         return clean(self.batch.id, limit=ID_LIMIT)
 
     @property
+    def name(self) -> str:
+        """The name that a person gave to it, in quotation marks; empty where it has none."""
+        return f'"{self.batch.name}"' if self.batch.name else ""
+
+    @property
+    def title(self) -> str:
+        """The id, with the name where it has one."""
+        return f"{self.id} {self.name}".rstrip()
+
+    @property
     def status(self) -> str:
         """The processing status."""
         return clean(self.batch.processing_status, limit=40)
@@ -174,19 +184,21 @@ def status(batch: MessageBatch) -> str:
     size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
         return (
-            f"Message batch {facts(batch).id} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
+            f"Message batch {facts(batch).title} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
             f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
         began = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {facts(batch).id} ({size}) is canceling{began}. It has not stopped yet. "
+            f"Message batch {facts(batch).title} ({size}) is canceling{began}. It has not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
-        start = f"Message batch {facts(batch).id} ({size}) is in_progress: it is running, and nobody has canceled it."
+        start = (
+            f"Message batch {facts(batch).title} ({size}) is in_progress: it is running, and nobody has canceled it."
+        )
     else:
-        start = f"Message batch {facts(batch).id} ({size}) has the status {facts(batch).status}. It has not ended."
+        start = f"Message batch {facts(batch).title} ({size}) has the status {facts(batch).status}. It has not ended."
     return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
@@ -218,6 +230,7 @@ def listed(
         return Listed(text, text)
     rows = "\n".join(
         f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
+        f"{f', named {batch.name}' if batch.name else ''}"
         for batch in map(facts, batches)
     )
     head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
@@ -233,7 +246,7 @@ def _left_out(number: int) -> str:
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     return (
-        f"Cancel message batch {facts(batch).id}? It is {facts(batch).status}, has "
+        f"Cancel message batch {facts(batch).title}? It is {facts(batch).status}, has "
         f"{facts(batch).requests:,} requests and was created {facts(batch).created}."
     )
 
@@ -310,8 +323,9 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             )
         case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
+            where = f"the workspace {error.workspace}" if error.workspace else "this workspace"
             return (
-                f"There is no message batch {message_batch_id} in this workspace (404{reference}){done}",
+                f"There is no message batch {message_batch_id} in {where} (404{reference}){done}",
                 f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
             )
         case 429:
@@ -436,7 +450,8 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})"
 
     not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
-    pairs = [
+    pairs = [("name", facts(batch).name)] if batch.name else []
+    pairs += [
         ("status", f"{facts(batch).status}{not_stopped}"),
         ("requests", f"{facts(batch).requests:,}"),
         ("created", when(batch.created_at)),
@@ -452,12 +467,14 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     else:
         known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
         pairs.append(("counts", f"{known} once it has ended"))
+    if batch.workspace:
+        pairs.append(("workspace", batch.workspace))
     return pairs
 
 
 def amount(batches: Sequence[MessageBatch]) -> str:
-    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is named by its id."""
-    which = f"message batch {facts(batches[0]).id}" if len(batches) == 1 else f"{len(batches):,} message batches"
+    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is told by its id and name."""
+    which = f"message batch {facts(batches[0]).title}" if len(batches) == 1 else f"{len(batches):,} message batches"
     total = sum(batch.request_counts.total for batch in batches)
     return f"{which}, {total:,} request{'s' if total != 1 else ''}"
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import GetJsonSchemaHandler, ValidationError
 
-from . import summary
+from . import names, summary
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -149,8 +149,8 @@ class Tool:
             return self.input_model.model_validate(arguments)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            names = list(self.input_model.model_fields)
-            raise InvalidInputError(_input_fault(fault, names), about_id="message_batch_id" in names) from error
+            fields = list(self.input_model.model_fields)
+            raise InvalidInputError(_input_fault(fault, fields), about_id="message_batch_id" in fields) from error
 
     async def _answer(self, given: ToolInput, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
         if approve is not None and self.action == "cancel" and isinstance(given, MessageBatchIdInput):
@@ -180,7 +180,7 @@ def _failure(error: MessageBatchError, action: summary.Action, message_batch_id:
     return ToolOutcome(summary.failed(error, action, message_batch_id), str(error), error=error)
 
 
-def _input_fault(fault: Any, names: list[str]) -> str:
+def _input_fault(fault: Any, fields: list[str]) -> str:
     """Say in our words what pydantic found wrong with the arguments."""
     field = str(fault["loc"][0]) if fault["loc"] else ""
     shown = clean(json.dumps(fault["input"], ensure_ascii=False, default=str), limit=60)
@@ -188,13 +188,13 @@ def _input_fault(fault: Any, names: list[str]) -> str:
         case "missing":
             return f"the argument {field} is missing"
         case "extra_forbidden":
-            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(names)}"
+            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(fields)}"
         case "value_error":
             return f"{shown} is not a message batch id: {fault['ctx']['error']}"
         case "string_type":
             return f"the argument {field} is {shown}; it must be text"
         case "model_type":
-            return f"the arguments are {shown}; they must be an object with {' and '.join(names)}"
+            return f"the arguments are {shown}; they must be an object with {' and '.join(fields)}"
         case _:
             return f"the argument {field} is {shown}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
@@ -238,6 +238,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
+    names.attach([batch])
     return ToolOutcome(summary.status(batch), summary.facts(batch).state, batch=batch)
 
 
@@ -263,6 +264,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(found[: given.limit])
+    names.attach(shown)
     listed = summary.listed(
         shown,
         given.status,

@@ -89,6 +89,7 @@ class APIStatusError(MessageBatchError):
         retry_after: Seconds that the API asked to wait, when it did.
         should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
+        workspace: The workspace that the response's header named.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class APIStatusError(MessageBatchError):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         from_api: bool = False,
+        workspace: str | None = None,
     ) -> None:
         # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
         uncertain = status >= 500 and status != 529
@@ -113,6 +115,7 @@ class APIStatusError(MessageBatchError):
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.from_api = from_api
+        self.workspace = workspace
 
 
 class APIResponseError(MessageBatchError):
@@ -150,6 +153,7 @@ def status_error(
     request_id: str | None = None,
     retry_after: float | None = None,
     should_retry: bool | None = None,
+    workspace: str | None = None,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
     """Build the exception for an error answer.
@@ -177,7 +181,13 @@ def status_error(
         retry_after=retry_after,
         should_retry=should_retry,
         from_api=envelope.get("type") == "error" and error is not envelope,
+        workspace=workspace,
     )
+
+
+def workspace_of(headers: Any, secrets: Iterable[str] = ()) -> str | None:
+    """Read which workspace an answer names, safe to show; None where it names none."""
+    return clean(headers.get("anthropic-workspace-id") or "", secrets=secrets, limit=80) or None
 
 
 _LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
@@ -262,6 +272,7 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
             error.body,
             request_id=getattr(error, "request_id", None),
             retry_after=retry_after_seconds(error.response.headers),
+            workspace=workspace_of(error.response.headers, secrets),
             secrets=secrets,
         )
     if isinstance(error, sdk.APIConnectionError):

@@ -92,6 +92,8 @@ class MessageBatch(BaseModel):
     _as_of: datetime = PrivateAttr(default_factory=lambda: datetime.now(UTC))
     _clocks_differ: timedelta = PrivateAttr(default=timedelta(minutes=1))
     _origin: str | None = PrivateAttr(default=None)
+    _workspace: str | None = PrivateAttr(default=None)
+    _name: str | None = PrivateAttr(default=None)
 
     @property
     def as_of(self) -> datetime:
@@ -118,9 +120,23 @@ class MessageBatch(BaseModel):
         """The origin (scheme, host, port) that the batch was fetched from; None where it is not known."""
         return self._origin
 
-    def came_from(self, origin: str, time: datetime | None) -> None:
+    @property
+    def workspace(self) -> str | None:
+        """The workspace that the response's header named; None where it named none."""
+        return self._workspace
+
+    @property
+    def name(self) -> str | None:
+        """The name that a person gave to the batch on this machine, safe to show; None where it has none."""
+        return self._name
+
+    def note_name(self, name: str) -> None:
+        """Note the name of the batch, which the API does not keep."""
+        self._name = name
+
+    def came_from(self, origin: str, time: datetime | None, workspace: str | None = None) -> None:
         """Note where the API sent this from and when, by its own clock, which counts whole seconds."""
-        self._origin = origin
+        self._origin, self._workspace = origin, workspace
         if time is not None:
             self._as_of, self._clocks_differ = time, timedelta(seconds=5)
 
@@ -156,10 +172,10 @@ class MessageBatchList(BaseModel):
         """How many objects of the page could not be read."""
         return self._unreadable
 
-    def came_from(self, origin: str, time: datetime | None) -> None:
+    def came_from(self, origin: str, time: datetime | None, workspace: str | None = None) -> None:
         """Note where the API sent this from and when, by its own clock."""
         for batch in self.data:
-            batch.came_from(origin, time)
+            batch.came_from(origin, time, workspace)
 
     @classmethod
     def read(cls, body: bytes) -> "MessageBatchList":

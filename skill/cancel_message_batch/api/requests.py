@@ -26,6 +26,7 @@ from .errors import (
     redirected,
     retry_after_seconds,
     status_error,
+    workspace_of,
 )
 from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
 
@@ -133,7 +134,8 @@ class RequestBuilder:
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
             raise self.refusal(answer)
-        parsed.came_from(self._origin, header_date(answer.headers.get("date")))
+        workspace = workspace_of(answer.headers, self._connection.secrets)
+        parsed.came_from(self._origin, header_date(answer.headers.get("date")), workspace)
         return parsed
 
     def results_url(self, batch: MessageBatch) -> URL:
@@ -170,6 +172,7 @@ class RequestBuilder:
             request_id=answer.headers.get("request-id"),
             retry_after=retry_after_seconds(answer.headers),
             should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
+            workspace=workspace_of(answer.headers, self._connection.secrets),
             secrets=self._connection.secrets,
         )
 

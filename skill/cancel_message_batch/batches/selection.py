@@ -1,9 +1,11 @@
-"""Which batches are meant: listing them, by status, age and size."""
+"""Which batches are meant: listing them, by status, age, size and name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
+from cancel_message_batch import names
 from cancel_message_batch.api.calls import finish_each
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.models import MessageBatch
@@ -17,6 +19,7 @@ class Filters:
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
     at_least: int | None = None
+    named: str | None = None  # a pattern such as nightly*
 
     def __bool__(self) -> bool:
         return self != EVERY
@@ -28,6 +31,7 @@ class Filters:
             (self.older_than is None or age > self.older_than)
             and (self.newer_than is None or age < self.newer_than)
             and batch.request_counts.total >= (self.at_least or 0)
+            and (self.named is None or (batch.name is not None and fnmatchcase(batch.name, self.named)))
         )
 
 
@@ -45,6 +49,7 @@ def listing(
     """Yield the batches of one status, or all, newest first, holding one page at a time."""
     for findings in finish_each(search(batches.list, status, limit=page)):
         unreadable(findings.unreadable)
+        names.attach(findings.batches)
         yield from filter(filters.match, findings.batches)
 
 

@@ -19,12 +19,14 @@ def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
 
 
 def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None:
-    """Add the filters by age and size; ``condition`` says when they may be given."""
+    """Add the filters by age, size and name; ``condition`` says when they may be given."""
     for flag, what in (("--older-than", "created longer ago than TIME"), ("--newer-than", "created within TIME")):
         shown = f"{condition}only batches {what} (90s, 30m, 2h, 1d)"
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
     shown = f"{condition}only batches with at least N requests"
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
+    shown = f"{condition}only batches whose name matches PATTERN ('nightly*')"
+    parser.add_argument("--named", metavar="PATTERN", help=shown)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

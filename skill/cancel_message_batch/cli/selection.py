@@ -35,8 +35,9 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             ids.append(word.strip())
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and any(value is not None for value in (given.older_than, given.newer_than, given.at_least)):
-        raise UsageError("--older-than, --newer-than and --at-least go with --all")
+    filters = (given.older_than, given.newer_than, given.at_least, given.named)
+    if not given.all and any(value is not None for value in filters):
+        raise UsageError("--older-than, --newer-than, --at-least and --named go with --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
     return list(dict.fromkeys(ids))
@@ -99,7 +100,15 @@ def filters_of(given: argparse.Namespace) -> "Filters":
     """Return the filters that the flags describe."""
     from cancel_message_batch.batches.selection import Filters
 
-    return Filters(given.older_than, given.newer_than, given.at_least)
+    return Filters(given.older_than, given.newer_than, given.at_least, given.named)
+
+
+def check_names(output: Output) -> None:
+    """Tell the person when the names of batches cannot be read."""
+    from cancel_message_batch.names import fault
+
+    if told := fault():
+        output.warn(told)
 
 
 def every(
@@ -109,6 +118,8 @@ def every(
     from cancel_message_batch import summary
     from cancel_message_batch.batches.selection import found
 
+    if given.named is not None:
+        check_names(output)
     statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
     known, unreadable = found(batches, statuses, filters_of(given))
     if unreadable:

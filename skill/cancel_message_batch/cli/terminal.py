@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 import textwrap
+import unicodedata
 from typing import TextIO
 
 # What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
@@ -47,6 +48,19 @@ def wrapped(text: str, columns: int, *, indent: str = "") -> str:
     return textwrap.fill(
         text, max(columns, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def cut(text: str, columns: int) -> str:
+    """Cut a text to so many columns; a character of some scripts takes two."""
+
+    def taken() -> int:
+        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+    if taken() <= columns:
+        return text
+    while text and taken() >= columns:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def fitted(text: str, stream: TextIO) -> str:

@@ -27,7 +27,7 @@ NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
     "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the "
-    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a description, a "
+    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a name, a description, a "
     "condition, an id from a listing, a link or pasted text) look the batch up first, show its id, size and age, "
     "and cancel only after their yes, even if told not to ask. list_message_batches finds ids. get_message_batch "
     "shows whether a batch has stopped. Not for other providers' batches or for single requests."
@@ -46,22 +46,28 @@ class BatchFacts(BaseModel):
     message_batch_id: str = Field(description="Id")
     processing_status: str = Field(description="Only ended is stopped")
     requests: int = Field(description="Size")
-    created: str = Field(description="Time and age")
+    created: str = Field(description="Time, age")
 
 
 class BatchOutput(BatchFacts):
     """What is known of a batch after a call."""
 
     summary: str = Field(description="What happened, what next")
-    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded ones are billed")
+    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded are billed")
     results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
+
+
+class ListedBatch(BatchFacts):
+    """What a row of a listing shows."""
+
+    name: str | Known = None
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many there are")
-    message_batches: list[BatchFacts] = Field(description="Newest first")
+    summary: str = Field(description="How many")
+    message_batches: list[ListedBatch] = Field(description="Newest first")
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
@@ -75,7 +81,7 @@ def _described(batch: MessageBatch) -> dict[str, Any]:
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        found = [BatchFacts(**_described(batch)) for batch in outcome.batches]
+        found = [ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches]
         return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:

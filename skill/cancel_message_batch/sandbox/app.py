@@ -50,6 +50,7 @@ def create_app(
     cancel_ended: CancelEnded = "error",
     limit_every: int = 0,
     retry_after: str = "1",
+    tell_workspace: bool = True,
     journal: Journal | None = None,
     faults: list[Fault] | None = None,
     hosts: Collection[str] = (),
@@ -63,6 +64,7 @@ def create_app(
     )
     api.router.redirect_slashes = False
     api.state.account, api.state.cancel_ended, api.state.stand_in = account, cancel_ended, StandIn()
+    api.state.tell_workspace = tell_workspace
     interceptor = Interceptor(api, account, journal, faults, limit_every, retry_after)
     app = Starlette(
         routes=[Mount("/_sandbox", routes=admin.ROUTES), Mount("/", app=interceptor)],
@@ -85,6 +87,8 @@ class _Endpoint(HTTPEndpoint):
 
     async def dispatch(self) -> None:
         self.workspace = _authorized_workspace(Request(self.scope), batches_only=self.batches_only)
+        if self.scope["app"].state.tell_workspace:
+            self.scope["sandbox.workspace"] = self.workspace
         try:
             await super().dispatch()
         except UnknownBatchError as error:

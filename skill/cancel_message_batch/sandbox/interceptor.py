@@ -93,6 +93,8 @@ class Interceptor:
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("request-id", scope["sandbox.request_id"])
                 headers.setdefault("anthropic-organization-id", ORGANIZATION_ID)
+                if workspace := scope.get("sandbox.workspace"):
+                    headers.setdefault("anthropic-workspace-id", workspace)
                 # By the account's clock, since clients compute ages from it.
                 headers.setdefault("date", formatdate(self.account.now(), usegmt=True))
             await send(message)

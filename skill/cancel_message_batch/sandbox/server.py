@@ -33,6 +33,7 @@ class Sandbox:
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
+        tell_workspace: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
 
     Attributes:
         url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
@@ -50,6 +51,7 @@ class Sandbox:
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
         retry_after: str = "1",
+        tell_workspace: bool = True,
     ) -> None:
         self.url = ""
         self.account = Account.example(speed=speed) if account is None else account
@@ -63,6 +65,7 @@ class Sandbox:
             cancel_ended=cancel_ended,
             limit_every=limit_every,
             retry_after=retry_after,
+            tell_workspace=tell_workspace,
             journal=self.journal,
             faults=self._faults,
             hosts=(host,),

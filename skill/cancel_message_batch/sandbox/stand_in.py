@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .errors import APIError
 from .inputs import MessageRequest, ToolChoice, accepted
-from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret
+from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret, same_name
 
 STAND_IN_MODEL = "scripted-stand-in"
 STAND_IN_LABEL = "[scripted stand-in, not Claude] "
@@ -25,8 +25,9 @@ _THREADS_KEPT = 1000
 _TOKEN = 4  # characters, by a rule of thumb
 _DELTA = 24  # characters in one event of a stream
 
-# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table.
-_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)")
+# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table, and may end with
+# a name in quotation marks.
+_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)(?:[^\"]*\"([^\"]*)\"$)?")
 # What Claude Code adds to a person's message.
 _ADDED = re.compile(r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$", re.DOTALL | re.MULTILINE)
 
@@ -121,13 +122,20 @@ class StandIn:
         done = [call for call in calls if call.name != _SEARCH]
         searched = bool(calls) and calls[-1].name == _SEARCH
         left = plan.inputs[len(done) :]
-        listed = _listed_ids(done[0].result or "") if done else []
+        listed = _listed(done[0].result or "") if done else []
+        by_name = plan.then_cancel_named
+        fitting = [one for one, name in listed if not by_name or same_name(name, by_name)]
+        chosen = fitting if by_name else fitting[:1]
+        looked_up = (plan.then_cancel_first or by_name) and len(done) == 1 and not done[0].failed
         if left:
             content = self._calls(plan.tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)
-        elif plan.then_cancel_first and len(done) == 1 and not done[0].failed and listed:
-            content = self._calls(CANCEL_TOOL, ({"message_batch_id": listed[0]},), offered, searched=searched)
+        elif looked_up and len(chosen) == 1:
+            content = self._calls(CANCEL_TOOL, ({"message_batch_id": chosen[0]},), offered, searched=searched)
+        elif looked_up and by_name:
+            number, which = len(chosen) or "No", f" Which one: {' or '.join(chosen)}?" if chosen else ""
+            content = _text(f'{number} running batches have the name "{by_name}".{which} I canceled nothing.')
         elif plan.tool:
-            answered = done[-1:] if plan.then_cancel_first else done
+            answered = done[-1:] if plan.then_cancel_first or by_name else done
             content = _text("\n\n".join(_relayed(call) for call in answered))
         else:
             content = _text(plan.text)
@@ -275,7 +283,7 @@ def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_ToolCall]]:
 def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
     """Return the batches of the last tool calls: those they were for, or those that they listed."""
     for group in reversed(_tool_calls(earlier)):
-        ids = [batch_id for call in group for batch_id in ids_in(call.input) or _listed_ids(call.result or "")]
+        ids = [batch_id for call in group for batch_id in ids_in(call.input) or dict(_listed(call.result or ""))]
         if ids:
             return list(dict.fromkeys(ids))
     return []
@@ -297,12 +305,13 @@ def _json_object(text: str) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _listed_ids(listing: str) -> list[str]:
-    """Return the ids of the rows of a listing, which is structured content or text."""
+def _listed(listing: str) -> list[tuple[str, str]]:
+    """Return the id and the name of each row of a listing, which is structured content or text."""
     if content := _json_object(listing):
         rows = next((value for value in content.values() if isinstance(value, list)), [])
-        return [str(row["message_batch_id"]) for row in rows if isinstance(row, dict) and "message_batch_id" in row]
-    return [row[1] for line in listing.splitlines() if (row := _ROW.match(line))]
+        rows = [row for row in rows if isinstance(row, dict) and "message_batch_id" in row]
+        return [(str(row["message_batch_id"]), str(row.get("name", ""))) for row in rows]
+    return [(row[1], row[2] or "") for line in listing.splitlines() if (row := _ROW.match(line))]
 
 
 def _relayed(call: _ToolCall) -> str:

@@ -44,7 +44,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     base_url = clean(connection.base_url, secrets=connection.secrets)
     yield None, f"Base URL: {base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
-        yield None, f"Workspace: {workspace}"
+        yield None, f"Workspace: {workspace} (in the request)"
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -67,6 +67,8 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             answer = (error.status, error.type, error.from_api) if isinstance(error, APIStatusError) else None
             well = answer == (404, "not_found_error", True)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
+            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace:
+                yield None, f"Workspace: {error.workspace} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 

@@ -7,7 +7,7 @@ from cancel_message_batch.cli.arguments import add_connection, add_filters, open
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import filters_of
+from cancel_message_batch.cli.selection import check_names, filters_of
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     limit, filters = given.limit or None, filters_of(given)
     page = 1000 if given.status or filters or limit is None else min(limit, 1000)
     unreadable: list[int] = []
+    check_names(output)
     with open_batches(given) as batches:
         found = listing(batches, given.status, page=page, filters=filters, unreadable=unreadable.append)
         printed = print_batches(islice(found, limit), output, described=given.described)
@@ -47,6 +48,7 @@ COMMAND = Command(
         "cancel-message-batch list",
         "cancel-message-batch list --status in_progress --limit 5",
         "cancel-message-batch list --older-than 1d --at-least 1000",
+        "cancel-message-batch list --named 'nightly*'",
         "cancel-message-batch list --json --limit 0 | jq -r .id",
     ),
     arguments=_arguments,

@@ -6,7 +6,7 @@ from cancel_message_batch.cli.arguments import add_batches, add_connection, open
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import every, read_ids
+from cancel_message_batch.cli.selection import check_names, every, read_ids
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.outcomes import combined, exit_code, print_status
     from cancel_message_batch.tools import GET
 
+    check_names(output)
     codes = []
     with open_batches(given) as batches:
         if given.all:

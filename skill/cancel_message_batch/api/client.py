@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -85,14 +86,8 @@ class _BlockingTransport:
         self._exchange = threading.local()
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        body = bytearray()
-        response = self._open(request, deadline)
-        try:
-            for chunk in response.iter_bytes():
-                _bounded(body, chunk)
-        finally:
-            response.close()
-        return _answer(request, response, body)
+        with closing(self._open(request, deadline)) as response:
+            return self._whole(request, response)
 
     def stream(self, request: Request, deadline: float) -> Iterator[Answer | bytes]:
         """Send a request; yield an answer that is not a success whole, and the body of a success piece by piece.
@@ -100,19 +95,19 @@ class _BlockingTransport:
         The deadline is for the beginning of the answer. After it, only silence ends the download: the HTTP client's
         timeout for one read.
         """
-        response = self._open(request, deadline)
-        try:
+        with closing(self._open(request, deadline)) as response:
             if response.status_code != 200 or response.headers.get("content-type", "").startswith("text/html"):
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    _bounded(body, chunk)
-                yield _answer(request, response, body)
+                yield self._whole(request, response)
                 return
             self._exchange.deadline = float("inf")
             coding = response.headers.get("content-encoding", "identity").strip().lower()
             yield from unpacked(response.iter_raw(), coding)
-        finally:
-            response.close()
+
+    def _whole(self, request: Request, response: Response) -> Answer:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            _bounded(body, chunk)
+        return _answer(request, response, body)
 
     def _open(self, request: Request, deadline: float) -> Response:
         self._exchange.deadline = deadline
@@ -146,12 +141,9 @@ class _WaitingTransport:
 
         body = bytearray()
         with anyio.fail_after(deadline - time.monotonic()):
-            response = await self.client.send(request, stream=True, follow_redirects=False)
-            try:
+            async with aclosing(await self.client.send(request, stream=True, follow_redirects=False)) as response:
                 async for chunk in response.aiter_bytes():
                     _bounded(body, chunk)
-            finally:
-                await response.aclose()
         return _answer(request, response, body)
 
     async def sleep(self, seconds: float) -> None:

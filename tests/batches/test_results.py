@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.api.errors import APIResponseError, InvalidInputError
+from cancel_message_batch.api.errors import APIConnectionError, InvalidInputError
 from cancel_message_batch.batches.failing import fails_again
 from cancel_message_batch.batches.folder import Folder, SaveError
 from cancel_message_batch.batches.prices import cost
@@ -157,7 +157,7 @@ def test_every_form_of_a_requests_file_gives_the_same_requests(tmp_path: Path, t
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     requests = RequestsFile(path)
     assert [json.loads(one) for one in requests] == [ONE, TWO]
-    assert all(b"\n" not in one for one in requests)
+    assert all(one.index(b"\n") == len(one) - 1 for one in requests)
     assert len(requests.order) == 2
 
 
@@ -261,9 +261,20 @@ def test_counts_that_differ_leave_no_final_name(sandbox: Sandbox, batches: Messa
     assert sorted(os.listdir(out / NAME)) == [".lock", "results.jsonl.part"]
 
 
-def test_a_last_line_that_is_cut_is_an_error(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+def test_results_that_end_in_the_middle_of_a_line_are_fetched_again(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    sandbox.fail(Fault(match=f"GET */{NAME}/results", body=b"\n".join(MIXED)[:-5]))
+    serve(sandbox, b"\n".join(MIXED), COUNTS)
+    run(batches, out)
+    assert (out / NAME / "results.jsonl").read_bytes() == b"\n".join(MIXED)
+
+
+def test_results_that_always_end_in_the_middle_of_a_line_are_an_error(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
     serve(sandbox, b"\n".join(MIXED)[:-5], COUNTS)
-    with pytest.raises(APIResponseError, match="middle of a line"):
+    with pytest.raises(APIConnectionError, match="middle of a line"):
         run(batches, out)
     assert os.listdir(out / NAME) == [".lock"]
 

@@ -425,7 +425,7 @@ def contents(out: Path) -> dict[str, bytes]:
 def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
     cut = json.loads(line("cut"))
     cut["result"]["message"]["stop_reason"] = "max_tokens"
-    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 10}
+    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}
     lines = [json.dumps(cut).encode(), line("a"), *(failed(f"e{n}", "api_error", f"Fault {n}") for n in range(5))]
     serve(sandbox, lines, {"succeeded": 2, "errored": 5})
     told = run(batches, out).summary
@@ -433,7 +433,7 @@ def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches
     assert told["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
     assert [(group["type"], group["count"], group["example"]) for group in told["errors"]] == [("api_error", 5, "e0")]
     used = told["tokens"]["claude-sonnet-5-5"]
-    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 10]
+    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 20]
     assert told["estimate"]["usd"] == used["estimated_usd"] == pytest.approx((20 + 5 + 1 + 50) / 1e6)
 
 
@@ -450,6 +450,11 @@ def test_an_unknown_model_has_no_price() -> None:
         ("invalid_request_error", "something new", False),
         ("invalid_request_error", TOO_LONG, True),
         ("invalid_request_error", "messages.0.content: Field required", True),
+        ("invalid_request_error", "messages.65.content.1.tool_use.text: Extra inputs are not permitted", True),
+        ("invalid_request_error", "messages.61.content.0.tool_use.input: Input should be a valid dictionary", True),
+        ("invalid_request_error", "max_tokens: 9 > 8, which is the maximum allowed number of output tokens", True),
+        ("invalid_request_error", "messages: at least one message is required", True),
+        ("invalid_request_error", "the messages should be read: Field required", False),
         ("invalid_request_error", "messages: text content blocks must be non-empty", True),
         ("request_too_large", "", True),
         *(

@@ -14,7 +14,8 @@ from .lines import identity, parsed
 from .prices import AS_OF, cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
-UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})  # API reference: stop_reason
+# API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
+UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded", "pause_turn"})
 KEEP, RESUBMIT, INVALID = range(3)  # what becomes of a request that has a result
 
 _BUCKETS = 256

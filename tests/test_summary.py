@@ -207,3 +207,13 @@ def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
     assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in summary.status(batch("in_progress"))
+
+
+def test_batches_whose_program_is_gone_are_told_with_what_shows_and_what_stops_them() -> None:
+    assert summary.orphans([]) == ""
+    one, two = summary.orphans([batch("in_progress")]), summary.orphans([batch("in_progress"), batch("in_progress")])
+    assert one.startswith(f"Message batch {EXAMPLE_ID}, 10,000 requests, runs on though the program that created it")
+    assert two.startswith("2 message batches, 20,000 requests, run on though the programs that created them")
+    for text in (one, two):
+        assert "`cancel-message-batch list --orphaned`" in text
+        assert "`cancel-message-batch --all --orphaned`" in text

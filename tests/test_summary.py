@@ -229,3 +229,13 @@ def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_
         "come. The batch may exist and be running. To look for one of this time and size: `cancel-message-batch list`. "
         "To cancel it: `cancel-message-batch ID`"
     )
+
+
+def test_batches_whose_program_is_gone_are_told_with_what_shows_and_what_stops_them() -> None:
+    assert summary.orphans([]) == ""
+    one, two = summary.orphans([batch("in_progress")]), summary.orphans([batch("in_progress"), batch("in_progress")])
+    assert one.startswith(f"Message batch {EXAMPLE_ID}, 10,000 requests, runs on though the program that created it")
+    assert two.startswith("2 message batches, 20,000 requests, run on though the programs that created them")
+    for text in (one, two):
+        assert "`cancel-message-batch list --orphaned`" in text
+        assert "`cancel-message-batch --all --orphaned`" in text

@@ -165,15 +165,7 @@ def limited(seconds: float) -> str:
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what became of the batches that a program created inside a guard.
-
-    Args:
-        name: The name of the batches, or empty.
-        why: What the guard was left by, or empty when nothing went wrong.
-        canceling: The batches whose cancellation is accepted.
-        ended: The batches that have ended.
-        failed: The batches that could not be canceled, and what is said about each.
-    """
+    """Say what became of the batches of this name that were created inside a guard, and why it was left."""
     whose = f' of "{name}"' if name else ""
     lines = [f"The guard{whose} was left{f' by {why}' if why else ''}."]
     if canceling:

@@ -143,9 +143,9 @@ def test_a_summary_of_a_cancel_is_short_and_plain(status: str, counts: dict[str,
         assert EXAMPLE_ID in text
 
 
-def error(status: int, **options: Any) -> MessageBatchError:
+def error(status: int, **headers: float) -> MessageBatchError:
     body = {"type": "error", "error": {"type": "some_error", "message": "the API's words"}, "request_id": "req_1"}
-    return status_error(status, body, **options)
+    return status_error(status, body, {name.replace("_", "-"): str(value) for name, value in headers.items()})
 
 
 ACCEPTED = "it may have been"

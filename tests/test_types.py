@@ -8,7 +8,7 @@ from .conftest import ROOT
 
 SNIPPET = """
 import anthropic
-from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch, guard
+from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch, guard, results_function
 from cancel_message_batch.agent import Conversation
 
 with MessageBatches(api_key="key") as batches:
@@ -19,6 +19,8 @@ with MessageBatches(api_key="key") as batches:
     batches.cancle(5)
     batches.cancel(5)
 reveal_type(cancel_message_batch("msgbatch_a"))
+reveal_type(results_function("saved")("msgbatch_a"))
+results_function(5)
 Conversation.speak
 
 with guard(anthropic.Anthropic(), name="nightly eval") as guarded:
@@ -54,9 +56,10 @@ def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_pat
     assert 'has no attribute "speak"' in told
     assert 'is "cancel_message_batch.api.models.MessageBatch"' in told
     assert 'is "int"' in told
-    assert 'is "str"' in told
+    assert told.count('is "str"') == 2
+    assert 'Argument 1 to "results_function"' in told
     assert told.count('is "anthropic.types.messages.message_batch.MessageBatch"') == 2
     assert told.count('is "anthropic.types.beta.messages.beta_message_batch.BetaMessageBatch"') == 2
     assert '"AbstractAsyncContextManager[AsyncBatches, None]" has no attribute "__enter__"' in told
     assert 'No overload variant of "guard" matches' in told
-    assert told.count("error:") == 6, told
+    assert told.count("error:") == 7, told

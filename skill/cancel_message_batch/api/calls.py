@@ -46,12 +46,9 @@ def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
     """Yield the values of an async generator that never waits."""
-    while True:
-        try:
-            value = finish(values.__anext__())
-        except StopAsyncIteration:
-            return
-        yield value
+    with contextlib.suppress(StopAsyncIteration):
+        while True:
+            yield finish(values.__anext__())
 
 
 async def settled(value: Any) -> Any:

@@ -28,17 +28,15 @@ from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
     InvalidInputError,
-    MessageBatchError,
     from_client,
     from_sdk,
-    timed_out,
 )
 from cancel_message_batch.api.models import MessageBatchIdInput
 from cancel_message_batch.names import clean_name
 from cancel_message_batch.record import Action, Creation, Process, open_record
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 
-from .many import CONCURRENCY, outcome_of
+from .many import CONCURRENCY, outcome_of, sorted_outcomes
 
 if TYPE_CHECKING:  # importing the guard does not import the SDK
     from anthropic import Anthropic, AsyncAnthropic
@@ -281,18 +279,7 @@ class _Guard:
             self._keep(mine)
 
     def _say(self, ids: Sequence[str], error: BaseException | None) -> None:
-        canceling: list[str] = []
-        ended: list[str] = []
-        failed: dict[str, str] = {}
-        for name in ids:
-            outcome = self._outcomes.get(name)
-            if outcome is None:
-                unsent = MessageBatchError("the guard could not send the cancel in time")
-                failed[name] = summary.failed(timed_out() if name in self._sent else unsent, "cancel", name)
-            elif outcome.error is not None or outcome.batch is None:
-                failed[name] = outcome.text
-            else:
-                (ended if outcome.batch.ended else canceling).append(name)
+        canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, summary.guard_left(self._name, self._why, canceling, ended, failed), error)
 

@@ -149,28 +149,14 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what a guard was left by, and what became of the batches that were created inside it.
-
-    Args:
-        name: The name of the batches, or empty.
-        why: What the guard was left by, or empty when nothing went wrong.
-        canceling: As for ``program_left``, like the rest.
-        ended: The batches that have ended.
-        failed: The batches that could not be canceled.
-    """
+    """Say what a guard was left by, and what became of the batches that were created inside it."""
     whose = f' of "{name}"' if name else ""
     told = program_left(canceling, ended, failed)
     return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what became of the batches that a program created before it failed.
-
-    Args:
-        canceling: The batches whose cancellation is accepted.
-        ended: The batches that have ended.
-        failed: The batches that could not be canceled, and what is said about each.
-    """
+    """Say what became of the batches that a program created before it failed."""
     lines = []
     if canceling:
         ids = _ids(canceling)

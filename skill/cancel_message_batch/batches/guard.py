@@ -112,17 +112,11 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
 
 @dataclass(frozen=True)
 class _Created:
-    """A batch that was created here.
+    """A batch that was created here."""
 
-    Args:
-        pid: By which process: a child that was forked does not cancel what its parent created.
-        options: What its cancel is sent with as well: the workspace, and the caller's headers.
-        workspace: The workspace that the answer named.
-    """
-
-    pid: int
-    options: dict[str, Any]
-    workspace: str | None
+    pid: int  # a child that was forked does not cancel what its parent created
+    options: dict[str, Any]  # its cancel is sent with these as well
+    workspace: str | None  # that the answer named
 
 
 class _Guard:
@@ -398,7 +392,7 @@ class _Signals:
             self._guards, self._pid, self._leaving = [], os.getpid(), 0
         # An exception in the loop of another library than asyncio would break the loop.
         possible = guard.task is not None or isinstance(guard, _SyncGuard)
-        if possible and not self._guards and signal.getsignal(signal.SIGTERM) in {signal.SIG_DFL, self._terminate}:
+        if possible and not self._guards and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, self._terminate):
             self._came = False
             signal.signal(signal.SIGTERM, self._terminate)
         self._guards.append(guard)

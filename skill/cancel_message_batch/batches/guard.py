@@ -28,10 +28,8 @@ from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
     InvalidInputError,
-    MessageBatchError,
     from_client,
     from_sdk,
-    timed_out,
 )
 from cancel_message_batch.api.models import MessageBatchIdInput
 from cancel_message_batch.names import clean_name

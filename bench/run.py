@@ -192,6 +192,36 @@ def results(number: int, times: int) -> None:
     print(f"  {(requests.memory - plain.memory) * 2**20 / number:.0f} bytes for each custom_id (to reach: at most 120)")
 
 
+def behind_run(number: int, times: int) -> None:
+    """Send small requests and take results, plainly and behind `run`."""
+    script = [sys.executable, str(Path(__file__).with_name("results.py"))]
+    behind = [str(PROGRAM), "run", "--"]
+    asked = {"plain": [*script, "ask", "300"], "behind run": [*behind, *script, "ask", "300"]}
+    taken = {"plain": [*script, "take"], "behind run": [*behind, *script, "take"]}
+    with serving([*script, "serve", str(number)]) as url:
+        asking, taking = told(asked, url, times), told(taken, url, times)
+        much = run(taken["behind run"], url).memory
+    with serving([*script, "serve", "1000"]) as url:
+        little = run(taken["behind run"], url).memory
+    print(f"\nBehind run (medians of {times})")
+    print(
+        f"  a small request adds {asking['behind run'] - asking['plain']:.2f} ms to {asking['plain']:.2f} (at most 5)"
+    )
+    share = taking["plain"] / taking["behind run"]
+    print(f"  results of {number * 1.72 / 1e6:.2f} GB at {share:.0%} of the speed (to reach: at least 50%)")
+    print(f"  {much:.1f} MiB, {much - little:+.1f} since 1,000 results")
+
+
+def told(commands: dict[str, list[str]], url: str, times: int) -> dict[str, float]:
+    """Run each command several times, in turn, and return the median of the numbers that it prints."""
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
+    numbers: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(times):
+        for name, command in commands.items():
+            numbers[name].append(float(subprocess.check_output(command, env=environment)))
+    return {name: statistics.median(all_) for name, all_ in numbers.items()}
+
+
 def context(openapi: str | None) -> None:
     """Compare what a model's context holds: the definitions and the result of one cancel."""
     print("\nContext: tools/list and the result of one cancel, characters of JSON")
@@ -216,6 +246,7 @@ def main() -> None:
         "list": lambda: listing(3),
         "mcp": lambda: mcp(9),
         "results": lambda: results(100_000, 3),
+        "run": lambda: behind_run(600_000, 3),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)

@@ -115,7 +115,7 @@ def build_parser(command: Command) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.arguments(parser)
-    if width() < _NARROW:
+    if width() < _NARROW and parser.usage is None:
         given = [action for action in parser.shown() if not action.option_strings]
         shapes = {"*": "[{} ...]", "?": "[{}]"}
         names = [shapes.get(str(action.nargs), "{}").format(action.metavar or action.dest) for action in given]

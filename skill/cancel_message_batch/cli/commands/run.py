@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cancel_message_batch.cli.exit_codes import UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
+from cancel_message_batch.cli.terminal import width, wrapped
 
 if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.record import Record
@@ -25,7 +26,7 @@ _LAST_MOMENT = 0.2  # of these: for the answers that came too late
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.usage = f"{parser.prog} [--name NAME] [--keep] -- COMMAND ..."
+    parser.usage = wrapped(f"{parser.prog} [options] -- COMMAND ...", width() - 7, indent=" " * 7)
     parser.add_argument("--name", default="", help="the name that the batches get on this machine")
     parser.add_argument("--keep", action="store_true", help="cancel nothing, only say what is left running")
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="after --: the command and its arguments")

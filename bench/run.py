@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -52,11 +53,16 @@ def run(command: list[str], url: str, stdin: str = "") -> Run:
     return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
-def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "") -> dict[str, Run]:
-    """Run each command several times, in turn, after a warm-up."""
+def medians(
+    commands: dict[str, list[str]], url: str, times: int, stdin: str = "", *, output: Path | None = None
+) -> dict[str, Run]:
+    """Run each command several times, in turn, after a warm-up; each without the output of the ones before."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(times + 1):
         for name, command in commands.items():
+            if output:
+                shutil.rmtree(output, ignore_errors=True)
+                output.mkdir()
             measured = run(command, url, stdin)
             if turn:
                 runs[name].append(measured)
@@ -163,21 +169,18 @@ def results(number: int, times: int) -> None:
         file = str(Path(directory, "requests.jsonl"))
         subprocess.run([*script, "requests", str(number), file], check=True)
 
-        def ours(*more: str) -> list[str]:
-            # Each run starts without what the one before has saved.
-            command = f'rm -rf "$1/ours" && exec "{PROGRAM}" results {BATCH} --quiet --out "$1/ours" "${{@:2}}"'
-            return ["bash", "-c", command, "bash", directory, *more]
-
+        output = Path(directory, "output")
+        ours = [str(PROGRAM), "results", BATCH, "--quiet", "--out", f"{output}/ours"]
         commands = {
-            "httpx2 to disk": [*script, "bare", f"{directory}/bare"],
-            "anthropic SDK, its loop": [*script, "sdk", f"{directory}/sdk"],
-            "results": ours(),
-            "results --requests": ours("--requests", file),
+            "httpx2 to disk": [*script, "bare", f"{output}/bare"],
+            "anthropic SDK, its loop": [*script, "sdk", f"{output}/sdk"],
+            "results": ours,
+            "results --requests": [*ours, "--requests", file],
         }
         with serving([*script, "serve", str(number)]) as url:
-            measured = medians(commands, url, times)
+            measured = medians(commands, url, times, output=output)
         with serving([*script, "serve", "1000"]) as url:
-            few = medians({"results": ours()}, url, times)["results"]
+            few = medians({"results": ours}, url, times, output=output)["results"]
     bare, sdk, plain, requests = measured.values()
     print(f"\nSave {number:,} results of 1.7 KB (medians of {times}; processor time)")
     for name, figures in measured.items():

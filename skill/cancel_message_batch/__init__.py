@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     )
     from .api.models import MessageBatch, RequestCounts
     from .batches.guard import guard
+    from .batches.results_tool import async_results_function, results_function, results_tool
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
 
 __version__ = "0.1.0"
@@ -35,10 +36,13 @@ __all__ = [
     "Tool",
     "ToolOutcome",
     "__version__",
+    "async_results_function",
     "cancel_message_batch",
     "get_message_batch",
     "guard",
     "list_message_batches",
+    "results_function",
+    "results_tool",
 ]
 
 # Public names are loaded when they are used, so that importing the package costs nothing.
@@ -47,6 +51,7 @@ _MODULES = (
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
     (".batches.guard", frozenset({"guard"})),
+    (".batches.results_tool", frozenset({"async_results_function", "results_function", "results_tool"})),
     (".tools", frozenset(__all__)),
 )
 

@@ -9,9 +9,8 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .api.credentials import origin
 from .api.errors import (
@@ -40,56 +39,24 @@ NOT_IMMEDIATE = (
 _LIFETIME = timedelta(hours=25)
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
 
-    batch: MessageBatch
-
-    @property
-    def id(self) -> str:
-        """The id."""
-        return clean(self.batch.id, limit=ID_LIMIT)
-
-    @property
-    def name(self) -> str:
-        """The name that a person gave to it, in quotation marks; empty where it has none."""
-        return f'"{self.batch.name}"' if self.batch.name else ""
-
-    @property
-    def title(self) -> str:
-        """The id, with the name where it has one."""
-        return f"{self.id} {self.name}".rstrip()
-
-    @property
-    def status(self) -> str:
-        """The processing status."""
-        return clean(self.batch.processing_status, limit=40)
-
-    @property
-    def requests(self) -> int:
-        """The number of requests."""
-        return self.batch.request_counts.total
-
-    @property
-    def created(self) -> str:
-        """The local time of its creation, and its age."""
-        return moment(self.batch.created_at, self.batch)
-
-    @property
-    def age(self) -> str:
-        """The time since its creation."""
-        return since(self.batch.created_at, self.batch)
-
-    @property
-    def state(self) -> str:
-        """Its id and status."""
-        return f"{self.id}: {self.status}"
+    id: str
+    name: str  # that a person gave to it, in quotation marks; empty where it has none
+    title: str  # id and name
+    status: str
+    state: str  # id and status
+    requests: int
+    created: str  # local time and age
 
 
 def facts(batch: MessageBatch) -> Facts:
     """Return what can be shown of a batch."""
-    return Facts(batch)
+    shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
+    name = f'"{batch.name}"' if batch.name else ""
+    created, requests = moment(batch.created_at, batch), batch.request_counts.total
+    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
@@ -182,28 +149,14 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what a guard was left by, and what became of the batches that were created inside it.
-
-    Args:
-        name: The name of the batches, or empty.
-        why: What the guard was left by, or empty when nothing went wrong.
-        canceling: As for ``program_left``, like the rest.
-        ended: The batches that have ended.
-        failed: The batches that could not be canceled.
-    """
+    """Say what a guard was left by, and what became of the batches that were created inside it."""
     whose = f' of "{name}"' if name else ""
     told = program_left(canceling, ended, failed)
     return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what became of the batches that a program created before it failed.
-
-    Args:
-        canceling: The batches whose cancellation is accepted.
-        ended: The batches that have ended.
-        failed: The batches that could not be canceled, and what is said about each.
-    """
+    """Say what became of the batches that a program created before it failed."""
     lines = []
     if canceling:
         ids = _ids(canceling)
@@ -275,8 +228,7 @@ def status(batch: MessageBatch) -> str:
     return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A listing in words."""
 
     headline: str
@@ -457,11 +409,6 @@ def distance(time: datetime, batch: MessageBatch) -> str:
     if abs(seconds) < 2:  # the API's clock counts whole seconds
         return "just now"
     return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-
-
-def since(time: datetime, batch: MessageBatch) -> str:
-    """Write how long before the API's answer a time lies."""
-    return duration(max((batch.as_of - time).total_seconds(), 0))
 
 
 def duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ REQUESTS: list[Any] = [
     for n in range(3)
 ]
 SCRIPT = """
-import asyncio, os, signal, sys, time
+import asyncio, contextlib, os, signal, sys, time
 import anthropic
 from cancel_message_batch import guard
 
@@ -35,15 +36,17 @@ kind, mode = sys.argv[1:]
 requests = [{"custom_id": f"request-{n}", "params": {"model": "claude-haiku-4-5"}} for n in range(3)]
 
 def children_die():
-    for died in 0, signal.SIGTERM:
+    for code in 5, 0, 1:
         ready, tell = os.pipe()
         child = os.fork()
         if not child:
-            os.write(tell, b"x")
-            time.sleep(30 if died else 0)
-            sys.exit(5)
-        if os.read(ready, 1) and died:
-            os.kill(child, died)
+            with guard(anthropic.Anthropic()) if code == 1 else contextlib.nullcontext() as own:
+                own and print(own.create(requests=requests).id, flush=True)
+                os.write(tell, b"x")
+                time.sleep(0 if code == 5 else 30)
+            sys.exit(code)
+        if os.read(ready, 1) and code != 5:
+            os.kill(child, signal.SIGTERM)
         print("child:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr)
 
 act = {
@@ -184,10 +187,14 @@ def test_a_process_that_ends_at_once_cancels_nothing_and_the_record_finds_its_ba
     assert [orphan.message_batch_id for orphan in record().orphans(slow.url)] == program.ids
 
 
-def test_a_forked_child_that_dies_cancels_nothing_of_its_parent(slow: Sandbox) -> None:
-    ended, errors = Program("sync", "children die").end()
-    assert (ended, errors) == (0, f"child: 5\nchild: -{signal.SIGTERM:d}\n")
-    assert cancels(slow) == []
+def test_a_forked_child_that_dies_cancels_what_it_created_itself_and_nothing_of_its_parent(slow: Sandbox) -> None:
+    program = Program("sync", "children die")
+    assert program.process.stdout
+    own = program.process.stdout.readline().strip()
+    ended, errors = program.end()
+    assert ended == 0, errors
+    assert re.findall("child: (.+)", errors) == ["5", "-15", "-15"]
+    assert cancels(slow) == [own]
 
 
 class TroubleError(Exception):

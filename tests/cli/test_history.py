@@ -27,12 +27,13 @@ def test_a_cancel_is_noted_with_its_reason_and_answer(sandbox: Sandbox, run: Run
     run("name", EXAMPLE_ID, "nightly eval")
     done = run("history", EXAMPLE_ID)
     assert done.returncode == 0
-    named, canceled = done.stdout.split("name ")[0:2]
-    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d $", named)
-    assert '    "nightly eval"' in canceled
-    told = canceled.partition("cancel ")[2].splitlines()
-    assert told[0] == f"{EXAMPLE_ID:<33} command line, named"
-    assert told[1:] == ['    named "nightly eval"', '    "wrong prompt"', "    canceling"]
+    head, named, *rest = done.stdout.splitlines()
+    assert head.split() == ["WHEN", "WHAT", "ID", "THROUGH,", "CONSENT"]
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d name   {EXAMPLE_ID} command line", named)
+    name, canceled, *told = rest
+    assert name == '    "nightly eval"'
+    assert canceled.endswith(f" cancel {EXAMPLE_ID} command line, named")
+    assert told == ['    named "nightly eval"', '    "wrong prompt"', "    canceling"]
 
 
 def test_as_json_each_action_is_one_object_of_plain_characters(sandbox: Sandbox, run: Run) -> None:

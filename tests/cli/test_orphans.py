@@ -71,6 +71,12 @@ def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: R
     assert f"could not be looked up: {orphan}" in done.stderr
     assert "404" in done.stderr
     assert orphan in run("list", "--orphaned").stdout
+    for command in (["list", "--orphaned"], ["--all", "--orphaned", "--yes"]):
+        sandbox.fail(Fault(match=orphan, status=403))
+        refused = run(*command)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert "403" in refused.stderr
+    assert cancels(sandbox) == []
 
 
 def test_without_a_record_nothing_is_sent_and_a_broken_one_is_1(sandbox: Sandbox, run: Run, tmp_path: Path) -> None:

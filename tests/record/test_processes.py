@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,22 +32,22 @@ def test_this_process_is_there_under_the_name_of_its_script() -> None:
 def test_a_pid_that_is_used_again_is_not_the_process() -> None:
     known = Process.current()
     *place, start = known.started.split(" ")
-    assert replace(known, started=" ".join([*place, f"1{start}"])).is_gone()
+    assert known._replace(started=" ".join([*place, f"1{start}"])).is_gone()
 
 
 @pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").exists(), reason="boots are told apart on Linux")
 def test_after_another_boot_every_process_is_gone() -> None:
     known = Process.current()
     machine, _, namespace, start = known.started.split(" ")
-    assert replace(known, started=f"{machine} another-boot {namespace} {start}").is_gone()
-    assert not replace(known, started=f"another-machine another-boot {namespace} {start}").is_gone()
+    assert known._replace(started=f"{machine} another-boot {namespace} {start}").is_gone()
+    assert not known._replace(started=f"another-machine another-boot {namespace} {start}").is_gone()
 
 
 @pytest.mark.parametrize(
     "what", [{"host": "another"}, {"started": ""}, {"started": "noted in another way"}, {"started": "x"}]
 )
 def test_what_is_not_known_is_not_gone(what: dict[str, str]) -> None:
-    assert not replace(Process.current(), **what, pid=2**22 + 1).is_gone()
+    assert not Process.current()._replace(**what, pid=2**22 + 1).is_gone()
 
 
 def test_without_proc_the_start_comes_from_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -61,6 +60,6 @@ def test_without_proc_the_start_comes_from_ps(monkeypatch: pytest.MonkeyPatch, t
         assert known.started.count(" ") == 0
         assert known.started
         assert not known.is_gone()
-        assert replace(known, started="Mon-Jan-1-00:00:00-2001").is_gone()
+        assert known._replace(started="Mon-Jan-1-00:00:00-2001").is_gone()
         process.kill()
     assert known.is_gone()

@@ -189,7 +189,14 @@ class Conversation:
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))
-        approve = self._ask if tool is CANCEL and not self._is_agreed(arguments) else None
+        agreed = tool is not CANCEL
+        if tool is CANCEL:
+            try:
+                given: Any = CANCEL.parse(arguments)
+                agreed = given.message_batch_id in self._agreed
+            except ValueError:  # the tool refuses what is not an id; nothing is sent
+                agreed = True
+        approve = None if agreed else self._ask
         outcome = tool.run(arguments, self._batches, approve=approve)
         self._report(ToolResult(outcome))
         return outcome
@@ -203,13 +210,6 @@ class Conversation:
                 return True
             self._declined[batch.id] = answer
         return self._declined[batch.id]
-
-    def _is_agreed(self, arguments: dict[str, Any]) -> bool:
-        try:
-            given: Any = CANCEL.parse(arguments)
-        except ValueError:
-            return True  # the tool refuses what is not an id; nothing is sent
-        return given.message_batch_id in self._agreed
 
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:

@@ -20,27 +20,17 @@ Result = TypeVar("Result")
 class Batches(Protocol):
     """What the tools need: ``MessageBatches()`` or ``anthropic.Anthropic().messages.batches``."""
 
-    def cancel(self, message_batch_id: str, /) -> Any:
-        """Cancel a batch."""
-
-    def retrieve(self, message_batch_id: str, /) -> Any:
-        """Retrieve a batch."""
-
-    def list(self, *, limit: int = ..., after_id: str = ...) -> Any:
-        """List batches, one page at a time."""
+    def cancel(self, message_batch_id: str, /) -> Any: ...  # noqa: D102
+    def retrieve(self, message_batch_id: str, /) -> Any: ...  # noqa: D102
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Any: ...  # noqa: D102
 
 
 class AsyncBatches(Protocol):
     """What the async tools need: ``AsyncMessageBatches()`` or ``anthropic.AsyncAnthropic().messages.batches``."""
 
-    def cancel(self, message_batch_id: str, /) -> Awaitable[Any]:
-        """Cancel a batch."""
-
-    def retrieve(self, message_batch_id: str, /) -> Awaitable[Any]:
-        """Retrieve a batch."""
-
-    def list(self, *, limit: int = ..., after_id: str = ...) -> Awaitable[Any]:
-        """List batches, one page at a time."""
+    def cancel(self, message_batch_id: str, /) -> Awaitable[Any]: ...  # noqa: D102
+    def retrieve(self, message_batch_id: str, /) -> Awaitable[Any]: ...  # noqa: D102
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Awaitable[Any]: ...  # noqa: D102
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
@@ -56,12 +46,9 @@ def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
     """Yield the values of an async generator that never waits."""
-    while True:
-        try:
-            value = finish(values.__anext__())
-        except StopAsyncIteration:
-            return
-        yield value
+    with contextlib.suppress(StopAsyncIteration):
+        while True:
+            yield finish(values.__anext__())
 
 
 async def settled(value: Any) -> Any:

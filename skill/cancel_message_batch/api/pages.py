@@ -104,16 +104,14 @@ class _Page:
 
     def has_next_page(self) -> bool:
         """Return whether there is more in the direction of the listing."""
-        return self._following is not None
+        return None not in self._following().values()
 
-    @property
-    def _following(self) -> str | None:
-        before_id = self._options["before_id"]
-        return next_cursor(self, before_id or self._options["after_id"], backwards=bool(before_id))
+    def _following(self) -> dict[str, Any]:
+        name = "before_id" if self._options["before_id"] else "after_id"
+        return {name: next_cursor(self, self._options[name], backwards=name == "before_id")}
 
     def _next_page(self) -> Any:
-        name = "before_id" if self._options["before_id"] else "after_id"
-        return self._list_page(limit=self._options["limit"], **{name: self._following})
+        return self._list_page(limit=self._options["limit"], **self._following())
 
     def _pages(self) -> AsyncGenerator[Any, None]:
         return walk(self._list_page, first=self, **self._options)

@@ -49,6 +49,7 @@ logger = logging.getLogger("cancel_message_batch.guard")
 When = Literal["on_error", "always"]
 DEADLINE = 10.0  # seconds
 
+_TERMINATED = 128 + signal.SIGTERM  # the exit code of a shell for it
 _RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
 _LOOK = 0.25  # the part of the time left that a look may take: a cancel must still be possible after it
 _RECORD = 0.1  # the part of the deadline that is kept for writing to the record
@@ -111,17 +112,11 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
 
 @dataclass(frozen=True)
 class _Created:
-    """A batch that was created here.
+    """A batch that was created here."""
 
-    Args:
-        pid: By which process: a child that was forked does not cancel what its parent created.
-        options: What its cancel is sent with as well: the workspace, and the caller's headers.
-        workspace: The workspace that the answer named.
-    """
-
-    pid: int
-    options: dict[str, Any]
-    workspace: str | None
+    pid: int  # a child that was forked does not cancel what its parent created
+    options: dict[str, Any]  # its cancel is sent with these as well
+    workspace: str | None  # that the answer named
 
 
 class _Guard:
@@ -393,16 +388,18 @@ class _Signals:
     def enter(self, guard: _Guard) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
+        if self._pid != os.getpid():  # a child that was forked: the guards are its parent's
+            self._guards, self._pid, self._leaving = [], os.getpid(), 0
         # An exception in the loop of another library than asyncio would break the loop.
         possible = guard.task is not None or isinstance(guard, _SyncGuard)
-        if possible and not self._guards and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._pid, self._came = os.getpid(), False
+        if possible and not self._guards and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, self._terminate):
+            self._came = False
             signal.signal(signal.SIGTERM, self._terminate)
         self._guards.append(guard)
 
     def reason(self, error: BaseException | None) -> str:
         """Return what a guard was left by, in a word; empty when nothing went wrong."""
-        if self._came and isinstance(error, SystemExit | asyncio.CancelledError):
+        if self._came and (isinstance(error, asyncio.CancelledError) or getattr(error, "code", None) == _TERMINATED):
             return "SIGTERM"
         return "" if error is None else type(error).__name__
 
@@ -431,7 +428,7 @@ class _Signals:
                 signal.raise_signal(signal.SIGTERM)
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:  # a child that was forked: the guards are its parent's
+        if os.getpid() != self._pid:  # a child that was forked and has no guard of its own
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         if self._leaving:
@@ -440,7 +437,7 @@ class _Signals:
         self._came = True
         tasks = {guard.task for guard in self._guards if guard.task and not guard.task.done()}
         if not tasks:
-            raise SystemExit(128 + number)
+            raise SystemExit(_TERMINATED)
         # The code in a sync guard may run for long before its task would notice a cancellation.
         blocking = {guard.task for guard in self._guards if isinstance(guard, _SyncGuard)} & tasks & {_current_task()}
         for task in tasks - blocking:

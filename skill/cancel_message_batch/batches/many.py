@@ -73,9 +73,9 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     try:
         return await cancel
     except Exception as error:  # noqa: BLE001 - of any kind
-        unexpected = MessageBatchError(f"something unexpected happened ({type(error).__name__}: {clean(str(error))})")
-        unexpected.may_have_arrived = True
-        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), str(unexpected), error=unexpected)
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
 
 
 def sorted_outcomes(

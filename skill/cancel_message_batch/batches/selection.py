@@ -19,7 +19,7 @@ class Filters:
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
     at_least: int | None = None
-    named: str | None = None
+    named: str | None = None  # a pattern such as nightly*
 
     def __bool__(self) -> bool:
         return self != EVERY

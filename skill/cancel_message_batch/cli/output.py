@@ -3,9 +3,8 @@
 import sys
 from collections.abc import Callable, Iterable
 
-from . import streams
 from .exit_codes import ExitCode
-from .terminal import fitted
+from .terminal import fitted, write
 
 
 class Output:
@@ -27,7 +26,7 @@ class Output:
         """Print a result."""
         if self.closed:
             return
-        if error := streams.write(sys.stdout, text + "\n"):
+        if error := write(sys.stdout, text + "\n"):
             self.closed = True
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"Standard output cannot be written: {error.strerror}. What follows is not shown.")
@@ -47,7 +46,7 @@ class Output:
 
     def show(self, lines: Iterable[str]) -> None:
         """Show lines on standard error as they are."""
-        streams.write(sys.stderr, "\n".join(lines) + "\n")
+        write(sys.stderr, "\n".join(lines) + "\n")
 
 
 def run_server(serve: Callable[[], None], *, port: int, advice: str, output: Output) -> ExitCode:

@@ -1,14 +1,21 @@
-"""What commands write into the record and read from it, after the person was told what happened."""
+"""What the command line writes into the record, once the person was told, and what it reads there."""
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
-from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError
+from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
+from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
 
 from .output import Output
+
+if TYPE_CHECKING:  # a plain command does without it until its work is done
+    from cancel_message_batch.record import Record
+
+_PATIENCE = 30.0  # seconds in which all are looked up
 
 
 def note_cancels(
@@ -75,3 +82,32 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
             output.warn(summary.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
             output.warn(summary.known_elsewhere(name, f"the workspace {known.workspace}"))
+
+
+def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...]:
+    """Return the batches, not ended, whose program is gone, newest first.
+
+    Raises:
+        MessageBatchError: The record cannot be used, or none of them could be looked up.
+    """
+    from cancel_message_batch.batches.orphans import find_orphans
+    from cancel_message_batch.record import open_record
+
+    record = open_record(lambda _: None)
+    found = find_orphans(batches, record, timeout=_PATIENCE)
+    if not (found.running or found.unknown) and record.fault:
+        raise MessageBatchError(record.fault)
+    not_found = isinstance(found.trouble, APIStatusError) and found.trouble.status == 404
+    if found.trouble and not found.running and not not_found:
+        raise found.trouble
+    if found.unknown:
+        output.warn(summary.orphans_unknown(found.unknown, found.trouble))
+    return found.running
+
+
+def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
+    """Return what to tell a person about batches whose program is gone; nothing when none runs, or none is known."""
+    from cancel_message_batch.batches.orphans import find_orphans
+
+    found = find_orphans(batches, record, timeout=timeout)
+    return summary.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])

@@ -37,23 +37,17 @@ _NO_DELETE = "no command deletes batches: `cancel` stops one, the Anthropic SDK 
 
 # Words that other tools have for what a command of ours does, or that none of ours does.
 OTHER_WORDS = {
-    "get": "did you mean status?",
-    "show": "did you mean status?",
-    "describe": "did you mean status?",
-    "retrieve": "did you mean status?",
-    "ls": "did you mean list?",
-    "ps": "did you mean list?",
-    "stop": "did you mean cancel?",
-    "kill": "did you mean cancel?",
-    "abort": "did you mean cancel?",
-    "rm": _NO_DELETE,
-    "delete": _NO_DELETE,
-    "remove": _NO_DELETE,
-    "logs": "did you mean results?",
-    "download": "did you mean results?",
-    "help": "did you mean --help?",
-    "version": "did you mean --version?",
-}
+    word: f"did you mean {ours}?"
+    for ours, others in {
+        "status": "get show describe retrieve",
+        "list": "ls ps",
+        "cancel": "stop kill abort",
+        "results": "logs download",
+        "--help": "help",
+        "--version": "version",
+    }.items()
+    for word in others.split()
+} | dict.fromkeys(("rm", "delete", "remove"), _NO_DELETE)
 
 
 @dataclass(frozen=True)
@@ -66,11 +60,6 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Output], int]  # returns the exit code; raises UsageError
     completes: Literal["running", "any"] | None = None  # the ids that a shell offers
-
-    @property
-    def help(self) -> str:
-        """The one-line help."""
-        return COMMANDS[self.name]
 
 
 def load(name: str) -> Command:

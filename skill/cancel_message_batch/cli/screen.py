@@ -27,9 +27,8 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 from .output import Output
-from .prose import Prose
 from .recording import note_cancels
-from .terminal import confirm, fitted, interactive, paint
+from .terminal import Prose, confirm, fitted, interactive, paint
 
 
 class Screen:

@@ -132,7 +132,7 @@ def every(
         check_names(output)
     statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
     if given.orphaned:
-        from .orphans import orphaned
+        from .recording import orphaned
 
         known = [
             batch

@@ -40,14 +40,15 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
 
 def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
     """Format a batch as one line or, where the terminal is too narrow, as several; ``named`` is a column for names."""
-    size, created = f"{facts(batch).requests:,}", day_and_time(batch.created_at, batch)
-    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {size:>7} {age(batch.created_at, batch):>4} "
+    known, created = facts(batch), day_and_time(batch.created_at, batch)
+    size = f"{known.requests:,}"
+    line = f"{known.id:<33} {known.status:<11} {size:>7} {age(batch.created_at, batch):>4} "
     if fits() and len(line) + len(created) <= width():
-        name = facts(batch).name if named or batch.name else None
+        name = known.name if named or batch.name else None
         return (_with_color(line, batch, stream) + last_columns(created, name, len(line), stream)).rstrip()
-    lines = f"{facts(batch).id}\n  {facts(batch).status}, {size} requests,\n  "
+    lines = f"{known.id}\n  {known.status}, {size} requests,\n  "
     lines = _with_color(lines, batch, stream) + f"{created} ({distance(batch.created_at, batch)})"
-    return f"{lines}\n  {cut(facts(batch).name, width() - 2)}" if batch.name else lines
+    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.name else lines
 
 
 def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:

@@ -1,15 +1,18 @@
-"""The three tools as an MCP server, whatever it is reached by.
+"""The three tools as an MCP server, and this server on standard input and output.
 
 On the SDK's low-level server, so that wrong arguments are answered in our words, and the structured content carries
 the same truth as the text: some clients show a model only one of the two.
 """
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import types
 from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -190,3 +193,19 @@ def _result(text: str, *, is_error: bool = False, structured: BaseModel | None =
         structured_content=structured.model_dump(mode="json", exclude_none=True) if structured else None,
         is_error=is_error,
     )
+
+
+def serve_stdio(server: Server[Any]) -> None:
+    """Serve one client until it closes standard input or output; Ctrl-C ends the process with 130."""
+
+    async def serve() -> None:
+        async with stdio_server() as (read, write):
+            try:
+                await server.run(read, write, server.create_initialization_options())
+            except asyncio.CancelledError:  # standard output failed, so there is nobody to serve
+                os._exit(0)
+
+    # The SDK reads in a thread that nothing interrupts, and Python waits for its threads: only this ends it at once.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    asyncio.run(serve())

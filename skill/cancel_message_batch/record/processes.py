@@ -3,12 +3,11 @@
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A process, in a form that can be written down.
 
     ``started`` tells it from a later process of the same pid: where it runs and when it began, as this machine says

@@ -11,10 +11,9 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.names import VARIABLE, clean_name, names_in, record_path
@@ -64,9 +63,10 @@ _creating = threading.Lock()
 
 Value = TypeVar("Value")
 
+# Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
 
-@dataclass(frozen=True)
-class Creation:
+
+class Creation(NamedTuple):
     """A batch that was seen being created, by a process through the guard or ``run``."""
 
     message_batch_id: str
@@ -81,8 +81,7 @@ class Creation:
     through: str = "guard"
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """Something that was done to a batch.
 
     ``origin`` and ``workspace`` say where the batch is, and are None where it was not found.
@@ -98,16 +97,22 @@ class Action:
     workspace: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry(Action):
+class Entry(NamedTuple):
     """An action that is in the record, with its time and the name that its batch has now."""
 
+    message_batch_id: str
+    through: str
+    what: str
+    consent: str | None
+    words: str | None
+    answer: str | None
+    origin: str | None
+    workspace: str | None
     at: datetime
     name: str | None
 
 
-@dataclass(frozen=True)
-class KnownBatch:
+class KnownBatch(NamedTuple):
     """A batch that is in the record. What is not known of it is None."""
 
     message_batch_id: str
@@ -233,7 +238,7 @@ class Record:
                 "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC",
                 (message_batch_id,),
             )
-            return [Entry(*row[:8], at=_time(row[8]), name=row[9]) for row in rows]
+            return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
 
         entries: list[Entry] = self._read(read, [])
         yield from entries

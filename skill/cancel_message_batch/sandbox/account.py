@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from .results import params_fault
 from .simulated_batch import (
     ARCHIVED_AFTER,
     DAY,
@@ -24,6 +23,7 @@ from .simulated_batch import (
     MINUTE,
     DocumentedBatch,
     SimulatedBatch,
+    params_fault,
 )
 
 # Python's dates end with the year 9999, and a batch has dates up to a month ahead.

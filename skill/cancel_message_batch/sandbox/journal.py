@@ -17,14 +17,11 @@ class JournalEntry:
     """One request to the API, and how it was answered.
 
     Args:
-        method: The HTTP method.
-        path: The path, without the query.
-        query: The query parameters.
-        headers: The headers, with names in lower case. Only the last four characters of a credential are kept.
+        headers: With names in lower case. Only the last four characters of a credential are kept.
         body: The body, if it is JSON and the request was not refused with a status from 400 to 499.
         at: When the request came, in seconds since the epoch by the account's clock.
         status: The HTTP status of the response. None until there is one, and if none was sent.
-        size: The length of the path, the query, the headers and the body as they were sent, in bytes.
+        size: The bytes of the path, the query, the headers and the body as they were sent.
     """
 
     method: str

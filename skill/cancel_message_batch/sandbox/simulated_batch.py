@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .results import result_line
+from pydantic import ValidationError
+
+from .inputs import BatchedParams, problem
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -23,6 +25,7 @@ ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 
 DEFAULT_WORKSPACE = "wrkspc_default"
 DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 
+_RESULT_LABEL = "[sandbox, no model wrote this]"
 _GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
 
 
@@ -118,7 +121,7 @@ class SimulatedBatch:
             request = self._request(index)
             errored = self._errored_before(index + 1) > self._errored_before(index)
             outcome = rest if index >= done else "errored" if errored else "succeeded"
-            yield result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
+            yield _result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
 
     def _request(self, index: int) -> dict[str, Any]:
         if self.requests is not None:
@@ -183,3 +186,45 @@ class DocumentedBatch(SimulatedBatch):
 def _timestamp(at: float | None) -> str | None:
     """Format an instant as the API does: RFC 3339, in UTC."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def params_fault(params: Any) -> str | None:
+    """Return what is wrong with the parameters of one request, or None.
+
+    The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
+    """
+    try:
+        BatchedParams.model_validate(params)
+    except ValidationError as error:
+        return problem(error)
+    return None
+
+
+def _result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[str, Any]:
+    """Build one line of the results (API reference: Retrieve Message Batch results)."""
+    result: dict[str, Any] = {"type": outcome}
+    if outcome == "succeeded":
+        result["message"] = {
+            "id": f"msg_01{number}",
+            "type": "message",
+            "role": "assistant",
+            "model": params["model"],
+            "content": [{"type": "text", "text": f"{_RESULT_LABEL} Answer to {custom_id}."}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 12 + len(str(params["messages"])) // 4,
+                "output_tokens": 16,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "service_tier": "batch",
+            },
+        }
+    elif outcome == "errored":
+        fault = params_fault(params)
+        kind, message = "invalid_request_error", fault
+        if fault is None:
+            kind, message = "api_error", f"{_RESULT_LABEL} Internal server error"
+        error = {"type": kind, "message": message}
+        result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
+    return {"custom_id": custom_id, "result": result}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection
+from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -51,7 +51,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import combined, exit_code
 
     options = _options(given)
@@ -91,8 +90,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         if given.wait and running:
             return code
     if running and not output.json and interactive():
-        command = copyable(f"{PROGRAM} {_wait_arguments(running)}", width())
-        output.say(f"To wait until stopped:\n{command}")
+        few = len(running) <= _HINT
+        wait = f"wait {' '.join(running)}" if few else f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+        output.say(f"To wait until stopped:\n{copyable(f'{PROGRAM} {wait}', width())}")
     return code
 
 
@@ -117,13 +117,6 @@ def _options(given: argparse.Namespace) -> "Options | None":
     return options_of(given.requests, DEFAULT_RETRY, split=False)
 
 
-def _wait_arguments(ids: Sequence[str]) -> str:
-    """Return the arguments with which the program waits for these batches."""
-    if len(ids) <= _HINT:
-        return f"wait {' '.join(ids)}"
-    return f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-
-
 COMMAND = Command(
     name="cancel",
     about=(
@@ -135,6 +128,7 @@ COMMAND = Command(
         "cancel-message-batch msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch ID ID --wait --timeout 30m",
         "cancel-message-batch --all --older-than 2h --dry-run",
+        "cancel-message-batch --all --named 'nightly*'",
         'cancel-message-batch ID --reason "wrong prompt"',
         "cancel-message-batch list --status in_progress",
         'cancel-message-batch ask "cancel my newest batch"',

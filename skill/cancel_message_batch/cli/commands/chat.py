@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 
 from cancel_message_batch.api.errors import MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results
+from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -23,8 +23,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch import summary
-    from cancel_message_batch.cli.connection import check_sdk, open_batches
-    from cancel_message_batch.cli.orphans import hint
+    from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record import open_record
 
     with open_batches(given) as batches:
@@ -84,10 +83,7 @@ def _prompt() -> Callable[[], str | None]:
 COMMAND = Command(
     name="chat",
     about="Talk with Claude, who has the tools to list, look at and cancel batches.",
-    examples=(
-        "cancel-message-batch chat",
-        "cancel-message-batch chat --model claude-opus-5-5",
-    ),
+    examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
     arguments=_arguments,
     run=_run,
 )

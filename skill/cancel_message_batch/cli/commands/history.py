@@ -1,7 +1,6 @@
 """``cancel-message-batch history``: what was done to batches from this machine."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ if TYPE_CHECKING:  # --help needs no record
     from cancel_message_batch.record import Entry
 
 _WIDTH = 80  # columns of a row; a narrower terminal gets several lines for it
+_HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +31,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     record = open_record(lambda _: None)
     empty = True
     for entry in record.history(message_batch_id):
+        if empty and not output.json and width() >= _WIDTH:
+            output.print(paint(_HEAD, "1", sys.stdout))
         empty = False
         if output.json:
-            output.print(ascii_json(dataclasses.asdict(entry) | {"at": entry.at.isoformat()}))
+            output.print(ascii_json(entry._asdict() | {"at": entry.at.isoformat()}))
         else:
             for line in _lines(entry):
                 output.print(line)
@@ -50,11 +52,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 def _lines(entry: "Entry") -> Iterator[str]:
     """Yield what was done as a row, and below it, indented, what was said and answered."""
     how = ", ".join(filter(None, (entry.through, entry.consent)))
-    when, what = f"{entry.at.astimezone():%Y-%m-%d %H:%M}", paint(entry.what, "1", sys.stdout)
+    when = f"{entry.at.astimezone():%Y-%m-%d %H:%M}"
     if width() >= _WIDTH:
-        yield f"{when} {what}{' ' * (6 - len(entry.what))} {entry.message_batch_id:<33} {how}"
+        yield f"{when:<16} {entry.what:<6} {entry.message_batch_id:<33} {how}"
     else:
-        yield f"{when} {what}"
+        yield f"{when} {entry.what}"
         yield f"  {entry.message_batch_id}"
         yield f"  {how}"
     name = f'named "{entry.name}"' if entry.name and entry.what != "name" else ""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_connection, add_filters, parse_count
+from cancel_message_batch.cli.arguments import add_connection, add_filters, open_batches, parse_count
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -27,7 +27,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch import summary
     from cancel_message_batch.batches.selection import listing
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.outcomes import print_batches
 
     limit, filters = given.limit or None, filters_of(given)
@@ -37,7 +36,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     check_names(output)
     with open_batches(given) as batches:
         if given.orphaned:
-            from cancel_message_batch.cli.orphans import orphaned
+            from cancel_message_batch.cli.recording import orphaned
 
             every = filter(filters.match, orphaned(batches, output))
             found = (batch for batch in every if given.status in {None, batch.processing_status})

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cancel_message_batch.cli.arguments import add_connection
+from cancel_message_batch.cli.arguments import add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -39,7 +39,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if not given.ids:
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status ended` shows those with results")
     ids = read_ids(given, "results")
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.saving import options_of, save_all
 
     options = options_of(given.requests, given.retry, split=given.split)

@@ -5,15 +5,16 @@ end take their docstrings and parameter descriptions from the same place. Each h
 """
 
 import contextlib
+import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NewType
 
-from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic import ValidationError, WithJsonSchema
 
-from . import summary
+from . import names, summary
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -24,17 +25,7 @@ from .api.errors import (
     MessageBatchError,
     clean,
 )
-from .api.models import (
-    LIST_AFTER,
-    LIST_LIMIT,
-    LIST_STATUS,
-    MESSAGE_BATCH_ID,
-    ListMessageBatchesInput,
-    MessageBatch,
-    MessageBatchIdInput,
-    StatusFilter,
-    ToolInput,
-)
+from .api.models import ListMessageBatchesInput, MessageBatch, MessageBatchIdInput, StatusFilter, ToolInput
 from .api.pages import LARGEST_PAGE, search
 
 
@@ -76,7 +67,6 @@ class Tool:
     """A tool that an agent can be given.
 
     Args:
-        name: Its name, for the model.
         title: Its name, for people.
         description: What it does, when to use it and when not, for the model.
         action: The verb used in its error messages.
@@ -131,13 +121,7 @@ class Tool:
     async def run_async(
         self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
     ) -> ToolOutcome:
-        """Answer one call of the tool, as ``run`` does.
-
-        Args:
-            arguments: What the model gave as input: an object, or its JSON text.
-            batches: ``AsyncMessageBatches()``, or ``anthropic.AsyncAnthropic().messages.batches``.
-            approve: Asks a person before a running batch is canceled.
-        """
+        """Answer one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
         try:
             given = self.parse(arguments)
             if batches is not None:
@@ -148,11 +132,7 @@ class Tool:
             return _failure(error, self.action)
 
     def parse(self, arguments: Any) -> ToolInput:
-        """Check the arguments of a call.
-
-        Raises:
-            InvalidInputError: They are not what the schema says.
-        """
+        """Check the arguments of a call."""
         if isinstance(arguments, str):
             with contextlib.suppress(ValueError, RecursionError):
                 arguments = json.loads(arguments)
@@ -160,8 +140,8 @@ class Tool:
             return self.input_model.model_validate(arguments)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            names = list(self.input_model.model_fields)
-            raise InvalidInputError(_input_fault(fault, names), about_id="message_batch_id" in names) from error
+            fields = list(self.input_model.model_fields)
+            raise InvalidInputError(_input_fault(fault, fields), about_id="message_batch_id" in fields) from error
 
     async def _answer(self, given: ToolInput, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
         if approve is not None and self.action == "cancel" and isinstance(given, MessageBatchIdInput):
@@ -191,7 +171,7 @@ def _failure(error: MessageBatchError, action: summary.Action, message_batch_id:
     return ToolOutcome(summary.failed(error, action, message_batch_id), str(error), error=error)
 
 
-def _input_fault(fault: Any, names: list[str]) -> str:
+def _input_fault(fault: Any, fields: list[str]) -> str:
     """Say in our words what pydantic found wrong with the arguments."""
     field = str(fault["loc"][0]) if fault["loc"] else ""
     shown = clean(json.dumps(fault["input"], ensure_ascii=False, default=str), limit=60)
@@ -199,13 +179,13 @@ def _input_fault(fault: Any, names: list[str]) -> str:
         case "missing":
             return f"the argument {field} is missing"
         case "extra_forbidden":
-            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(names)}"
+            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(fields)}"
         case "value_error":
             return f"{shown} is not a message batch id: {fault['ctx']['error']}"
         case "string_type":
             return f"the argument {field} is {shown}; it must be text"
         case "model_type":
-            return f"the arguments are {shown}; they must be an object with {' and '.join(names)}"
+            return f"the arguments are {shown}; they must be an object with {' and '.join(fields)}"
         case _:
             return f"the argument {field} is {shown}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
@@ -249,6 +229,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
+    names.attach([batch])
     return ToolOutcome(summary.status(batch), summary.facts(batch).state, batch=batch)
 
 
@@ -274,6 +255,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(found[: given.limit])
+    names.attach(shown)
     listed = summary.listed(
         shown,
         given.status,
@@ -335,49 +317,37 @@ GET = Tool(
 TOOLS = (CANCEL, LIST, GET)
 
 
-class Words(str):
-    """The description of a parameter in its annotation: a plain text for some frameworks, a schema for pydantic."""
-
-    __slots__ = ()
-
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(core_schema), "description": str(self)}
-
-
-MessageBatchId = Annotated[str, Words(MESSAGE_BATCH_ID)]
-ListStatus = Annotated[StatusFilter, Words(LIST_STATUS)]
-ListLimit = Annotated[int, Words(LIST_LIMIT)]
-ListAfter = Annotated[str, Words(LIST_AFTER)]
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def documented(tool: Tool) -> Callable[[Function], Function]:
-    """Give a function the description of a tool, in the form that the agent frameworks parse."""
-    arguments = "\n".join(
-        f"    {name}: {argument.description}" for name, argument in tool.input_model.model_fields.items()
+def document(function: Any, tool: Tool) -> None:
+    """Give a function the description of a tool and the schema of its arguments, as the agent frameworks read them."""
+    schemas = tool.input_schema["properties"]
+    arguments = "\n".join(f"    {name}: {schema['description']}" for name, schema in schemas.items())
+    function.__doc__ = (
+        f"{tool.description}\n\nArgs:\n{arguments}\n\n"
+        "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
     )
+    # A text in an annotation is the description for AutoGen, and code for AG2, which reads the signature as many do. A
+    # NewType there is neither, and pydantic finds the schema in it.
+    signature = inspect.signature(function)
+    parameters = []
+    for name, schema in schemas.items():
+        parameter, described = signature.parameters[name], WithJsonSchema(schema)
+        parameters.append(parameter.replace(annotation=NewType(name, Annotated[parameter.annotation, described])))
+        function.__annotations__[name] = Annotated[parameter.annotation, schema["description"], described]
+    function.__signature__ = signature.replace(parameters=parameters)
 
-    def with_words(function: Function) -> Function:
-        function.__doc__ = (
-            f"{tool.description}\n\nArgs:\n{arguments}\n\n"
-            "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
-        )
-        return function
 
-    return with_words
-
-
-@documented(CANCEL)
-def cancel_message_batch(message_batch_id: MessageBatchId) -> str:
+def cancel_message_batch(message_batch_id: str) -> str:
     return CANCEL.run({"message_batch_id": message_batch_id}).text
 
 
-@documented(LIST)
-def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10, after_id: ListAfter = "") -> str:
+def list_message_batches(status: StatusFilter | None = "any", limit: int | None = 10, after_id: str | None = "") -> str:
     return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
 
 
-@documented(GET)
-def get_message_batch(message_batch_id: MessageBatchId) -> str:
+def get_message_batch(message_batch_id: str) -> str:
     return GET.run({"message_batch_id": message_batch_id}).text
+
+
+document(cancel_message_batch, CANCEL)
+document(list_message_batches, LIST)
+document(get_message_batch, GET)

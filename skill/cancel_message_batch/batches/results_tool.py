@@ -9,7 +9,7 @@ from cancel_message_batch import summary
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatchIdInput
-from cancel_message_batch.tools import MessageBatchId, Tool, ToolOutcome, documented
+from cancel_message_batch.tools import Tool, ToolOutcome, document
 
 from .folder import SaveError
 from .results import Saved, save
@@ -49,10 +49,10 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
     """
     tool = results_tool(directory)
 
-    @documented(tool)
-    def save_message_batch_results(message_batch_id: MessageBatchId) -> str:
+    def save_message_batch_results(message_batch_id: str) -> str:
         return tool.run({"message_batch_id": message_batch_id}).text
 
+    document(save_message_batch_results, tool)
     return save_message_batch_results
 
 
@@ -64,10 +64,10 @@ def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[s
     """
     tool = results_tool(directory)
 
-    @documented(tool)
-    async def save_message_batch_results(message_batch_id: MessageBatchId) -> str:
+    async def save_message_batch_results(message_batch_id: str) -> str:
         return (await tool.run_async({"message_batch_id": message_batch_id})).text
 
+    document(save_message_batch_results, tool)
     return save_message_batch_results
 
 

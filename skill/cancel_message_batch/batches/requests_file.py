@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import itertools
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import IO, Any
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
 
-from .lines import Lines, identity, parsed
+from .lines import Lines, identity, parsed, pieces
 
 _PIECE = 2**18
 _LIST = re.compile(r'\s*(?:\{\s*"requests"\s*:\s*)?\[')
@@ -49,7 +50,7 @@ class RequestsFile:
         self._first = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield each request on one line, without the line's end, as it stands in JSON Lines.
+        """Yield each request as a line with its end, as it stands in JSON Lines.
 
         Raises:
             InvalidInputError: The file has changed since it was read first.
@@ -109,7 +110,7 @@ class RequestsFile:
                 elif end is not None:
                     number += 1
                     # A line's end cannot stand inside a JSON string, so this changes no value.
-                    yield re.sub(r"\s*[\r\n]\s*", " ", text[at:end]).encode("utf-8", "surrogatepass")
+                    yield re.sub(r"\s*[\r\n]\s*", " ", text[at:end]).encode("utf-8", "surrogatepass") + b"\n"
                     at = end
                 elif piece := reader.read(max(_PIECE, len(text) - at)):  # a long value is not parsed for each piece
                     text, at = text[at:] + decoder.decode(piece), 0
@@ -149,14 +150,11 @@ def _begins_with_a_line(start: bytes) -> bool:
 
 
 def _lines(start: bytes, reader: Any) -> Iterator[bytes]:
-    lines, piece = Lines(), start
-    while piece:
+    lines = Lines()
+    for piece in itertools.chain([start] * bool(start), pieces(reader)):
         for line in lines.feed(piece):
-            if line.strip():
+            if not line.isspace():
                 yield line
-        piece = reader.read(_PIECE)
-    if (line := lines.rest()).strip():
-        yield line
 
 
 def _skipped(text: str, at: int, also: str) -> int:

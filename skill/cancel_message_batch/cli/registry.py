@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from .exit_codes import ExitCode
 from .output import Output
 
 PROGRAM = "cancel-message-batch"
@@ -25,6 +24,9 @@ COMMANDS = {
     "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
+    "run": "run a command; when it fails, cancel the batches it created",
+    "name": "give a batch a name, which only this machine knows",
+    "history": "show what was done to batches from this machine",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
@@ -56,7 +58,7 @@ class Command:
     about: str
     examples: tuple[str, ...]
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Output], ExitCode]  # raises UsageError for arguments that conflict
+    run: Callable[[argparse.Namespace, Output], int]  # returns the exit code; raises UsageError
     completes: Literal["running", "any"] | None = None  # the ids that a shell offers
 
 

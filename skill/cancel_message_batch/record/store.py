@@ -11,10 +11,9 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.names import VARIABLE, clean_name, names_in, record_path
@@ -64,9 +63,10 @@ _creating = threading.Lock()
 
 Value = TypeVar("Value")
 
+# Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
 
-@dataclass(frozen=True)
-class Creation:
+
+class Creation(NamedTuple):
     """A batch that was seen being created, by a process through the guard or ``run``."""
 
     message_batch_id: str
@@ -81,8 +81,7 @@ class Creation:
     through: str = "guard"
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """Something that was done to a batch.
 
     ``origin`` and ``workspace`` say where the batch is, and are None where it was not found.
@@ -98,16 +97,22 @@ class Action:
     workspace: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry(Action):
+class Entry(NamedTuple):
     """An action that is in the record, with its time and the name that its batch has now."""
 
+    message_batch_id: str
+    through: str
+    what: str
+    consent: str | None
+    words: str | None
+    answer: str | None
+    origin: str | None
+    workspace: str | None
     at: datetime
     name: str | None
 
 
-@dataclass(frozen=True)
-class KnownBatch:
+class KnownBatch(NamedTuple):
     """A batch that is in the record. What is not known of it is None."""
 
     message_batch_id: str
@@ -130,16 +135,17 @@ class _UnusableError(Exception):
 class Record:
     """The record. No method raises for a file that cannot be used: it warns, once, and does without.
 
-    ``fault`` says why the last operation was not done, or is None.
+    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
+    or is None.
 
     Args:
-        path: The file; None when the record is turned off.
+        path: The file, which need not be there.
         warn: Tells the person one line.
     """
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
-        self._path = path
+        self.path = path
         self._warn = warn
         self._warned = False
 
@@ -232,7 +238,7 @@ class Record:
                 "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC",
                 (message_batch_id,),
             )
-            return [Entry(*row[:8], at=_time(row[8]), name=row[9]) for row in rows]
+            return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
 
         entries: list[Entry] = self._read(read, [])
         yield from entries
@@ -266,9 +272,7 @@ class Record:
         return self._read(read, [])
 
     def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        if self._path is not None and not os.path.lexists(self._path):
-            return otherwise
-        return self._used(read, otherwise, "what it says is left out")
+        return self._used(read, otherwise, "what it says is left out", create=False)
 
     def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
         def in_transaction(record: sqlite3.Connection) -> None:
@@ -276,18 +280,22 @@ class Record:
             write(record)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not noted")
+        self._used(in_transaction, None, "this is not noted", create=True)
 
-    def _used(self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str) -> Value:
-        if self._path is None:
+    def _used(
+        self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
+    ) -> Value:
+        if self.path is None:
             return otherwise
         self.fault = None
         try:
-            with contextlib.closing(_opened(self._path)) as record:
+            with contextlib.closing(_opened(self.path, create=create)) as record:
                 return use(record)
         except (sqlite3.Error, OSError, _UnusableError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
+                return otherwise
             reason = getattr(error, "strerror", None) or str(error)
-            path = clean(str(self._path), limit=400)
+            path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
             if not self._warned:
                 self._warned = True
@@ -300,11 +308,11 @@ def open_record(warn: Callable[[str], None]) -> Record:
     return Record(record_path(), warn)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open the file, which is created where it is missing, at the version of this program."""
+def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the file at the version of this program."""
     # SQLite keeps its locks only as long as this process closes no other descriptor of the same file.
     with _creating:
-        _create(path)
+        _check(path, create=create)
     record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
     record.row_factory = sqlite3.Row
     try:
@@ -319,10 +327,13 @@ def _opened(path: Path) -> sqlite3.Connection:
     return record
 
 
-def _create(path: Path) -> None:
+def _check(path: Path, *, create: bool) -> None:
+    """Refuse what is not a plain file; a file that is missing can be made, for nobody else to read."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
+        if not create:
+            raise
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -580,12 +580,15 @@ def results_gone(batch: MessageBatch) -> str:
     )
 
 
-def all_retried() -> str:
-    """Say what `--retry all` means before it is done."""
-    return (
-        "--retry all: every request is prepared to be sent again, also those that succeeded and are paid for. They "
-        "would be billed once more."
-    )
+def paid_retried(retry: Sequence[str]) -> str:
+    """Say, before it is done, that requests which succeeded are prepared to be sent again; else return nothing."""
+    if "all" in retry:
+        which = "every request is prepared to be sent again, also those that succeeded and are paid for"
+    elif "succeeded" in retry:
+        which = "requests that succeeded and are paid for are prepared to be sent again too"
+    else:
+        return ""
+    return f"--retry {','.join(retry)}: {which}. They would be billed once more."
 
 
 def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:

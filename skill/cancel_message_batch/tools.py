@@ -72,6 +72,7 @@ class Tool:
         action: The verb used in its error messages.
         input_model: The model of its arguments, which its schema comes from.
         handler: What it does, given its arguments and a client.
+        offer: What the loop's system prompt says about it; the tool's own description is enough for most.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Tool:
     action: summary.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
+    offer: str = ""
 
     @property
     def input_schema(self) -> dict[str, Any]:

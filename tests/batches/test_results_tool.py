@@ -18,7 +18,6 @@ from cancel_message_batch import (
 )
 from cancel_message_batch.agent import Conversation
 from cancel_message_batch.batches.results_tool import NAME as TOOL
-from cancel_message_batch.batches.results_tool import OFFER
 from cancel_message_batch.mcp_server.server import build_server
 from cancel_message_batch.sandbox import Fault, Sandbox
 
@@ -127,7 +126,7 @@ def test_an_mcp_client_sees_it_only_when_a_directory_was_given(results: str, tmp
 
 def test_the_loop_offers_it(sandbox: Sandbox, batches: MessageBatches, tmp_path: Path) -> None:
     client = anthropic.Anthropic(api_key="k", base_url=sandbox.url)
-    Conversation(client, batches, more=[(results_tool(tmp_path), OFFER)]).say("hello")
+    Conversation(client, batches, more=[results_tool(tmp_path)]).say("hello")
     sent = next(each for each in sandbox.journal if each.path.endswith("/messages"))
     assert TOOL in [tool["name"] for tool in sent.body["tools"]]
-    assert OFFER in sent.body["system"]
+    assert results_tool(tmp_path).offer in sent.body["system"]

@@ -198,10 +198,12 @@ def test_control_characters_of_the_api_do_not_reach_the_terminal(sandbox: Sandbo
     assert not any(mark in done.stdout + done.stderr for mark in ("\x1b", "\x07", "\u202e"))
 
 
-def test_retry_all_says_what_it_means_first(sandbox: Sandbox, run: Run, directory: Path) -> None:
+@pytest.mark.parametrize("retry", ["all", "canceled,succeeded"])
+def test_sending_what_is_paid_for_again_is_said_first(sandbox: Sandbox, run: Run, directory: Path, retry: str) -> None:
     serve(sandbox, MIXED, COUNTS)
-    done = run("results", NAME, "--retry", "all", "--requests", requests(directory / "r.jsonl", "good", "stopped"))
-    assert "also those that succeeded and are paid for" in done.stderr
+    done = run("results", NAME, "--retry", retry, "--requests", requests(directory / "r.jsonl", "good", "stopped"))
+    assert "that succeeded and are paid for" in done.stderr
+    assert "billed once more" in done.stderr
     assert len((directory / "message-batches" / NAME / "resubmit.jsonl").read_text().splitlines()) == 2
 
 

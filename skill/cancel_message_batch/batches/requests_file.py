@@ -19,6 +19,7 @@ from .lines import Lines, identity, parsed, pieces
 
 _PIECE = 2**18
 _LIST = re.compile(r'\s*(?:\{\s*"requests"\s*:\s*)?\[')
+_BETWEEN, _BREAK = re.compile(r"[ \t\r\n,]*"), re.compile(r"[\r\n][ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 
@@ -103,14 +104,17 @@ class RequestsFile:
             opening = _LIST.match(text)
             at = opening.end() if opening else 0
             while not closed:
-                at = _skipped(text, at, "," if opening else "")
+                if between := _BETWEEN.match(text, at):
+                    at = between.end()
                 end = _value(text, at)
                 if opening and text[at : at + 1] == "]":
                     closed = True
                 elif end is not None:
                     number += 1
-                    # A line's end cannot stand inside a JSON string, so this changes no value.
-                    yield re.sub(r"\s*[\r\n]\s*", " ", text[at:end]).encode("utf-8", "surrogatepass") + b"\n"
+                    value = text[at:end]
+                    if "\n" in value or "\r" in value:  # never inside a JSON string, so this changes no value
+                        value = _BREAK.sub("", value)
+                    yield value.encode("utf-8", "surrogatepass") + b"\n"
                     at = end
                 elif piece := reader.read(max(_PIECE, len(text) - at)):  # a long value is not parsed for each piece
                     text, at = text[at:] + decoder.decode(piece), 0
@@ -155,12 +159,6 @@ def _lines(start: bytes, reader: Any) -> Iterator[bytes]:
         for line in lines.feed(piece):
             if not line.isspace():
                 yield line
-
-
-def _skipped(text: str, at: int, also: str) -> int:
-    while at < len(text) and text[at] in " \t\r\n" + also:
-        at += 1
-    return at
 
 
 def _value(text: str, at: int) -> int | None:

@@ -15,7 +15,6 @@ from .folder import SaveError
 from .results import Saved, save
 
 NAME = "save_message_batch_results"
-OFFER = f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants that."
 
 
 def results_tool(directory: Path | str) -> Tool:
@@ -38,6 +37,8 @@ def results_tool(directory: Path | str) -> Tool:
         action="get",
         input_model=MessageBatchIdInput,
         handler=partial(_answer, Path(directory)),
+        offer=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants "
+        "that.",
     )
 
 

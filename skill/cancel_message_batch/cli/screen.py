@@ -139,9 +139,9 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     more = []
     if given.results is not None:
-        from cancel_message_batch.batches.results_tool import OFFER, results_tool
+        from cancel_message_batch.batches.results_tool import results_tool
 
-        more.append((results_tool(given.results), OFFER))
+        more.append(results_tool(given.results))
     with client:
         yield Conversation(
             client,

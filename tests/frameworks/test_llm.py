@@ -1,6 +1,7 @@
 """The plugin for llm, as its command line loads it."""
 
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +15,13 @@ from tests.conftest import cancels
 pytest.importorskip("llm", reason="llm is not installed; `make test-frameworks` installs it")
 
 
-def llm(*arguments: str) -> str:
+def llm(*arguments: str, typed: str = "") -> str:
+    """Run the command line, for a person who types this on a terminal."""
+    terminal, stdin = pty.openpty()
+    os.write(terminal, f"{typed}\n".encode())
     program = [str(Path(sys.executable).with_name("llm")), *arguments]
     done = subprocess.run(
-        program, input="", capture_output=True, text=True, timeout=180, check=False, env={**os.environ}
+        program, stdin=stdin, capture_output=True, text=True, timeout=180, check=False, env={**os.environ}
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -30,9 +34,9 @@ def test_llm_lists_the_three_tools_by_their_names() -> None:
         assert tool.description in " ".join(listed.split())
 
 
-@pytest.mark.parametrize("switch", ["--td", "--ta"], ids=["nobody asked", "asked, and nobody there"])
-def test_the_command_line_cancels_unless_an_approval_is_wanted_and_not_given(sandbox: Sandbox, switch: str) -> None:
+@pytest.mark.parametrize("typed", ["y", "n"])
+def test_the_command_line_cancels_what_the_person_approves(sandbox: Sandbox, typed: str) -> None:
     batch = sandbox.account.add(requests=5000, age=600, status="in_progress")
     ours = [argument for tool in TOOLS for argument in ("-T", tool.name)]
-    llm("-m", "claude-sonnet-4.6", switch, *ours, f"Cancel the message batch {batch}.")
-    assert cancels(sandbox) == ([batch] if switch == "--td" else [])
+    llm("-m", "claude-sonnet-4.6", "--ta", *ours, f"Cancel the message batch {batch}.", typed=typed)
+    assert cancels(sandbox) == ([batch] if typed == "y" else [])

@@ -46,9 +46,12 @@ def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
     """Yield the values of an async generator that never waits."""
-    with contextlib.suppress(StopAsyncIteration):
-        while True:
-            yield finish(values.__anext__())
+    while True:
+        try:
+            value = finish(anext(values))
+        except StopAsyncIteration:
+            return
+        yield value
 
 
 async def settled(value: Any) -> Any:

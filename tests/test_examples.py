@@ -128,6 +128,7 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
     if " wait " in called or "results" in called:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
     requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
+    (tmp_path / "nightly.py").write_text("print('nothing to do')")
     (tmp_path / "requests.jsonl").write_text("".join(f"{json.dumps(request)}\n" for request in requests))
     done = subprocess.run(
         ["bash", "-c", called],

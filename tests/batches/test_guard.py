@@ -21,6 +21,7 @@ import pytest
 from cancel_message_batch import InvalidInputError, guard
 from cancel_message_batch.record import Record, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.sandbox.simulated_batch import DEFAULT_WORKSPACE
 from tests.conftest import cancels
 
 REQUESTS: list[Any] = [
@@ -160,6 +161,7 @@ def test_a_batch_is_in_the_record_before_its_program_knows_it_and_its_cancel_aft
     assert known
     assert (known.name, known.requests, known.models) == ("nightly eval", 3, ("claude-haiku-4-5",))
     assert (known.first_custom_id, known.last_custom_id) == ("request-0", "request-2")
+    assert known.workspace == DEFAULT_WORKSPACE
     assert known.process
     assert known.process.pid == program.process.pid
     done = [(entry.through, entry.what, entry.words) for entry in record().history(program.ids[0])]

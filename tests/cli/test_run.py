@@ -41,6 +41,15 @@ exec(sys.argv[1])
 WAIT = "create(); time.sleep(60)"
 
 
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox as slow as the API: no batch ends while a process starts."""
+    with Sandbox(account=Account.example(speed=1)) as running:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+        yield running
+
+
 def a_script(code: str) -> list[str]:
     return [sys.executable, "-c", SCRIPT, code]
 

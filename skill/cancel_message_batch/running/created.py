@@ -17,7 +17,7 @@ _LONGEST_ANSWER = 2**20  # bytes that are kept of an answer about a batch, which
 _LONGEST_NAME = 200  # characters of a model's name or a custom_id
 _MOST_MODELS = 20
 
-_STRING = rb'"((?:[^"\\]++|\\.)*+)'
+_STRING = rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)'
 _TOKEN = re.compile(_STRING + rb'(?:("\s*+)(:)?|\\?\Z)|[{\[}\]]', re.DOTALL)
 _OPEN_STRING = re.compile(_STRING, re.DOTALL)
 _REQUEST, _PARAMS = 3, 4  # how deep the members of a request, and of its params, stand

@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PYTHONS ?= 3.12 3.13 3.14 3.15
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-frameworks test-resolution test-sdks test-clients live evals bench bundle lock \
-	client-files recording check format clean
+.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients live evals bench bundle \
+	lock client-files recording check format clean
 
 help: ## show what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,7 +29,10 @@ test-frameworks: $(READY) ## the examples in the real agent frameworks, one envi
 	tests/frameworks/run.sh $(ONLY)
 
 test-lowest: $(READY) ## the tests on the lowest versions that pyproject.toml allows
-	release/test_lowest.sh
+	release/test_lowest.sh $(LOWEST_OPTIONS)
+
+test-pythons: $(READY) ## the tests on Python 3.12 to 3.15 (long); PYTHONS=3.15 for one
+	for version in $(PYTHONS); do release/test_python.sh $$version $(PYTHON_OPTIONS) || exit 1; done
 
 test-resolution: $(READY) ## beside us, each agent framework keeps its newest version (resolved, not installed)
 	PATH="$$(dirname "$$(release/uv.sh)"):$$PATH" $(BIN)/python -m pytest tests/frameworks/test_resolution.py

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
+PEERS = [sys.executable, str(Path(__file__).with_name("peers.py"))]
 PROGRAM = Path(sys.executable).parent / "cancel-message-batch"
 BATCH = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 
@@ -52,11 +53,16 @@ def run(command: list[str], url: str, stdin: str = "") -> Run:
     return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
-def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "") -> dict[str, Run]:
-    """Run each command several times, in turn, after a warm-up."""
+def medians(
+    commands: dict[str, list[str]], url: str, times: int, stdin: str = "", *, output: Path | None = None
+) -> dict[str, Run]:
+    """Run each command several times, in turn, after a warm-up; each without the output of the ones before."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(times + 1):
         for name, command in commands.items():
+            if output:
+                shutil.rmtree(output, ignore_errors=True)
+                output.mkdir()
             measured = run(command, url, stdin)
             if turn:
                 runs[name].append(measured)
@@ -87,19 +93,14 @@ def control(url: str, path: str) -> Any:
         return json.load(answer)
 
 
-def sandbox(batches: int, limit_every: int = 0) -> list[str]:
-    """Build the command of a sandbox with so many running batches."""
-    return [sys.executable, str(HERE / "peers.py"), "sandbox", str(batches), str(limit_every)]
-
-
 def one(times: int) -> None:
     """Cancel one batch: a whole process, against a server with a fixed answer."""
     commands = {
-        "bare script (httpx2, pydantic)": [sys.executable, str(HERE / "peers.py"), "bare", BATCH],
-        "anthropic SDK": [sys.executable, str(HERE / "peers.py"), "sdk", BATCH],
+        "bare script (httpx2, pydantic)": [*PEERS, "bare", BATCH],
+        "anthropic SDK": [*PEERS, "sdk", BATCH],
         "cancel-message-batch": [str(PROGRAM), BATCH],
     }
-    with serving([sys.executable, str(HERE / "peers.py"), "server"]) as url:
+    with serving([*PEERS, "server"]) as url:
         measured = medians(commands, url, times)
     bare, sdk, ours = measured.values()
     print(f"\nCancel one batch, whole process (medians of {times})")
@@ -115,12 +116,17 @@ def many(number: int, times: int, limit_every: int) -> None:
     seconds: dict[str, list[float]] = {"anthropic SDK, one after the other": [], "cancel-message-batch -": []}
     for _ in range(times):
         for name, measured in seconds.items():
-            with serving(sandbox(number, limit_every)) as url:
+            with serving([*PEERS, "sandbox", str(number), str(limit_every)]) as url:
                 ids = [batch["id"] for batch in control(url, "batches")]
                 ours = name.startswith("cancel")
-                program = [str(PROGRAM), "-"] if ours else [sys.executable, str(HERE / "peers.py"), "sdk-many"]
+                program = [str(PROGRAM), "-"] if ours else [*PEERS, "sdk-many"]
                 measured.append(run(program, url, "\n".join(ids)).seconds)
-                check(ids, control(url, "requests"))
+                seen = control(url, "requests")
+                accepted = [
+                    e["path"].split("/")[-2] for e in seen if e["path"].endswith("/cancel") and e["status"] == 200
+                ]
+                if sorted(accepted) != sorted(ids):
+                    raise SystemExit(f"{len(accepted)} cancels were accepted for {number} batches")
     sdk, ours_ = (statistics.median(all_) for all_ in seconds.values())
     refused = f"every {limit_every}th request answered 429, retry-after 1" if limit_every else "nothing refused"
     print(f"\nCancel {number:,} batches, {refused} (medians of {times})")
@@ -129,19 +135,12 @@ def many(number: int, times: int, limit_every: int) -> None:
     print(f"  {sdk / ours_:.1f} x faster{' (to reach: at least 8)' if limit_every else ''}; each canceled exactly once")
 
 
-def check(ids: list[str], journal: Any) -> None:
-    """Make sure that each batch was canceled exactly once."""
-    accepted = [e["path"].split("/")[-2] for e in journal if e["path"].endswith("/cancel") and e["status"] == 200]
-    if sorted(accepted) != sorted(ids):
-        raise SystemExit(f"{len(accepted)} cancels were accepted for {len(ids)} batches")
-
-
 def listing(times: int) -> None:
     """List all batches as JSON: memory must not grow with their number."""
     print(f"\nlist --json --limit 0, peak memory (medians of {times})")
     before = 0.0
     for total in (10_000, 30_000):
-        with serving(sandbox(total)) as url:
+        with serving([*PEERS, "sandbox", str(total), "0"]) as url:
             command = {"list": [str(PROGRAM), "list", "--json", "--limit", "0"]}
             memory = medians(command, url, times)["list"].memory
         print(f"  {total:>6,} batches {memory:6.1f} MiB" + (f" ({memory / before:.2f} x)" if before else ""))
@@ -150,9 +149,9 @@ def listing(times: int) -> None:
 
 def mcp(times: int) -> None:
     """Start an MCP server and get its tools, from the client's side."""
-    client = [sys.executable, str(HERE / "peers.py"), "tools-of"]
+    client = [*PEERS, "tools-of"]
     commands = {
-        "emptiest server of the MCP SDK": [*client, sys.executable, str(HERE / "peers.py"), "empty"],
+        "emptiest server of the MCP SDK": [*client, *PEERS, "empty"],
         "cancel-message-batch mcp": [*client, str(PROGRAM), "mcp"],
     }
     measured = medians(commands, "http://127.0.0.1:1", times)
@@ -165,26 +164,23 @@ def mcp(times: int) -> None:
 
 def results(number: int, times: int) -> None:
     """Save the results of one batch: processor time, which swings less than wall time, and memory."""
-    script = [sys.executable, str(HERE / "results.py")]
+    script = [sys.executable, str(Path(__file__).with_name("results.py"))]
     with tempfile.TemporaryDirectory() as directory:
         file = str(Path(directory, "requests.jsonl"))
         subprocess.run([*script, "requests", str(number), file], check=True)
 
-        def ours(*more: str) -> list[str]:
-            # Each run starts without what the one before has saved.
-            command = f'rm -rf "$1/ours" && exec "{PROGRAM}" results {BATCH} --quiet --out "$1/ours" "${{@:2}}"'
-            return ["bash", "-c", command, "bash", directory, *more]
-
+        output = Path(directory, "output")
+        ours = [str(PROGRAM), "results", BATCH, "--quiet", "--out", f"{output}/ours"]
         commands = {
-            "httpx2 to disk": [*script, "bare", f"{directory}/bare"],
-            "anthropic SDK, its loop": [*script, "sdk", f"{directory}/sdk"],
-            "results": ours(),
-            "results --requests": ours("--requests", file),
+            "httpx2 to disk": [*script, "bare", f"{output}/bare"],
+            "anthropic SDK, its loop": [*script, "sdk", f"{output}/sdk"],
+            "results": ours,
+            "results --requests": [*ours, "--requests", file],
         }
         with serving([*script, "serve", str(number)]) as url:
-            measured = medians(commands, url, times)
+            measured = medians(commands, url, times, output=output)
         with serving([*script, "serve", "1000"]) as url:
-            few = medians({"results": ours()}, url, times)["results"]
+            few = medians({"results": ours}, url, times, output=output)["results"]
     bare, sdk, plain, requests = measured.values()
     print(f"\nSave {number:,} results of 1.7 KB (medians of {times}; processor time)")
     for name, figures in measured.items():
@@ -196,14 +192,44 @@ def results(number: int, times: int) -> None:
     print(f"  {(requests.memory - plain.memory) * 2**20 / number:.0f} bytes for each custom_id (to reach: at most 120)")
 
 
+def behind_run(number: int, times: int) -> None:
+    """Send small requests and take results, plainly and behind `run`."""
+    script = [sys.executable, str(Path(__file__).with_name("results.py"))]
+    behind = [str(PROGRAM), "run", "--"]
+    asked = {"plain": [*script, "ask", "300"], "behind run": [*behind, *script, "ask", "300"]}
+    taken = {"plain": [*script, "take"], "behind run": [*behind, *script, "take"]}
+    with serving([*script, "serve", str(number)]) as url:
+        asking, taking = told(asked, url, times), told(taken, url, times)
+        much = run(taken["behind run"], url).memory
+    with serving([*script, "serve", "1000"]) as url:
+        little = run(taken["behind run"], url).memory
+    print(f"\nBehind run (medians of {times})")
+    print(
+        f"  a small request adds {asking['behind run'] - asking['plain']:.2f} ms to {asking['plain']:.2f} (at most 5)"
+    )
+    share = taking["plain"] / taking["behind run"]
+    print(f"  results of {number * 1.72 / 1e6:.2f} GB at {share:.0%} of the speed (to reach: at least 50%)")
+    print(f"  {much:.1f} MiB, {much - little:+.1f} since 1,000 results")
+
+
+def told(commands: dict[str, list[str]], url: str, times: int) -> dict[str, float]:
+    """Run each command several times, in turn, and return the median of the numbers that it prints."""
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
+    numbers: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(times):
+        for name, command in commands.items():
+            numbers[name].append(float(subprocess.check_output(command, env=environment)))
+    return {name: statistics.median(all_) for name, all_ in numbers.items()}
+
+
 def context(openapi: str | None) -> None:
     """Compare what a model's context holds: the definitions and the result of one cancel."""
     print("\nContext: tools/list and the result of one cancel, characters of JSON")
     if not openapi:
         print("  skipped: give the API's OpenAPI description, as in `make bench OPENAPI=path`")
         return
-    generated = json.loads(subprocess.check_output([sys.executable, str(HERE / "peers.py"), "generated", openapi]))
-    ours = json.loads(subprocess.check_output([sys.executable, str(HERE / "peers.py"), "definitions"]))
+    generated = json.loads(subprocess.check_output([*PEERS, "generated", openapi]))
+    ours = json.loads(subprocess.check_output([*PEERS, "definitions"]))
     for name, figures in (("FastMCP.from_openapi", generated), ("cancel-message-batch mcp", ours)):
         print(f"  {name:<34} {figures['tools']} tools {figures['definitions']:6,} + result {figures['result']:4,}")
     share = sum(ours[part] for part in ("definitions", "result"))
@@ -220,14 +246,13 @@ def main() -> None:
         "list": lambda: listing(3),
         "mcp": lambda: mcp(9),
         "results": lambda: results(100_000, 3),
+        "run": lambda: behind_run(600_000, 3),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
     chosen = parser.parse_args().parts or list(parts)
-    versions = ", ".join(
-        f"{name} {version(name)}" for name in ("cancel-message-batch", "anthropic", "httpx2", "pydantic")
-    )
+    versions = ", ".join(f"{name} {version(name)}" for name in (PROGRAM.name, "anthropic", "httpx2", "pydantic"))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}")
     for part in chosen:
         parts[part]()

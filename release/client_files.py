@@ -37,16 +37,10 @@ def client_files() -> dict[str, Any]:
             "license": plugin["license"],
             "keywords": plugin["keywords"],
             # The first start installs the packages, which takes longer than the 10 seconds that Codex waits.
-            "mcpServers": {
-                server: command("") | {"cwd": ".", "env_vars": VARIABLES, "startup_timeout_sec": 120},
-            },
+            "mcpServers": {server: command("") | {"cwd": ".", "env_vars": VARIABLES, "startup_timeout_sec": 120}},
         },
         "gemini-extension.json": about
-        | {
-            "mcpServers": {
-                server: command("${extensionPath}/") | {"env": {VARIABLES[0]: f"${VARIABLES[0]}"}},
-            },
-        },
+        | {"mcpServers": {server: command("${extensionPath}/") | {"env": {VARIABLES[0]: f"${VARIABLES[0]}"}}}},
         "server.json": registry,
     }
 

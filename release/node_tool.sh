@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 home=$PWD/.venv-node
-wanted=$(grep -F "$1@" release/node_tools.txt)
+wanted=$(grep "^$1@" release/node_tools.txt)
 if [ "$(cat "$home/$2.installed" 2>/dev/null)" != "$wanted" ]; then
   command -v npm >/dev/null || { echo "$1 needs Node.js and npm, and they are not here." >&2; exit 69; }
   mkdir -p "$home"

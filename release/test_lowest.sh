@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The tests on the lowest versions that pyproject.toml allows: the tools with the oldest SDK, everything but the MCP
-# server with the oldest SDK that can hold a conversation, and the MCP server, whose own dependencies are newer.
+# server with the oldest SDK that can hold a conversation, and the MCP server, whose own dependencies are newer; then the
+# lowest and the newest side by side. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,5 +18,6 @@ run() { # EXTRAS REQUIREMENT TESTS...
 }
 
 run sandbox "" tests/test_tools.py
-run sandbox "$conversation" --ignore tests/mcp_server -k "not MCP"
-run mcp,sandbox "$conversation" tests/mcp_server
+run sandbox "$conversation" --ignore tests/mcp_server --ignore tests/batches/test_results_tool.py -k "not MCP" "$@"
+run mcp,sandbox "$conversation" tests/mcp_server tests/batches/test_results_tool.py "$@"
+LOWEST=$PWD/$home/bin/python .venv/bin/python -m pytest tests/test_floors.py

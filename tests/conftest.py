@@ -30,11 +30,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credential, profile or proxy of this machine reaches a test."""
+    """No credential, profile or proxy of this machine reaches a test, and no test its record of batches."""
     for name in list(os.environ):
         if name.startswith(("ANTHROPIC_", "CLAUDE_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CANCEL_MESSAGE_BATCH_RECORD", str(tmp_path / "state" / "record.sqlite3"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("TZ", "UTC")

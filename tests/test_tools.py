@@ -138,7 +138,7 @@ def test_a_handler_takes_our_batches_or_the_official_sdks(sandbox: Sandbox, eith
     assert "is canceling" in GET.run({"message_batch_id": target}, either).text
     unknown = CANCEL.run({"message_batch_id": "msgbatch_unknown"}, either)
     assert unknown.is_error
-    assert "There is no message batch msgbatch_unknown in this workspace" in unknown.text
+    assert "There is no message batch msgbatch_unknown in the workspace wrkspc_default (404" in unknown.text
     sandbox.fail(Fault(match="cancel", status=200, body="<html>", content_type="text/html"))
     page = CANCEL.run({"message_batch_id": target}, either)
     assert page.is_error

@@ -9,9 +9,8 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .api.credentials import origin
 from .api.errors import (
@@ -40,61 +39,31 @@ NOT_IMMEDIATE = (
 _LIFETIME = timedelta(hours=25)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a row, a question or a structured answer shows of a batch, safe to show anywhere.
+class Facts(NamedTuple):
+    """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
 
-    Args:
-        batch: The batch, as the API described it.
-    """
-
-    batch: MessageBatch
-
-    @property
-    def id(self) -> str:
-        """The id."""
-        return clean(self.batch.id, limit=ID_LIMIT)
-
-    @property
-    def status(self) -> str:
-        """The processing status."""
-        return clean(self.batch.processing_status, limit=40)
-
-    @property
-    def requests(self) -> int:
-        """The number of requests."""
-        return self.batch.request_counts.total
-
-    @property
-    def created(self) -> str:
-        """The local time of its creation, and its age."""
-        return moment(self.batch.created_at, self.batch)
-
-    @property
-    def age(self) -> str:
-        """The time since its creation."""
-        return since(self.batch.created_at, self.batch)
-
-    @property
-    def state(self) -> str:
-        """Its id and status."""
-        return f"{self.id}: {self.status}"
+    id: str
+    name: str  # that a person gave to it, in quotation marks; empty where it has none
+    title: str  # id and name
+    status: str
+    state: str  # id and status
+    requests: int
+    created: str  # local time and age
 
 
 def facts(batch: MessageBatch) -> Facts:
     """Return what can be shown of a batch."""
-    return Facts(batch)
+    shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
+    name = f'"{batch.name}"' if batch.name else ""
+    created, requests = moment(batch.created_at, batch), batch.request_counts.total
+    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request did from the batch in its answer.
+    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in its answer.
 
-    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older.
-
-    Args:
-        batch: The batch in the answer.
-        took: Seconds from the first time the request was sent to the answer.
-        refused: Whether the API refused the last request, so that the batch was looked up instead.
+    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
+    refusal, the batch was looked up instead.
     """
     age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
@@ -145,14 +114,7 @@ def tally(results: Sequence[CancelResult | None]) -> str:
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
-    """Say what an interruption left canceled, perhaps canceled, and untouched.
-
-    Args:
-        answered: How many cancel requests were answered.
-        unanswered: The batches whose cancel was sent and not answered.
-        unsent: The batches whose cancel was not sent.
-        limited: The batches whose cancel was answered 429, which cancels nothing, and waited to be sent again.
-    """
+    """Say what an interruption left canceled, perhaps canceled, and untouched; limited ones were answered 429."""
     lines = [f"Interrupted. {answered:,} cancel request{'s were' if answered != 1 else ' was'} answered."]
     for ids, what in (
         (unanswered, "Sent without an answer, so these may be canceling: "),
@@ -160,13 +122,72 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
         (unsent, "Not sent, so these are as they were: "),
     ):
         if ids:
-            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
+            lines.append(what + _ids(ids))
     return "\n".join(lines)
 
 
 def limited(seconds: float) -> str:
     """Say that cancel requests wait because the API limits them."""
     return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
+
+
+def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
+    """Say that a command failed that had created batches, and whether they are canceled now.
+
+    Args:
+        how: The command, and how it ended.
+        batch_ids: The batches that were not seen to have ended.
+        keep: Whether they are left alone, because it was asked for.
+    """
+    if keep:
+        ids = _ids(batch_ids)
+        return (
+            f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
+        )
+    number = len(batch_ids)
+    return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
+
+
+def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what a guard was left by, and what became of the batches that were created inside it."""
+    whose = f' of "{name}"' if name else ""
+    told = program_left(canceling, ended, failed)
+    return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
+
+
+def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what became of the batches that a program created before it failed."""
+    lines = []
+    if canceling:
+        ids = _ids(canceling)
+        lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
+    if ended:
+        lines.append(f"Ended: {_ids(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {_ids([one])}`" for one, text in failed.items()]
+    return "\n".join(lines)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
+
+
+def creation_lost(began: datetime, requests: int) -> str:
+    """Say that a batch may have been created whose id nobody knows."""
+    size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
+        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        "`cancel-message-batch ID`"
+    )
+
+
+def connections_held(number: int) -> str:
+    """Say that something which a command left running lost its connections to the API."""
+    what = "1 connection" if number == 1 else f"{number:,} connections"
+    return (
+        f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
+        "`cancel-message-batch run` ends with the command."
+    )
 
 
 def stopped(message_batch_id: str) -> str:
@@ -177,17 +198,10 @@ def stopped(message_batch_id: str) -> str:
 
 
 def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, which changes nothing for the batches.
-
-    Args:
-        why: What ended the waiting.
-        batch_ids: The batches that had not ended when they were last seen.
-        unknown: The batches that were never seen.
-        trouble: Why they could not be seen.
-    """
+    """Say that waiting was given up, which changes nothing for the batches."""
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in left if ids)
     return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 
@@ -196,30 +210,26 @@ def status(batch: MessageBatch) -> str:
     size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
         return (
-            f"Message batch {facts(batch).id} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
+            f"Message batch {facts(batch).title} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
             f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
         began = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {facts(batch).id} ({size}) is canceling{began}. It has not stopped yet. "
+            f"Message batch {facts(batch).title} ({size}) is canceling{began}. It has not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
-        start = f"Message batch {facts(batch).id} ({size}) is in_progress: it is running, and nobody has canceled it."
+        start = (
+            f"Message batch {facts(batch).title} ({size}) is in_progress: it is running, and nobody has canceled it."
+        )
     else:
-        start = f"Message batch {facts(batch).id} ({size}) has the status {facts(batch).status}. It has not ended."
+        start = f"Message batch {facts(batch).title} ({size}) has the status {facts(batch).status}. It has not ended."
     return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A listing in words.
-
-    Args:
-        headline: How many batches there are, and how to see more.
-        text: The same, with a line for each batch.
-    """
+class Listed(NamedTuple):
+    """A listing in words."""
 
     headline: str
     text: str
@@ -234,16 +244,7 @@ def listed(
     after_id: str = "",
     left_out: int = 0,
 ) -> Listed:
-    """Say which batches there are, newest first, a line each.
-
-    Args:
-        batches: What was found.
-        wanted: The status that was asked for, or any.
-        more: Whether there may be more than these.
-        searched: How many batches were looked at, from the newest or from ``after_id`` on, when not all were.
-        after_id: The batch that the listing began after, where it was a later part of a longer one.
-        left_out: How many batches the API listed in a form that could not be read.
-    """
+    """Say which batches there are, newest first, a line each."""
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     if not batches:
         where = f"older than {after_id}" if after_id else "in this workspace"
@@ -254,6 +255,7 @@ def listed(
         return Listed(text, text)
     rows = "\n".join(
         f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
+        f"{f', named {batch.name}' if batch.name else ''}"
         for batch in map(facts, batches)
     )
     head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
@@ -269,7 +271,7 @@ def _left_out(number: int) -> str:
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     return (
-        f"Cancel message batch {facts(batch).id}? It is {facts(batch).status}, has "
+        f"Cancel message batch {facts(batch).title}? It is {facts(batch).status}, has "
         f"{facts(batch).requests:,} requests and was created {facts(batch).created}."
     )
 
@@ -291,6 +293,37 @@ def needs_yes(message_batch_id: str) -> str:
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
     )
+
+
+def named(message_batch_id: str, name: str) -> str:
+    """Say what a batch is called now, and who knows it."""
+    if not name:
+        return f"{message_batch_id} has no name now."
+    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API keeps none.'
+
+
+def orphans(batches: Sequence[MessageBatch]) -> str:
+    """Say that batches run on though the programs that created them are gone; nothing when there are none."""
+    if not batches:
+        return ""
+    one = len(batches) == 1
+    what = "runs on though the program that created it" if one else "run on though the programs that created them"
+    them = "it" if one else "them"
+    return _sentence(
+        f"{amount(batches)}, {what} on this machine {'is' if one else 'are'} gone. "
+        f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
+    )
+
+
+def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
+    """Say which batches, whose program is gone, could not be looked up."""
+    why = _sentence(str(trouble)) if trouble else "There was no answer in time."
+    return f"{why} Left out, because they could not be looked up: {' '.join(ids)}"
+
+
+def known_elsewhere(message_batch_id: str, where: str) -> str:
+    """Say where this machine knows a batch from that was not found."""
+    return f"This machine knows {message_batch_id} from {where}: look for it there."
 
 
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
@@ -346,8 +379,9 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             )
         case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
+            where = f"the workspace {error.workspace}" if error.workspace else "this workspace"
             return (
-                f"There is no message batch {message_batch_id} in this workspace (404{reference}){done}",
+                f"There is no message batch {message_batch_id} in {where} (404{reference}){done}",
                 f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
             )
         case 429:
@@ -375,11 +409,6 @@ def distance(time: datetime, batch: MessageBatch) -> str:
     if abs(seconds) < 2:  # the API's clock counts whole seconds
         return "just now"
     return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-
-
-def since(time: datetime, batch: MessageBatch) -> str:
-    """Write how long before the API's answer a time lies."""
-    return duration(max((batch.as_of - time).total_seconds(), 0))
 
 
 def duration(seconds: float) -> str:
@@ -472,7 +501,8 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})"
 
     not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
-    pairs = [
+    pairs = [("name", facts(batch).name)] if batch.name else []
+    pairs += [
         ("status", f"{facts(batch).status}{not_stopped}"),
         ("requests", f"{facts(batch).requests:,}"),
         ("created", when(batch.created_at)),
@@ -488,12 +518,14 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     else:
         known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
         pairs.append(("counts", f"{known} once it has ended"))
+    if batch.workspace:
+        pairs.append(("workspace", batch.workspace))
     return pairs
 
 
 def amount(batches: Sequence[MessageBatch]) -> str:
-    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is named by its id."""
-    which = f"message batch {facts(batches[0]).id}" if len(batches) == 1 else f"{len(batches):,} message batches"
+    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is told by its id and name."""
+    which = f"message batch {facts(batches[0]).title}" if len(batches) == 1 else f"{len(batches):,} message batches"
     total = sum(batch.request_counts.total for batch in batches)
     return f"{which}, {total:,} request{'s' if total != 1 else ''}"
 
@@ -548,23 +580,19 @@ def results_gone(batch: MessageBatch) -> str:
     )
 
 
-def all_retried() -> str:
-    """Say what `--retry all` means before it is done."""
-    return (
-        "--retry all: every request is prepared to be sent again, also those that succeeded and are paid for. They "
-        "would be billed once more."
-    )
+def paid_retried(retry: Sequence[str]) -> str:
+    """Say, before it is done, that requests which succeeded are prepared to be sent again; else return nothing."""
+    if "all" in retry:
+        which = "every request is prepared to be sent again, also those that succeeded and are paid for"
+    elif "succeeded" in retry:
+        which = "requests that succeeded and are paid for are prepared to be sent again too"
+    else:
+        return ""
+    return f"--retry {','.join(retry)}: {which}. They would be billed once more."
 
 
 def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:
-    """Say what was saved of a batch, what it means, and what is left to send.
-
-    Args:
-        summary: What ``summary.json`` says.
-        path: The directory.
-        there: Whether all of it was there already.
-        edited: Whether ``resubmit.jsonl`` has been edited since.
-    """
+    """Say what was saved of a batch, what it means, and what is left to send."""
     name, shown = clean(str(summary["message_batch_id"]), limit=ID_LIMIT), clean(path, limit=400)
     start = (
         f"All results of message batch {name} are in {shown} already: nothing was downloaded."

@@ -14,7 +14,7 @@ from typing import Annotated, Any, NewType
 
 from pydantic import ValidationError, WithJsonSchema
 
-from . import summary
+from . import names, summary
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -67,12 +67,12 @@ class Tool:
     """A tool that an agent can be given.
 
     Args:
-        name: Its name, for the model.
         title: Its name, for people.
         description: What it does, when to use it and when not, for the model.
         action: The verb used in its error messages.
         input_model: The model of its arguments, which its schema comes from.
         handler: What it does, given its arguments and a client.
+        offer: What the loop's system prompt says about it; the tool's own description is enough for most.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Tool:
     action: summary.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
+    offer: str = ""
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -122,13 +123,7 @@ class Tool:
     async def run_async(
         self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
     ) -> ToolOutcome:
-        """Answer one call of the tool, as ``run`` does.
-
-        Args:
-            arguments: What the model gave as input: an object, or its JSON text.
-            batches: ``AsyncMessageBatches()``, or ``anthropic.AsyncAnthropic().messages.batches``.
-            approve: Asks a person before a running batch is canceled.
-        """
+        """Answer one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
         try:
             given = self.parse(arguments)
             if batches is not None:
@@ -139,11 +134,7 @@ class Tool:
             return _failure(error, self.action)
 
     def parse(self, arguments: Any) -> ToolInput:
-        """Check the arguments of a call.
-
-        Raises:
-            InvalidInputError: They are not what the schema says.
-        """
+        """Check the arguments of a call."""
         if isinstance(arguments, str):
             with contextlib.suppress(ValueError, RecursionError):
                 arguments = json.loads(arguments)
@@ -151,8 +142,8 @@ class Tool:
             return self.input_model.model_validate(arguments)
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
-            names = list(self.input_model.model_fields)
-            raise InvalidInputError(_input_fault(fault, names), about_id="message_batch_id" in names) from error
+            fields = list(self.input_model.model_fields)
+            raise InvalidInputError(_input_fault(fault, fields), about_id="message_batch_id" in fields) from error
 
     async def _answer(self, given: ToolInput, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
         if approve is not None and self.action == "cancel" and isinstance(given, MessageBatchIdInput):
@@ -182,7 +173,7 @@ def _failure(error: MessageBatchError, action: summary.Action, message_batch_id:
     return ToolOutcome(summary.failed(error, action, message_batch_id), str(error), error=error)
 
 
-def _input_fault(fault: Any, names: list[str]) -> str:
+def _input_fault(fault: Any, fields: list[str]) -> str:
     """Say in our words what pydantic found wrong with the arguments."""
     field = str(fault["loc"][0]) if fault["loc"] else ""
     shown = clean(json.dumps(fault["input"], ensure_ascii=False, default=str), limit=60)
@@ -190,13 +181,13 @@ def _input_fault(fault: Any, names: list[str]) -> str:
         case "missing":
             return f"the argument {field} is missing"
         case "extra_forbidden":
-            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(names)}"
+            return f"there is no argument {clean(field, limit=60)}; the tool takes {' and '.join(fields)}"
         case "value_error":
             return f"{shown} is not a message batch id: {fault['ctx']['error']}"
         case "string_type":
             return f"the argument {field} is {shown}; it must be text"
         case "model_type":
-            return f"the arguments are {shown}; they must be an object with {' and '.join(names)}"
+            return f"the arguments are {shown}; they must be an object with {' and '.join(fields)}"
         case _:
             return f"the argument {field} is {shown}: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
@@ -240,6 +231,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
+    names.attach([batch])
     return ToolOutcome(summary.status(batch), summary.facts(batch).state, batch=batch)
 
 
@@ -265,6 +257,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(found[: given.limit])
+    names.attach(shown)
     listed = summary.listed(
         shown,
         given.status,

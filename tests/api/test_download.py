@@ -8,7 +8,7 @@ import pytest
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.api import client as client_module
-from cancel_message_batch.api.compression import unpacked
+from cancel_message_batch.api.client import unpacked
 from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,

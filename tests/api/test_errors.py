@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from cancel_message_batch import APIResponseError, APIStatusError
+from cancel_message_batch import APIResponseError, APIStatusError, summary
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call
@@ -35,6 +35,34 @@ def test_a_flat_error_and_a_hostile_message_are_made_fit_to_be_shown(sandbox: Sa
     assert len(shown) < 300
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("wrkspc_a", "in the workspace wrkspc_a (404"),
+        ("", "in this workspace (404"),
+        (f"wrkspc_{KEY}\u00ad", "wrkspc_…"),
+    ],
+)
+def test_an_unknown_batch_is_told_with_the_workspace_that_the_response_names(
+    sandbox: Sandbox, call: Call, header: str, told: str
+) -> None:
+    headers = {"anthropic-workspace-id": header}
+    sandbox.fail(Fault(match="cancel", status=404, headers=headers))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    shown = summary.failed(caught.value, "cancel", EXAMPLE_ID)
+    assert told in shown
+    assert shown.isprintable()
+    assert KEY not in shown
+
+
+def test_what_a_response_calls_its_workspace_is_shown_only_to_80_characters(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="GET", status=404, headers={"anthropic-workspace-id": "w" * 10_000}))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "retrieve", EXAMPLE_ID)
+    assert caught.value.workspace == "w" * 79 + "…"
+
+
 def test_an_error_nested_without_end_is_told_by_its_status(sandbox: Sandbox, call: Call) -> None:
     sandbox.fail(Fault(match="cancel", status=400, body="[" * 100_000))
     with pytest.raises(APIStatusError) as caught:
@@ -47,3 +75,4 @@ def test_an_error_passes_between_processes(sandbox: Sandbox, call: Call) -> None
         call(sandbox.url, "cancel", "msgbatch_unknown")
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.status, again.type) == (str(caught.value), 404, "not_found_error")
+    assert again.workspace == "wrkspc_default"

@@ -1,11 +1,12 @@
 """Batches as the API describes them: new fields, and times of all kinds."""
 
+import json
 import time
 
 import pytest
 
 from cancel_message_batch import summary
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call
 
@@ -42,3 +43,16 @@ def test_the_apis_own_time_is_taken_for_what_it_is(
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
     assert call(sandbox.url, "retrieve", EXAMPLE_ID).as_of.isoformat() == "2026-01-01T05:00:00+00:00"
+
+
+def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of_the_api_apart(
+    sandbox: Sandbox, call: Call
+) -> None:
+    body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"name": "n", "workspace": "w"}
+    sandbox.fail(Fault(match="GET", status=200, body=body, headers={"anthropic-workspace-id": "wrkspc_a"}))
+    batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
+    assert (batch.workspace, batch.name) == ("wrkspc_a", None)
+    batch.note_name("nightly eval")
+    assert json.loads(batch.to_json()) == json.loads(MessageBatch.model_validate(body).to_json())
+    listed = call(sandbox.url, "list")
+    assert {batch.workspace for batch in listed} == {"wrkspc_default"}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.api.errors import APIResponseError, InvalidInputError
+from cancel_message_batch.api.errors import APIConnectionError, InvalidInputError
 from cancel_message_batch.batches.failing import fails_again
 from cancel_message_batch.batches.folder import Folder, SaveError
 from cancel_message_batch.batches.prices import cost
@@ -157,7 +157,7 @@ def test_every_form_of_a_requests_file_gives_the_same_requests(tmp_path: Path, t
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     requests = RequestsFile(path)
     assert [json.loads(one) for one in requests] == [ONE, TWO]
-    assert all(b"\n" not in one for one in requests)
+    assert all(one.index(b"\n") == len(one) - 1 for one in requests)
     assert len(requests.order) == 2
 
 
@@ -261,9 +261,20 @@ def test_counts_that_differ_leave_no_final_name(sandbox: Sandbox, batches: Messa
     assert sorted(os.listdir(out / NAME)) == [".lock", "results.jsonl.part"]
 
 
-def test_a_last_line_that_is_cut_is_an_error(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+def test_results_that_end_in_the_middle_of_a_line_are_fetched_again(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    sandbox.fail(Fault(match=f"GET */{NAME}/results", body=b"\n".join(MIXED)[:-5]))
+    serve(sandbox, b"\n".join(MIXED), COUNTS)
+    run(batches, out)
+    assert (out / NAME / "results.jsonl").read_bytes() == b"\n".join(MIXED)
+
+
+def test_results_that_always_end_in_the_middle_of_a_line_are_an_error(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
     serve(sandbox, b"\n".join(MIXED)[:-5], COUNTS)
-    with pytest.raises(APIResponseError, match="middle of a line"):
+    with pytest.raises(APIConnectionError, match="middle of a line"):
         run(batches, out)
     assert os.listdir(out / NAME) == [".lock"]
 
@@ -414,7 +425,7 @@ def contents(out: Path) -> dict[str, bytes]:
 def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
     cut = json.loads(line("cut"))
     cut["result"]["message"]["stop_reason"] = "max_tokens"
-    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 10}
+    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}
     lines = [json.dumps(cut).encode(), line("a"), *(failed(f"e{n}", "api_error", f"Fault {n}") for n in range(5))]
     serve(sandbox, lines, {"succeeded": 2, "errored": 5})
     told = run(batches, out).summary
@@ -422,7 +433,7 @@ def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches
     assert told["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
     assert [(group["type"], group["count"], group["example"]) for group in told["errors"]] == [("api_error", 5, "e0")]
     used = told["tokens"]["claude-sonnet-5-5"]
-    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 10]
+    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 20]
     assert told["estimate"]["usd"] == used["estimated_usd"] == pytest.approx((20 + 5 + 1 + 50) / 1e6)
 
 
@@ -439,6 +450,11 @@ def test_an_unknown_model_has_no_price() -> None:
         ("invalid_request_error", "something new", False),
         ("invalid_request_error", TOO_LONG, True),
         ("invalid_request_error", "messages.0.content: Field required", True),
+        ("invalid_request_error", "messages.65.content.1.tool_use.text: Extra inputs are not permitted", True),
+        ("invalid_request_error", "messages.61.content.0.tool_use.input: Input should be a valid dictionary", True),
+        ("invalid_request_error", "max_tokens: 9 > 8, which is the maximum allowed number of output tokens", True),
+        ("invalid_request_error", "messages: at least one message is required", True),
+        ("invalid_request_error", "the messages should be read: Field required", False),
         ("invalid_request_error", "messages: text content blocks must be non-empty", True),
         ("request_too_large", "", True),
         *(

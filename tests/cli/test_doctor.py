@@ -20,6 +20,14 @@ def test_doctor_names_what_is_in_force_and_never_the_key(sandbox: Sandbox, run: 
     assert "may not list" in refused.stdout
 
 
+def test_doctor_names_the_workspace_that_was_asked_for_and_the_one_that_answered(sandbox: Sandbox, run: Run) -> None:
+    assert "· Workspace: wrkspc_default (in the response)" in run("doctor").stdout
+    # Such a key belongs to its own workspace, whatever is asked for.
+    done = run("doctor", "--workspace-id", "wrkspc_mine", ANTHROPIC_API_KEY="other-key")
+    assert "· Workspace: wrkspc_mine (in the request)" in done.stdout
+    assert "· Workspace: wrkspc_other (in the response)" in done.stdout
+
+
 def test_doctor_shows_no_password_of_the_base_url(sandbox: Sandbox, run: Run) -> None:
     place = sandbox.url.rpartition("/")[2]
     done = run("doctor", ANTHROPIC_BASE_URL=f"http://bob:s3cr@t@{place}")

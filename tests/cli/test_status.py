@@ -8,7 +8,7 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.cli.table import block
-from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import Run, described, running
 
 
@@ -30,6 +30,7 @@ def test_status_is_a_block_of_aligned_lines(sandbox: Sandbox, run: Run) -> None:
         "ended",
         "counts",
         "results",
+        "workspace",
     ]
     assert lines[2] == "  requests  5"
     assert re.fullmatch(r"  created   (\d\d\d\d-)?\d\d-\d\d \d\d:\d\d UTC \((2 h|1 h 59 min) ago\)", lines[3])
@@ -77,3 +78,12 @@ def test_no_word_of_a_status_is_broken(monkeypatch: pytest.MonkeyPatch, columns:
     assert max(map(len, shown.splitlines())) <= int(columns)
     for word in (name, "12,345", "succeeded", "(billed),", "canceled", "2024-08-20", "creation"):
         assert word in shown.split()
+
+
+def test_status_names_the_workspace_if_the_response_does_and_json_stays_the_apis_own_object(run: Run) -> None:
+    for told in (True, False):
+        with Sandbox(account=Account(), tell_workspace=told) as sandbox:
+            batch = sandbox.account.add(requests=5)
+            there = {"ANTHROPIC_BASE_URL": sandbox.url, "ANTHROPIC_API_KEY": "any"}
+            assert ("  workspace wrkspc_default\n" in run("status", batch, **there).stdout) == told
+            assert "workspace" not in run("status", batch, "--json", **there).stdout

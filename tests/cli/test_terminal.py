@@ -17,8 +17,7 @@ import pyte
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.cli.prose import Prose
-from cancel_message_batch.cli.terminal import fitted
+from cancel_message_batch.cli.terminal import Prose, fitted
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, cancels
 

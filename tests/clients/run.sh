@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 home=.venv-node
+export PATH=$(release/node.sh):$PATH
 release/bundle.sh
 release/node_tool.sh @anthropic-ai/claude-code claude >/dev/null
 release/node_tool.sh @modelcontextprotocol/inspector mcp-inspector >/dev/null
@@ -12,4 +13,7 @@ release/node_tool.sh @openai/codex codex >/dev/null
 release/node_tool.sh @google/gemini-cli gemini >/dev/null
 release/node_tool.sh opencode-ai opencode >/dev/null
 release/node_tool.sh skills skills >/dev/null
+for package in ai @ai-sdk/mcp @ai-sdk/anthropic @mastra/core @mastra/mcp; do
+  release/node_tool.sh "$package" "${package/\//-}" >/dev/null
+done
 PATH=$(dirname "$(release/uv.sh)"):$PATH CLIENTS=$PWD/$home .venv/bin/python -m pytest tests/clients

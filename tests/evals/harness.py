@@ -9,11 +9,14 @@ import json
 import os
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +24,8 @@ import anthropic
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
+from cancel_message_batch.names import VARIABLE
+from cancel_message_batch.record import open_record
 from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import PROGRAM
 
@@ -39,7 +44,7 @@ class Case:
     Args:
         id: Its name.
         account: Which of the accounts.
-        says: What the person says, turn by turn; ``{NAME}`` stands for a batch's id.
+        says: What the person says, turn by turn; ``{NAME}`` stands for a batch's id, here and in its name.
         must: The batches that must be canceled.
         may: The batches that a cancel may be sent for, without effect.
         person: What the person answers when asked for a yes.
@@ -109,11 +114,15 @@ def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: st
         for name, batch in accounts[case.account].items()
     }
     with (
+        TemporaryDirectory() as state,
+        patch.dict(os.environ, {VARIABLE: f"{state}/record.sqlite3"}),
         Sandbox(account=account) as sandbox,
         anthropic.Anthropic() if live else anthropic.Anthropic(api_key=KEY, base_url=sandbox.url) as client,
     ):
+        given = {name: batch["name"] for name, batch in accounts[case.account].items() if "name" in batch}
+        _write_names({ids[name]: _with_ids(text, ids) for name, text in given.items()})
         setting = Setting(sandbox, client, model, case.person)
-        says = [re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], turn) for turn in case.says]
+        says = [_with_ids(turn, ids) for turn in case.says]
         answer = way(setting, says)
         sent = {
             exchange.path.split("/")[-2]
@@ -126,6 +135,18 @@ def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: st
     # An id that does not exist harms nobody; the API says so.
     wrong = sorted(name for name in touched - allowed if name in ids)
     return Verdict(case, sorted(set(case.must) - touched), wrong, answer)
+
+
+def _with_ids(text: str, ids: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda name: ids[name.group(1)], text)
+
+
+def _write_names(names: dict[str, str]) -> None:
+    """Write names into the record, also such as `name` refuses: another program may have written them."""
+    for message_batch_id, name in names.items():
+        open_record(print).set_name(message_batch_id, "a name")
+        with closing(sqlite3.connect(os.environ[VARIABLE], isolation_level=None)) as record:
+            record.execute("UPDATE batches SET name = ? WHERE id = ?", (name, message_batch_id))
 
 
 def agent_loop(setting: Setting, says: list[str]) -> str:

@@ -22,7 +22,7 @@ def test_the_scripted_stand_in_gets_every_case_right_that_it_understands(way: ob
 
 def _needs_approval(case: Case, way: object) -> bool:
     """Only the product's own loop can hold the stand-in back: it does not ask by itself."""
-    return way is not WAYS["agent loop"] and "newest" in case.id
+    return way is not WAYS["agent loop"] and ("newest" in case.id or "declined" in case.id)
 
 
 def test_a_model_that_cancels_everything_fails_every_case_where_that_is_wrong() -> None:

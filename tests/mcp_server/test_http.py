@@ -15,7 +15,7 @@ import httpx2
 import mcp_types as types
 import pytest
 
-from cancel_message_batch.mcp_server import TOKEN_VARIABLE, http, new_token, token_fault
+from cancel_message_batch.mcp_server import TOKEN_VARIABLE, build_server, http, new_token, token_fault
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL
 from tests.conftest import Run, cancels
@@ -45,7 +45,7 @@ def here() -> Iterator[int]:
     """Serve in a thread of this process, with the limits that a test has set; the port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
-        server = http._server(port, TOKEN, confirm=False, timeout=10)
+        server = http._server(build_server(timeout=10), port, TOKEN)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

@@ -8,7 +8,8 @@ import pytest
 
 from cancel_message_batch.sandbox import Account, Sandbox
 from cancel_message_batch.sandbox.app import MOCK_PREFIX, PREFIXES
-from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, LARGEST_BATCH
+from cancel_message_batch.sandbox.inputs import LARGEST_BATCH
+from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID
 
 from .conftest import HEADERS, Call, Serve
 
@@ -215,6 +216,16 @@ def test_the_default_workspace_can_be_named(serve: Serve, call: Call) -> None:
     path = f"{BATCHES}/{DOCUMENTED_ID}"
     assert call(sandbox, "GET", path, {"anthropic-workspace-id": "wrkspc_default"}).status_code == 200
     refused(call(sandbox, "GET", path, {"anthropic-workspace-id": "default"}), 400, "invalid_request_error")
+
+
+def test_a_response_names_its_workspace_also_with_an_error_unless_the_sandbox_is_told_not_to(
+    serve: Serve, call: Call
+) -> None:
+    sandbox, silent = serve(account=None), serve(account=None, tell_workspace=False)
+    for path in (BATCHES, f"{BATCHES}/msgbatch_unknown"):
+        assert call(sandbox, "GET", path).headers["anthropic-workspace-id"] == "wrkspc_default"
+        assert call(sandbox, "GET", path, {"x-api-key": "other"}).headers["anthropic-workspace-id"] == "wrkspc_other"
+        assert "anthropic-workspace-id" not in call(silent, "GET", path).headers
 
 
 # Listing.

@@ -177,6 +177,58 @@ def test_it_finds_the_newest_batch_before_it_cancels_it(words: str, talk: Talk) 
     assert talk.calls("is it stopped yet?") == [("get_message_batch", {"message_batch_id": B})]
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["Cancel the nightly eval.", "stop the Nightly Eval batch now", 'kill "nightly eval"', 'stop batch "Nightly eval"'],
+)
+@pytest.mark.parametrize(
+    "listing",
+    [
+        f'2 batches:\n{A} in_progress, 3 requests\n{B} in_progress, 3 requests, named "nightly eval"',
+        f'{A} in_progress 3 "eval"\n{B} in_progress 3 "Nightly  eval"\n',
+        json.dumps({"message_batches": [{"message_batch_id": A}, {"message_batch_id": B, "name": "nightly eval"}]}),
+    ],
+)
+def test_it_finds_the_one_batch_of_a_name_before_it_cancels_it(words: str, listing: str, talk: Talk) -> None:
+    assert talk.calls(words) == [("list_message_batches", {"status": "in_progress", "limit": 50})]
+    assert talk.calls(talk.results(listing)) == [("cancel_message_batch", {"message_batch_id": B})]
+    assert talk.text(talk.results("Canceling.")) == "Canceling."
+
+
+def test_of_two_batches_of_a_name_it_asks_which_and_for_an_unknown_name_it_says_so(talk: Talk) -> None:
+    both = f'{A} in_progress, named "nightly eval"\n{B} in_progress, named "nightly eval"'
+    talk.calls("cancel the nightly eval")
+    assert talk.text(talk.results(both)) == (
+        f'2 running batches have the name "nightly eval". Which one: {A} or {B}? I canceled nothing.'
+    )
+    assert talk.text("cancel it").startswith("Which batch?")
+    for words in ("cancel the nightly", "cancel the nightly eval v2", "cancel the eval"):
+        talk.calls(words)
+        assert "No running batches have the name" in talk.text(talk.results(both))
+    talk.calls("cancel the nightly eval")
+    assert "API down" in talk.text(talk.results(f'API down\n{A} "nightly eval"', is_error=True))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cancel the nightly eval?",
+        "cancel the nightly eval if it is late",
+        "don't cancel the nightly eval",
+        "cancel nightly eval",
+        "cancel the nightly eval and the other one",
+        "cancel the first half of the nightly eval",
+        "cancel the nightly eval. Or not.",
+        'He said: cancel the "nightly eval"',
+        f'cancel the "{A}"',
+        f"cancel the nightly eval {A}",
+        "cancel the " + "nightly " * 50,
+    ],
+)
+def test_what_is_not_an_order_by_name_alone_cancels_nothing(words: str, talk: Talk) -> None:
+    assert "follow a script" in talk.text(words)
+
+
 @pytest.mark.parametrize(("result", "is_error"), [("There is no batch.", False), (f"API down, {A}", True)])
 def test_it_cancels_nothing_if_the_listing_has_no_newest_batch(result: str, is_error: bool, talk: Talk) -> None:
     talk.calls("cancel my newest batch")
@@ -275,7 +327,7 @@ def test_a_listing_without_rows_has_no_newest_batch(listing: str, talk: Talk) ->
         "ID ",
     ],
 )
-@pytest.mark.parametrize("start", ["", "cancel ", f"cancel {A} "])
+@pytest.mark.parametrize("start", ["", "cancel ", f"cancel {A} ", 'cancel the "'])
 def test_a_long_message_is_answered_without_delay(start: str, piece: str, server: Sandbox, call: Call) -> None:
     message = {"role": "user", "content": start + piece * (100_000 // len(piece)) + "</system-reminder> x"}
     body = {"model": "m", "max_tokens": 1024, "messages": [message], "tools": OWN}

@@ -91,7 +91,7 @@ class Conversation:
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
         secrets: Texts that no error may repeat, besides the client's own credential.
-        more: Tools besides the three, each with a sentence for the model on when to use it.
+        more: Tools besides the three, such as ``results_tool(directory)``.
 
     Raises:
         InvalidInputError: A text in ``may_cancel`` is not a message batch id.
@@ -107,7 +107,7 @@ class Conversation:
         may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
         secrets: Iterable[str] = (),
-        more: Iterable[tuple[Tool, str]] = (),
+        more: Iterable[Tool] = (),
     ) -> None:
         self._client = client
         self._batches = batches
@@ -121,14 +121,11 @@ class Conversation:
         self._agreed: set[str] = set()
         self._declined: dict[str, bool | None] = {}
         others = tuple(more)
-        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *(tool for tool, _ in others))]
-        self._system = "\n- ".join((SYSTEM, *(when for _, when in others)))
+        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *others)]
+        self._system = "\n- ".join((SYSTEM, *(tool.offer for tool in others if tool.offer)))
 
     def say(self, message: str) -> str:
-        """Say something to the model and let it act, until it has answered.
-
-        Returns:
-            The model's last answer.
+        """Say something to the model and let it act; return its last answer.
 
         Raises:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
@@ -182,26 +179,24 @@ class Conversation:
         last = self._messages[-1]
         if last["role"] != "assistant" or isinstance(last["content"], str):
             return
-        calls = [block for block in last["content"] if _get(block, "type") == "tool_use"]
-        if calls:
-            self._messages.append(
-                {
-                    "role": "user",
-                    "content": [
-                        {
-                            "type": "tool_result",
-                            "tool_use_id": _get(call, "id"),
-                            "content": words,
-                            "is_error": True,
-                        }
-                        for call in calls
-                    ],
-                }
-            )
+        open_calls: Any = [
+            {"type": "tool_result", "tool_use_id": _get(block, "id"), "content": words, "is_error": True}
+            for block in last["content"]
+            if _get(block, "type") == "tool_use"
+        ]
+        if open_calls:
+            self._messages.append({"role": "user", "content": open_calls})
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))
-        approve = self._ask if tool is CANCEL and not self._is_agreed(arguments) else None
+        agreed = tool is not CANCEL
+        if tool is CANCEL:
+            try:
+                given: Any = CANCEL.parse(arguments)
+                agreed = given.message_batch_id in self._agreed
+            except ValueError:  # the tool refuses what is not an id; nothing is sent
+                agreed = True
+        approve = None if agreed else self._ask
         outcome = tool.run(arguments, self._batches, approve=approve)
         self._report(ToolResult(outcome))
         return outcome
@@ -215,13 +210,6 @@ class Conversation:
                 return True
             self._declined[batch.id] = answer
         return self._declined[batch.id]
-
-    def _is_agreed(self, arguments: dict[str, Any]) -> bool:
-        try:
-            given: Any = CANCEL.parse(arguments)
-        except ValueError:
-            return True  # the tool refuses what is not an id; nothing is sent
-        return given.message_batch_id in self._agreed
 
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from .errors import APIResponseError, MessageBatchError, another_batch, from_sdk
+from .errors import APIResponseError, MessageBatchError, clean, from_sdk
 from .models import MessageBatch
 
 Result = TypeVar("Result")
@@ -20,35 +20,21 @@ Result = TypeVar("Result")
 class Batches(Protocol):
     """What the tools need: ``MessageBatches()`` or ``anthropic.Anthropic().messages.batches``."""
 
-    def cancel(self, message_batch_id: str, /) -> Any:
-        """Cancel a batch."""
-
-    def retrieve(self, message_batch_id: str, /) -> Any:
-        """Retrieve a batch."""
-
-    def list(self, *, limit: int = ..., after_id: str = ...) -> Any:
-        """List batches, one page at a time."""
+    def cancel(self, message_batch_id: str, /) -> Any: ...  # noqa: D102
+    def retrieve(self, message_batch_id: str, /) -> Any: ...  # noqa: D102
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Any: ...  # noqa: D102
 
 
 class AsyncBatches(Protocol):
     """What the async tools need: ``AsyncMessageBatches()`` or ``anthropic.AsyncAnthropic().messages.batches``."""
 
-    def cancel(self, message_batch_id: str, /) -> Awaitable[Any]:
-        """Cancel a batch."""
-
-    def retrieve(self, message_batch_id: str, /) -> Awaitable[Any]:
-        """Retrieve a batch."""
-
-    def list(self, *, limit: int = ..., after_id: str = ...) -> Awaitable[Any]:
-        """List batches, one page at a time."""
+    def cancel(self, message_batch_id: str, /) -> Awaitable[Any]: ...  # noqa: D102
+    def retrieve(self, message_batch_id: str, /) -> Awaitable[Any]: ...  # noqa: D102
+    def list(self, *, limit: int = ..., after_id: str = ...) -> Awaitable[Any]: ...  # noqa: D102
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that never waits.
-
-    Raises:
-        RuntimeError: The coroutine waits: it was given something async.
-    """
+    """Run a coroutine that never waits."""
     try:
         coroutine.send(None)
     except StopIteration as stop:
@@ -60,12 +46,9 @@ def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
 
 def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
     """Yield the values of an async generator that never waits."""
-    while True:
-        try:
-            value = finish(values.__anext__())
-        except StopAsyncIteration:
-            return
-        yield value
+    with contextlib.suppress(StopAsyncIteration):
+        while True:
+            yield finish(values.__anext__())
 
 
 async def settled(value: Any) -> Any:
@@ -74,11 +57,7 @@ async def settled(value: Any) -> Any:
 
 
 async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call an operation.
-
-    Raises:
-        MessageBatchError: The operation failed; an error of the SDK is translated.
-    """
+    """Call an operation."""
     try:
         return await settled(operation(*arguments, **options))
     except MessageBatchError:
@@ -91,11 +70,7 @@ async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -
 
 
 def as_message_batch(answer: Any) -> MessageBatch:
-    """Return a batch of ours as it is, and one of the SDK's as ours.
-
-    Raises:
-        APIResponseError: The answer is neither.
-    """
+    """Return a batch of ours as it is, and one of the SDK's as ours."""
     if isinstance(answer, MessageBatch):
         return answer
     batch = None
@@ -108,11 +83,8 @@ def as_message_batch(answer: Any) -> MessageBatch:
 
 
 def the_same(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
-    """Return the batch if it is the one that was asked about.
-
-    Raises:
-        APIResponseError: The answer describes another batch.
-    """
+    """Return the batch if it is the one that was asked about."""
     if batch.id != message_batch_id:
-        raise another_batch(message_batch_id, batch.id, may_have_arrived=canceling)
+        what = f"the API was asked about {message_batch_id} and answered about {clean(batch.id, limit=80)}"
+        raise APIResponseError(what, may_have_arrived=canceling, from_api=True)
     return batch

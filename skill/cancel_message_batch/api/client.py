@@ -7,17 +7,17 @@ stand in for the official SDK's ``client.messages.batches`` where only these thr
 import copy
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from httpx2 import AsyncClient, Client, DecodingError, Request, Response
+from httpx2 import AsyncClient, Client, DecodingError, RemoteProtocolError, Request, Response
 
 from .calls import finish, the_same
-from .compression import unpacked
 from .credentials import Connection, connect
 from .errors import APIStatusError, ConfigurationError, MessageBatchError, clean, from_client, from_sdk, timed_out
 from .models import MessageBatch, MessageBatchList
@@ -28,16 +28,7 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
 _RESULTS_MAY_BE_LATE = timedelta(minutes=10)  # anthropic-sdk-python issue 1432: 404 just after the end
 _LONGEST_ANSWER = 32 * 2**20  # bytes; a page of 1,000 batches is about half a MiB
-
-
-class _Transport(Protocol):
-    """Sends requests and lets time pass, by waiting or by blocking."""
-
-    async def send(self, request: Request, deadline: float) -> Answer:
-        """Send a request and read its answer to the end."""
-
-    async def sleep(self, seconds: float) -> None:
-        """Let some seconds pass."""
+_PIECE = 2**20  # bytes read from a socket, or unpacked, at once: each piece costs the HTTP client several copies
 
 
 Outcome = TypeVar("Outcome")
@@ -46,6 +37,34 @@ Outcome = TypeVar("Outcome")
 def _answer(request: Request, response: Response, body: bytearray) -> Answer:
     url, status = str(request.url), response.status_code
     return Answer(url, status, response.reason_phrase, response.headers, bytes(body))
+
+
+def unpacked(pieces: Iterable[bytes], coding: str) -> Iterator[bytes]:
+    """Yield the bytes that arrived in a content coding.
+
+    The HTTP client's own decoder takes a gzip stream that ends early for a complete one.
+    """
+    if coding in {"", "identity"}:
+        yield from pieces
+        return
+    if coding not in {"gzip", "x-gzip"}:
+        raise DecodingError("a content coding that was not asked for")
+    decoder = zlib.decompressobj(31)
+    packed = False
+    for piece in pieces:
+        left = piece
+        while left:
+            if decoder.eof:  # gzip allows several members, one after the other
+                decoder = zlib.decompressobj(31)
+            packed = True
+            try:
+                if plain := decoder.decompress(left, _PIECE):
+                    yield plain
+            except zlib.error as error:
+                raise DecodingError("not gzip") from error
+            left = decoder.unconsumed_tail or decoder.unused_data
+    if packed and not decoder.eof:
+        raise RemoteProtocolError("the compressed answer is cut short")
 
 
 def _bounded(body: bytearray, chunk: bytes) -> None:
@@ -66,14 +85,8 @@ class _BlockingTransport:
         self._exchange = threading.local()
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        body = bytearray()
-        response = self._open(request, deadline)
-        try:
-            for chunk in response.iter_bytes():
-                _bounded(body, chunk)
-        finally:
-            response.close()
-        return _answer(request, response, body)
+        with closing(self._open(request, deadline)) as response:
+            return self._whole(request, response)
 
     def stream(self, request: Request, deadline: float) -> Iterator[Answer | bytes]:
         """Send a request; yield an answer that is not a success whole, and the body of a success piece by piece.
@@ -81,19 +94,22 @@ class _BlockingTransport:
         The deadline is for the beginning of the answer. After it, only silence ends the download: the HTTP client's
         timeout for one read.
         """
-        response = self._open(request, deadline)
-        try:
+        with closing(self._open(request, deadline)) as response:
             if response.status_code != 200 or response.headers.get("content-type", "").startswith("text/html"):
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    _bounded(body, chunk)
-                yield _answer(request, response, body)
+                yield self._whole(request, response)
                 return
             self._exchange.deadline = float("inf")
+            # glibc gives the memory of each large piece back to the system, and takes it again for the next one. It
+            # stops doing so once an even larger block was freed; this one is never touched, so it costs nothing.
+            bytes(16 * _PIECE)
             coding = response.headers.get("content-encoding", "identity").strip().lower()
             yield from unpacked(response.iter_raw(), coding)
-        finally:
-            response.close()
+
+    def _whole(self, request: Request, response: Response) -> Answer:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            _bounded(body, chunk)
+        return _answer(request, response, body)
 
     def _open(self, request: Request, deadline: float) -> Response:
         self._exchange.deadline = deadline
@@ -110,7 +126,7 @@ class _BlockingTransport:
         left: float = self._exchange.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        return read(max_bytes, left if timeout is None else min(timeout, left))
+        return read(max(max_bytes, _PIECE), left if timeout is None else min(timeout, left))
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - a sync caller blocks
@@ -127,12 +143,9 @@ class _WaitingTransport:
 
         body = bytearray()
         with anyio.fail_after(deadline - time.monotonic()):
-            response = await self.client.send(request, stream=True, follow_redirects=False)
-            try:
+            async with aclosing(await self.client.send(request, stream=True, follow_redirects=False)) as response:
                 async for chunk in response.aiter_bytes():
                     _bounded(body, chunk)
-            finally:
-                await response.aclose()
         return _answer(request, response, body)
 
     async def sleep(self, seconds: float) -> None:
@@ -145,11 +158,7 @@ HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
 
 
 def build_client(kind: type[HTTPClient], connection: Connection, **options: Any) -> HTTPClient:
-    """Set up an HTTP client, which reads the environment for proxies and certificates.
-
-    Raises:
-        ConfigurationError: The environment names a proxy or certificates that cannot be used.
-    """
+    """Set up an HTTP client, which reads the environment for proxies and certificates."""
     try:
         return kind(auth=connection.auth, **options)
     except (ImportError, OSError, ValueError) as error:
@@ -169,7 +178,7 @@ class _Client(Generic[HTTPClient]):
     """What the two clients share: the calls, as coroutines over a transport."""
 
     _client_of: type[HTTPClient]
-    _transport_of: Callable[[HTTPClient], _Transport]
+    _transport_of: Callable[[HTTPClient], _BlockingTransport | _WaitingTransport]
 
     def __init__(
         self,
@@ -184,33 +193,23 @@ class _Client(Generic[HTTPClient]):
         connection: Connection | None = None,
         http_client: HTTPClient | None = None,
     ) -> None:
-        connection = connection or connect(
-            api_key=api_key,
-            auth_token=auth_token,
-            base_url=base_url,
-            profile=profile,
-            workspace_id=workspace_id,
+        self.connection = connection or connect(
+            api_key=api_key, auth_token=auth_token, base_url=base_url, profile=profile, workspace_id=workspace_id
         )
-        self.connection = connection
-        self._policy = RetryPolicy(timeout, max_retries)
-        self._builder = RequestBuilder(connection)
-        self._client: HTTPClient = http_client or build_client(self._client_of, connection)
-        self._transport: _Transport = self._transport_of(self._client)
+        self.policy = RetryPolicy(timeout, max_retries)
+        self._builder = RequestBuilder(self.connection)
+        self._client: HTTPClient = http_client or build_client(self._client_of, self.connection)
+        self._transport = self._transport_of(self._client)
 
     def with_options(self, policy: RetryPolicy) -> Self:
         """Return a client that retries by another policy, over the same connections."""
         other = copy.copy(self)
-        other._policy = policy  # noqa: SLF001 - its own class
+        other.policy = policy
         return other
 
     def within(self, seconds: float) -> Self:
         """Return a client whose calls take no longer than this, over the same connections."""
-        return self.with_options(replace(self._policy, timeout=min(max(seconds, 0.001), self._policy.timeout)))
-
-    @property
-    def policy(self) -> RetryPolicy:
-        """How long a call may take, and when its request is sent again."""
-        return self._policy
+        return self.with_options(replace(self.policy, timeout=min(max(seconds, 0.001), self.policy.timeout)))
 
     async def _cancel(self, message_batch_id: str) -> MessageBatch:
         message_batch_id = checked_id(message_batch_id)
@@ -228,7 +227,7 @@ class _Client(Generic[HTTPClient]):
     async def _call(self, model: type[Model], method: str, path: str, query: dict[str, str] | None = None) -> Model:
         """Send one request until it is answered, as often and as long as the policy allows."""
         url = self._builder.url(path, query)
-        deadline = time.monotonic() + self._policy.timeout
+        deadline = time.monotonic() + self.policy.timeout
 
         async def attempt() -> Model:
             left = max(deadline - time.monotonic(), 0.001)
@@ -254,13 +253,13 @@ class _Client(Generic[HTTPClient]):
                 error = self._known(raised)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
             may_have_arrived = error.may_have_arrived = error.may_have_arrived or may_have_arrived
-            limited = self._policy.obeys_limit(error)
-            pause = self._policy.pause(error, attempts)
-            exhausted = retries >= self._policy.max_retries and not limited
+            limited = self.policy.obeys_limit(error)
+            pause = self.policy.pause(error, attempts)
+            exhausted = retries >= self.policy.max_retries and not limited
             if exhausted or not passes(error) or time.monotonic() + pause >= deadline:
                 raise error
             retries += not limited
-            self._policy.on_pause(error, pause)
+            self.policy.on_pause(error, pause)
             await self._transport.sleep(pause)
 
     def _known(self, error: Exception) -> MessageBatchError:
@@ -351,7 +350,8 @@ class MessageBatches(_Client[Client]):
 
         Args:
             batch: The batch.
-            begin: Called at the start of each attempt; returns what takes the bytes.
+            begin: Called at the start of each attempt; returns what takes the bytes. It gets an empty piece at the
+                end, and may then raise an ``APIConnectionError`` to begin again.
 
         Raises:
             APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
@@ -363,13 +363,15 @@ class MessageBatches(_Client[Client]):
 
         async def attempt() -> None:
             take = begin()
-            left = min(READ_TIMEOUT, self._policy.timeout)
+            left = min(READ_TIMEOUT, self.policy.timeout)
             headers = {**self._builder.headers, "accept": "*/*", "accept-encoding": "gzip"}
             request = Request("GET", url, headers=headers, extensions=_limits(READ_TIMEOUT))
             for piece in self._transport.stream(request, time.monotonic() + left):
                 if isinstance(piece, Answer):
                     raise self._builder.refusal(piece)
-                take(piece)
+                if piece:
+                    take(piece)
+            take(b"")
 
         def passes(error: MessageBatchError) -> bool:
             return may_pass(error) or (just_ended and isinstance(error, APIStatusError) and error.status == 404)
@@ -383,9 +385,7 @@ class MessageBatches(_Client[Client]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -422,7 +422,5 @@ class AsyncMessageBatches(_Client[AsyncClient]):
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         await self.close()

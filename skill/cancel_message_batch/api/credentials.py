@@ -34,26 +34,15 @@ SDK_TOO_OLD = "{} need the package anthropic 2.2 or newer: pip install --upgrade
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach the API, and with which credential.
+    """How to reach the API, and with which credential."""
 
-    Args:
-        base_url: Where the paths of the API begin, with the version segment and without a slash at the end.
-        base_url_source: What set it, for people.
-        headers: Sent with every request; they hold the credential unless ``auth`` adds it.
-        credential: Which credential it is and what set it, for people; at most its last four characters.
-        auth: An ``httpx2.Auth`` borrowed from the SDK, for credentials that are renewed.
-        secrets: Texts that must never be shown.
-        api_key: The API key in force, for the official SDK's client; None where the credential is another.
-        auth_token: The token in force, likewise.
-    """
-
-    base_url: str
-    base_url_source: str
-    headers: Mapping[str, str] = field(repr=False)
+    base_url: str  # with the version segment and without a slash at the end
+    base_url_source: str  # for people, as is ``credential``, with at most the last four characters of it
+    headers: Mapping[str, str] = field(repr=False)  # they hold the credential unless ``auth`` adds it
     credential: str
-    auth: Any = field(default=None, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    api_key: str | None = field(default=None, repr=False)
+    auth: Any = field(default=None, repr=False)  # borrowed from the SDK, for credentials that are renewed
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # must never be shown
+    api_key: str | None = field(default=None, repr=False)  # where the credential in force is one; the token likewise
     auth_token: str | None = field(default=None, repr=False)
 
 
@@ -65,18 +54,10 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     profile: str | None = None,
     workspace_id: str | None = None,
 ) -> Connection:
-    """Find the credential and the base URL.
+    """Find the credential and the base URL; arguments go before what the environment holds.
 
-    Args:
-        api_key: An API key, before anything the environment holds.
-        auth_token: An OAuth token, likewise.
-        base_url: Where the API is. A path that ends in a version (``v1``, ``1.0.0``) is used as it is; to any
-            other path /v1 is appended, as the SDK does.
-        profile: A profile of the official SDK, by its name.
-        workspace_id: The workspace to act in, for a credential that can act in several.
-
-    Raises:
-        ConfigurationError: There is no credential, or a value is invalid.
+    A base URL whose path ends in a version (``v1``, ``1.0.0``) is used as it is; to any other path /v1 is appended, as
+    the SDK does.
     """
     if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
         raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
@@ -132,12 +113,8 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
             )
         basic = b64encode(unquote(userinfo).encode()).decode()
         headers["authorization"] = f"Basic {basic}"
-        secrets += [
-            basic,
-            userinfo,
-            unquote(userinfo),
-            *(part.partition(":")[2] for part in (userinfo, unquote(userinfo))),
-        ]
+        parts = (userinfo, unquote(userinfo))
+        secrets += [basic, *parts, *(part.partition(":")[2] for part in parts)]
         credential += ", and the user name and password of the base URL"
     return Connection(
         base_url=root,
@@ -149,6 +126,30 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
         api_key=secret if api_key is not None and not carried else None,
         auth_token=secret if auth_token is not None and not carried else None,
     )
+
+
+def program_base_url() -> str:
+    """Return the base URL that the official SDK would use in a program with this environment.
+
+    Raises:
+        ConfigurationError: It is not a URL.
+    """
+    if not (base_url := os.environ.get("ANTHROPIC_BASE_URL", "").strip()):
+        with contextlib.suppress(ConfigurationError):  # the program may have a credential of its own
+            base_url = sdk_base_url(connect().base_url)
+    _api_root(base_url or DEFAULT_BASE_URL, "ANTHROPIC_BASE_URL")
+    return base_url or DEFAULT_BASE_URL
+
+
+def borrowed(base_url: str, headers: Mapping[str, str]) -> Connection:
+    """Return the connection with which another program reached the API.
+
+    Args:
+        base_url: As in ``Connection``.
+        headers: Its headers, with the credential.
+    """
+    secrets = tuple(dict.fromkeys(filter(None, _custom_secrets(headers))))
+    return Connection(base_url, "the command's requests", headers, "the command's own", secrets=secrets)
 
 
 def sdk_base_url(base_url: str) -> str:

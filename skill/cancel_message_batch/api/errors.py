@@ -18,7 +18,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -46,7 +46,9 @@ class MessageBatchError(Exception):
     ``may_have_arrived`` is True when a request was sent and it is not known whether the API acted on it.
     """
 
-    may_have_arrived = False
+    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
+        super().__init__(message)
+        self.may_have_arrived = may_have_arrived
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make every subclass picklable, whatever its constructor takes."""
@@ -71,10 +73,6 @@ class ConfigurationError(MessageBatchError):
 class APIConnectionError(MessageBatchError):
     """The API could not be reached, or the connection broke before the API had answered."""
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
-        super().__init__(message)
-        self.may_have_arrived = may_have_arrived
-
 
 class APITimeoutError(APIConnectionError):
     """The API did not answer in time."""
@@ -91,6 +89,7 @@ class APIStatusError(MessageBatchError):
         retry_after: Seconds that the API asked to wait, when it did.
         should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
+        workspace: The workspace that the response's header named.
     """
 
     def __init__(
@@ -103,8 +102,12 @@ class APIStatusError(MessageBatchError):
         retry_after: float | None = None,
         should_retry: bool | None = None,
         from_api: bool = False,
+        workspace: str | None = None,
     ) -> None:
-        super().__init__(f"the API answered {status}{f' {type}' if type else ''}: {message}")
+        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
+        uncertain = status >= 500 and status != 529
+        what = f"the API answered {status}{f' {type}' if type else ''}: {message}"
+        super().__init__(what, may_have_arrived=uncertain)
         self.status = status
         self.type = type
         self.message = message
@@ -112,8 +115,7 @@ class APIStatusError(MessageBatchError):
         self.retry_after = retry_after
         self.should_retry = should_retry
         self.from_api = from_api
-        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
-        self.may_have_arrived = status >= 500 and status != 529
+        self.workspace = workspace
 
 
 class APIResponseError(MessageBatchError):
@@ -123,8 +125,7 @@ class APIResponseError(MessageBatchError):
     """
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, from_api: bool = False) -> None:
-        super().__init__(message)
-        self.may_have_arrived = may_have_arrived
+        super().__init__(message, may_have_arrived=may_have_arrived)
         self.from_api = from_api
 
 
@@ -147,11 +148,9 @@ def masked(secret: str) -> str:
 def status_error(
     status: int,
     body: bytes | str | object,
+    headers: Mapping[str, str],
     *,
     reason: str = "",
-    request_id: str | None = None,
-    retry_after: float | None = None,
-    should_retry: bool | None = None,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
     """Build the exception for an error answer.
@@ -168,7 +167,7 @@ def status_error(
     envelope = parsed if isinstance(parsed, dict) else {}
     error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
     kind, message = error.get("type"), error.get("message")
-    request_id = request_id or envelope.get("request_id")
+    request_id = headers.get("request-id") or envelope.get("request_id")
     return APIStatusError(
         status,
         clean(kind, secrets=secrets, limit=60) if isinstance(kind, str) else "",
@@ -176,21 +175,27 @@ def status_error(
         or clean(reason, secrets=secrets)
         or "no explanation",
         request_id=clean(request_id, secrets=secrets, limit=80) if isinstance(request_id, str) else None,
-        retry_after=retry_after,
-        should_retry=should_retry,
+        retry_after=retry_after_seconds(headers),
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
         from_api=envelope.get("type") == "error" and error is not envelope,
+        workspace=workspace_of(headers, secrets),
     )
+
+
+def workspace_of(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str | None:
+    """Read which workspace an answer names, safe to show; None where it names none."""
+    return clean(headers.get("anthropic-workspace-id") or "", secrets=secrets, limit=80) or None
 
 
 _LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
 
 
-def retry_after_seconds(headers: Any) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Read how long the API asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            seconds = float(headers.get(name)) * unit
-        except (TypeError, ValueError):
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
             continue
         return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
     if (date := header_date(headers.get("retry-after"))) is None:
@@ -210,36 +215,13 @@ def header_date(text: str | None) -> datetime | None:
 
 
 def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = ()) -> APIResponseError:
-    """Report a redirect, which is never followed: the credential would go where it leads.
-
-    Args:
-        place: How to name the server in the message.
-        url: The URL that was asked for.
-        location: Where the answer points to.
-        secrets: Texts that the message must not repeat.
-    """
+    """Report a redirect, which is never followed: the credential would go where it leads."""
     with contextlib.suppress(ValueError):
         location = urljoin(url, location)
     target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location), secrets=secrets)
     return APIResponseError(
         f"{place} redirects to {target or 'nowhere'}, and nothing was sent there; "
         "if that is the API, make it the base URL"
-    )
-
-
-def not_the_api(place: str, status: int, kind: str) -> APIResponseError:
-    """Report a successful answer whose content, of this media type, is not what the API sends."""
-    return APIResponseError(
-        f"{place} answered {status} with {kind or 'something'} that is not the API's answer", may_have_arrived=True
-    )
-
-
-def another_batch(message_batch_id: str, answered_id: str, *, may_have_arrived: bool) -> APIResponseError:
-    """Report an answer that describes another batch than the one that was asked about."""
-    return APIResponseError(
-        f"the API was asked about {message_batch_id} and answered about {clean(answered_id, limit=80)}",
-        may_have_arrived=may_have_arrived,
-        from_api=True,
     )
 
 
@@ -254,11 +236,6 @@ def from_client(
     """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
 
     The classes are recognised by name, so that neither package has to be imported for it.
-
-    Args:
-        error: What the HTTP client raised.
-        place: How to name the server in the message.
-        secrets: Texts that the message must not repeat.
     """
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in {"httpx2", "httpx"}}
     why = clean(str(error), secrets=secrets, limit=80) or type(error).__name__
@@ -286,14 +263,10 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
         if 300 <= error.status_code < 400:
             location = error.response.headers.get("location", "")
             return redirected("the base URL", str(error.request.url), location, secrets=secrets)
-        kind = status_error(error.status_code, error.body).type
-        return status_error(
-            error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500),
-            error.body,
-            request_id=getattr(error, "request_id", None),
-            retry_after=retry_after_seconds(error.response.headers),
-            secrets=secrets,
-        )
+        headers = error.response.headers
+        kind = status_error(error.status_code, error.body, headers).type
+        status = error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500)
+        return status_error(status, error.body, headers, secrets=secrets)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised.
         known = from_client(error.__cause__, secrets=secrets) if error.__cause__ else None

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from .calls import as_message_batch, call, finish_each
 from .errors import APIResponseError
@@ -13,18 +13,9 @@ LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
 RUNNING = frozenset({"in_progress", "canceling"})
 
 
-class Page(Protocol):
-    """What ours and the SDK's pages have in common (API reference: List Message Batches)."""
-
-    data: Any
-    has_more: Any
-    first_id: str | None
-    last_id: str | None
-
-
-def next_cursor(page: Page, cursor: str | None, *, backwards: bool) -> str | None:
-    """Return where the page after this one begins, or None when this is the last."""
-    following = page.first_id if backwards else page.last_id
+def next_cursor(page: Any, cursor: str | None, *, backwards: bool) -> str | None:
+    """Return where the page after this one, ours or the SDK's, begins; None when this is the last."""
+    following: str | None = page.first_id if backwards else page.last_id
     # A cursor that does not move would be followed for ever.
     return following if page.has_more and following != cursor else None
 
@@ -37,15 +28,7 @@ async def walk(
     before_id: str | None = None,
     first: Any = None,
 ) -> AsyncGenerator[Any, None]:
-    """Yield page after page.
-
-    Args:
-        list_page: ``messages.batches.list``, ours or the SDK's, sync or async.
-        limit: Batches in a page.
-        after_id: Begin after this batch and go on to older ones.
-        before_id: Begin before this batch and go on to newer ones.
-        first: The first page, when it is at hand.
-    """
+    """Yield page after page."""
     cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
     page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
     # A server that repeats itself would be followed forever.
@@ -62,25 +45,18 @@ async def walk(
             return
 
 
-def _ids(page: Page) -> list[str]:
+def _ids(page: Any) -> list[str]:
     return [str(batch.id) for batch in page.data or ()]
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What one page holds of the batches that are looked for.
+    """What one page holds of the batches that are looked for."""
 
-    Args:
-        batches: Those with the status that was asked for, newest first.
-        searched: How many batches the page held.
-        more: Whether a later page may hold more.
-        unreadable: How many objects on the page are not batches as this version knows them.
-    """
-
-    batches: list[MessageBatch]
-    searched: int
-    more: bool
-    unreadable: int = 0
+    batches: list[MessageBatch]  # newest first
+    searched: int  # how many batches the page held
+    more: bool  # a later page may hold some
+    unreadable: int = 0  # objects on the page that are not batches as this version knows them
 
 
 async def search(
@@ -117,35 +93,25 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
 class _Page:
     """What the sync and the async page share: the API's answer, and where the next page begins."""
 
-    def __init__(
-        self,
-        listed: MessageBatchList,
-        list_page: Callable[..., Any],
-        *,
-        limit: int,
-        after_id: str | None = None,
-        before_id: str | None = None,
-    ) -> None:
+    def __init__(self, listed: MessageBatchList, list_page: Callable[..., Any], **options: Any) -> None:
         self.data = listed.data
         self.has_more = listed.has_more
         self.first_id = listed.first_id
         self.last_id = listed.last_id
         self.unreadable = listed.unreadable
         self._list_page = list_page
-        self._options: dict[str, Any] = {"limit": limit, "after_id": after_id, "before_id": before_id}
+        self._options = options  # of the listing: limit, after_id, before_id
 
     def has_next_page(self) -> bool:
         """Return whether there is more in the direction of the listing."""
-        return self._following is not None
+        return None not in self._following().values()
 
-    @property
-    def _following(self) -> str | None:
-        before_id = self._options["before_id"]
-        return next_cursor(self, before_id or self._options["after_id"], backwards=bool(before_id))
+    def _following(self) -> dict[str, Any]:
+        name = "before_id" if self._options["before_id"] else "after_id"
+        return {name: next_cursor(self, self._options[name], backwards=name == "before_id")}
 
     def _next_page(self) -> Any:
-        name = "before_id" if self._options["before_id"] else "after_id"
-        return self._list_page(limit=self._options["limit"], **{name: self._following})
+        return self._list_page(limit=self._options["limit"], **self._following())
 
     def _pages(self) -> AsyncGenerator[Any, None]:
         return walk(self._list_page, first=self, **self._options)

@@ -23,10 +23,9 @@ from .errors import (
     clean,
     header_date,
     masked,
-    not_the_api,
     redirected,
-    retry_after_seconds,
     status_error,
+    workspace_of,
 )
 from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
 
@@ -59,19 +58,11 @@ def refused_by_limit(error: MessageBatchError) -> bool:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long one call may take, and when its request is sent again.
-
-    Args:
-        timeout: Seconds for the whole call, its retries included.
-        max_retries: How often the request is sent again after a failure that may pass.
-        wait_out_limits: Whether a 429 that says how long to wait is obeyed until the time is up, without counting
-            as a retry.
-        on_pause: Called with the error and the seconds before each pause.
-    """
+    """How long one call may take, and when its request is sent again."""
 
     timeout: float = CALL_TIMEOUT
     max_retries: int = MAX_RETRIES
-    wait_out_limits: bool = False
+    wait_out_limits: bool = False  # a 429 that says how long to wait is obeyed, and does not count as a retry
     on_pause: Callable[[MessageBatchError, float], None] = lambda _error, _seconds: None
 
     def obeys_limit(self, error: MessageBatchError) -> bool:
@@ -107,11 +98,7 @@ class Answer:
 
 
 class RequestBuilder:
-    """Builds the requests for one connection, and reads the answers.
-
-    Args:
-        connection: The base URL and the credential.
-    """
+    """Builds the requests for one connection, and reads the answers."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -129,11 +116,7 @@ class RequestBuilder:
         return URL(f"{self._connection.base_url}/messages/batches{path}", params=query)
 
     def page_query(self, limit: int, after_id: str | None, before_id: str | None) -> dict[str, str]:
-        """Return the query of one page.
-
-        Raises:
-            InvalidInputError: The API does not allow these values; nothing was sent.
-        """
+        """Return the query of one page."""
         if not isinstance(limit, int) or not 1 <= limit <= 1000:
             raise InvalidInputError(f"limit is {limit}; it must be from 1 to 1000")
         if after_id and before_id:
@@ -142,30 +125,20 @@ class RequestBuilder:
         return {"limit": str(limit), **{name: checked_id(cursor) for name, cursor in cursors.items() if cursor}}
 
     def read(self, model: type[Model], answer: Answer) -> Model:
-        """Read the object out of an answer.
-
-        Raises:
-            APIStatusError: The answer is an error of the API.
-            APIResponseError: The answer is a redirect, or not the API's.
-        """
-        if not 200 <= answer.status < 300:
-            raise self._error(answer)
+        """Read the object out of an answer."""
         parsed: Model | None = None
-        with contextlib.suppress(ValueError, RecursionError):
-            parsed = model.read(without_secrets(answer.body, self._connection.secrets))
+        if 200 <= answer.status < 300:
+            with contextlib.suppress(ValueError, RecursionError):
+                parsed = model.read(without_secrets(answer.body, self._connection.secrets))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
-            kind = answer.headers.get("content-type", "").partition(";")[0]
-            raise not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
-        parsed.came_from(self._origin, header_date(answer.headers.get("date")))
+            raise self.refusal(answer)
+        workspace = workspace_of(answer.headers, self._connection.secrets)
+        parsed.came_from(self._origin, header_date(answer.headers.get("date")), workspace)
         return parsed
 
     def results_url(self, batch: MessageBatch) -> URL:
-        """Return where the results of a batch are.
-
-        Raises:
-            APIResponseError: There is no URL, or the credential must not be sent to it.
-        """
+        """Return where the results of a batch are."""
         if not batch.results_url:
             raise APIResponseError(f"the API gives no results_url for {clean(batch.id, limit=80)}", from_api=True)
         try:
@@ -183,25 +156,16 @@ class RequestBuilder:
         return url
 
     def refusal(self, answer: Answer) -> MessageBatchError:
-        """Return the error that an answer to a download is, where results were expected."""
+        """Return the error that an answer is which is not what was asked for."""
         if 200 <= answer.status < 300:
-            kind = answer.headers.get("content-type", "").partition(";")[0]
-            return not_the_api(self.place, answer.status, clean(kind, secrets=self._connection.secrets, limit=40))
-        return self._error(answer)
-
-    def _error(self, answer: Answer) -> MessageBatchError:
+            kind = clean(answer.headers.get("content-type", "").partition(";")[0], secrets=self._connection.secrets)
+            what = f"{clean(kind, limit=40) or 'something'} that is not the API's answer"
+            return APIResponseError(f"{self.place} answered {answer.status} with {what}", may_have_arrived=True)
         location = answer.headers.get("location")
         if location and 300 <= answer.status < 400:
             return redirected(self.place, answer.url, location, secrets=self._connection.secrets)
-        return status_error(
-            answer.status,
-            answer.body,
-            reason=answer.reason,
-            request_id=answer.headers.get("request-id"),
-            retry_after=retry_after_seconds(answer.headers),
-            should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
-            secrets=self._connection.secrets,
-        )
+        secrets = self._connection.secrets
+        return status_error(answer.status, answer.body, answer.headers, reason=answer.reason, secrets=secrets)
 
 
 def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
@@ -216,11 +180,7 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
 
 
 def checked_id(message_batch_id: str) -> str:
-    """Return a message batch id without the white space or JSON around it.
-
-    Raises:
-        InvalidInputError: The text is not a message batch id.
-    """
+    """Return a message batch id without the white space or JSON around it."""
     try:
         return MessageBatchIdInput(message_batch_id=message_batch_id).message_batch_id
     except ValidationError as error:

@@ -1,9 +1,11 @@
-"""Which batches are meant: listing them, by status, age and size."""
+"""Which batches are meant: listing them, by status, age, size and name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from fnmatch import fnmatchcase
 
+from cancel_message_batch import names
 from cancel_message_batch.api.calls import finish_each
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.models import MessageBatch
@@ -12,17 +14,12 @@ from cancel_message_batch.api.pages import LARGEST_PAGE, search
 
 @dataclass(frozen=True)
 class Filters:
-    """Which of the listed batches are meant; without a value, all of them.
-
-    Args:
-        older_than: Only batches created longer ago than this.
-        newer_than: Only batches created more recently than this.
-        at_least: Only batches with at least this many requests.
-    """
+    """Which of the listed batches are meant; without a value, all of them."""
 
     older_than: timedelta | None = None
     newer_than: timedelta | None = None
     at_least: int | None = None
+    named: str | None = None  # a pattern such as nightly*
 
     def __bool__(self) -> bool:
         return self != EVERY
@@ -34,6 +31,7 @@ class Filters:
             (self.older_than is None or age > self.older_than)
             and (self.newer_than is None or age < self.newer_than)
             and batch.request_counts.total >= (self.at_least or 0)
+            and (self.named is None or (batch.name is not None and fnmatchcase(batch.name, self.named)))
         )
 
 
@@ -48,17 +46,10 @@ def listing(
     filters: Filters = EVERY,
     unreadable: Callable[[int], None] = lambda _number: None,
 ) -> Iterator[MessageBatch]:
-    """Yield the batches of one status, or all, newest first, holding one page at a time.
-
-    Args:
-        batches: The client.
-        status: Only batches of this status.
-        page: Batches in a page, 1 to 1000.
-        filters: Which of them.
-        unreadable: Called for each page with the number of batches in it that could not be read.
-    """
+    """Yield the batches of one status, or all, newest first, holding one page at a time."""
     for findings in finish_each(search(batches.list, status, limit=page)):
         unreadable(findings.unreadable)
+        names.attach(findings.batches)
         yield from filter(filters.match, findings.batches)
 
 

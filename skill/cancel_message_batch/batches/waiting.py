@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cancel_message_batch.api.client import MessageBatches
@@ -22,59 +22,39 @@ _GIVE_UP = 3  # looks in a row that something other than the API answers
 
 @dataclass(frozen=True)
 class WaitState:
-    """What is known after one look at the batches.
-
-    Args:
-        batches: The latest state of each batch that was seen, by id.
-        failed: The batches that cannot be waited for (unknown, no permission), by id, and why.
-        pending: The batches that have not ended, as far as is known.
-        trouble: What went wrong in this look and may pass.
-    """
+    """What is known after one look at the batches."""
 
     batches: dict[str, MessageBatch] = field(default_factory=dict)
-    failed: dict[str, MessageBatchError] = field(default_factory=dict)
+    failed: dict[str, MessageBatchError] = field(default_factory=dict)  # cannot be waited for: unknown, no permission
     pending: tuple[str, ...] = ()
-    trouble: MessageBatchError | None = None
+    trouble: MessageBatchError | None = None  # in this look, and may pass
 
 
 def wait(
-    batches: MessageBatches,
-    message_batch_ids: Sequence[str],
-    *,
-    timeout: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    batches: MessageBatches, message_batch_ids: Sequence[str], *, timeout: float | None = None
 ) -> Iterator[WaitState]:
     """Look at the batches again and again until each has ended, and yield what is known after each look.
 
     When the last state has pending batches, the time was up.
-
-    Args:
-        batches: The client.
-        message_batch_ids: The batches to wait for.
-        timeout: Seconds after which to give up, or None. With 0 there is one look.
-        clock: Tells the time in seconds.
-        sleep: Lets some seconds pass.
     """
-    deadline = float("inf") if timeout is None else clock() + timeout
-    looks = _Looks(batches, message_batch_ids, clock)
+    deadline = float("inf") if timeout is None else time.monotonic() + timeout
+    looks = _Looks(batches, message_batch_ids)
     pause = FIRST_LOOK_PAUSE
     while True:
-        asked_pause = looks.look(max(deadline, clock() + SHORTEST_LOOK))
+        asked_pause = looks.look(max(deadline, time.monotonic() + SHORTEST_LOOK))
         yield looks.state
-        left = deadline - clock()
+        left = deadline - time.monotonic()
         if not looks.pending or left <= 0:
             return
-        sleep(min(max(pause, asked_pause), LONGEST_ASKED_PAUSE, left))
+        time.sleep(min(max(pause, asked_pause), LONGEST_ASKED_PAUSE, left))
         pause = min(pause * 1.5, LONGEST_LOOK_PAUSE)
 
 
 class _Looks:
     """Looks at the batches that are pending, and gathers what becomes known."""
 
-    def __init__(self, batches: MessageBatches, message_batch_ids: Sequence[str], clock: Callable[[], float]) -> None:
+    def __init__(self, batches: MessageBatches, message_batch_ids: Sequence[str]) -> None:
         self._batches = batches
-        self._clock = clock
         self._seen: dict[str, MessageBatch] = {}
         self._failed: dict[str, MessageBatchError] = {}
         self._trouble: MessageBatchError | None = None
@@ -95,7 +75,7 @@ class _Looks:
             except MessageBatchError as error:
                 asked_pause, missing = self._note(error, missing), []
         for number, name in enumerate(missing):
-            left = end - self._clock()
+            left = end - time.monotonic()
             if left <= 0:
                 break
             # One batch that is not answered for must leave time for the others.
@@ -111,7 +91,7 @@ class _Looks:
     def _listed(self, names: Sequence[str], end: float) -> list[str]:
         """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in listing(self._batches.within(end - self._clock())):
+        for batch in listing(self._batches.within(end - time.monotonic())):
             if batch.id in missing:
                 del missing[batch.id]
                 self._see(batch.id, batch)

@@ -1,8 +1,14 @@
-"""Arguments that several commands share, and the parsers of their values."""
+"""Arguments that several commands share, the parsers of their values, and the client that they describe."""
 
 import argparse
 import re
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .exit_codes import UsageError
+
+if TYPE_CHECKING:
+    from cancel_message_batch.api.client import MessageBatches
 
 
 def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
@@ -13,12 +19,16 @@ def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
 
 
 def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None:
-    """Add the filters by age and size; ``condition`` says when they may be given."""
+    """Add the filters by age, size and name; ``condition`` says when they may be given."""
     for flag, what in (("--older-than", "created longer ago than TIME"), ("--newer-than", "created within TIME")):
         shown = f"{condition}only batches {what} (90s, 30m, 2h, 1d)"
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
     shown = f"{condition}only batches with at least N requests"
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
+    shown = f"{condition}only batches whose program, on this machine, is gone while they run on"
+    parser.add_argument("--orphaned", action="store_true", help=shown)
+    shown = f"{condition}only batches whose name matches PATTERN ('nightly*')"
+    parser.add_argument("--named", metavar="PATTERN", help=shown)
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -37,15 +47,10 @@ def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> Non
     group.add_argument("--base-url", metavar="URL", help="where the API is (default: ANTHROPIC_BASE_URL)")
     group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK instead of a key")
     group.add_argument("--workspace-id", metavar="ID", help="the workspace, for a credential of several workspaces")
-    group.add_argument(
-        "--timeout",
-        type=parse_seconds,
-        metavar="TIME",
-        help="give up on a request, or on waiting, after TIME (90s, 30m, 2h)",
-    )
-    group.add_argument(
-        "--max-retries", type=parse_count, default=2, metavar="N", help="retries of a request (default: 2)"
-    )
+    shown = "give up on a request, or on waiting, after TIME (90s, 30m, 2h)"
+    group.add_argument("--timeout", type=parse_seconds, metavar="TIME", help=shown)
+    shown = "retries of a request (default: 2)"
+    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help=shown)
     group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
     if json:
         group.add_argument("--json", action="store_true", help="print the API's own objects, one a line")
@@ -87,3 +92,31 @@ def parse_speed(text: str) -> float:
     if not re.fullmatch(r"\d{0,9}(\.\d{1,9})?", text) or not float(text or 0) > 0:
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number above 0')
     return float(text)
+
+
+def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "MessageBatches":
+    """Open the client that the flags describe. With ``waiting``, --timeout limits the whole wait, not each request."""
+    from cancel_message_batch.api.client import MessageBatches  # --help does not need it
+    from cancel_message_batch.api.requests import CALL_TIMEOUT
+
+    timeout = CALL_TIMEOUT if given.timeout is None or waiting else given.timeout
+    if not timeout:
+        raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
+    return MessageBatches(
+        base_url=given.base_url,
+        profile=given.profile,
+        workspace_id=given.workspace_id,
+        timeout=timeout,
+        max_retries=given.max_retries,
+    )
+
+
+def check_sdk() -> None:
+    """Refuse an SDK without what a conversation needs; modules of the conversation cannot be imported with it."""
+    import anthropic  # only ask and chat need it
+
+    from cancel_message_batch.api.credentials import SDK_TOO_OLD
+    from cancel_message_batch.api.errors import ConfigurationError
+
+    if tuple(map(int, anthropic.__version__.split(".")[:2])) < (2, 2):  # the first that can do without threads
+        raise ConfigurationError(SDK_TOO_OLD.format("ask and chat"))

@@ -3,16 +3,16 @@
 import sys
 from collections.abc import Sequence
 
-from . import streams
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .output import Output
 from .parser import build_parser
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command, load
+from .terminal import open_missing, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    streams.open_missing()
+    open_missing()
     words = list(sys.argv[1:] if arguments is None else arguments)
     name = words.pop(0) if words and words[0] in COMMANDS else DEFAULT
     try:
@@ -23,12 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Interrupted:
         code = ExitCode.INTERRUPTED
     except KeyboardInterrupt:
-        streams.write(sys.stderr, "\nInterrupted.\n")
+        write(sys.stderr, "\nInterrupted.\n")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:  # the reader has gone (`| head`)
         code = ExitCode.DONE
     for stream in (sys.stdout, sys.stderr):
-        streams.write(stream)
+        write(stream)
     return code
 
 

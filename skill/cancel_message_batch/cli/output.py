@@ -1,10 +1,10 @@
 """Results on standard output and messages on standard error."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from . import streams
-from .terminal import fitted
+from .exit_codes import ExitCode
+from .terminal import fitted, write
 
 
 class Output:
@@ -12,10 +12,6 @@ class Output:
 
     ``closed`` becomes True when standard output takes no more (its reader has gone, as with ``| head``, or the disk
     is full). That ends the output, never the work.
-
-    Args:
-        quiet: Print no messages but errors (``--quiet``).
-        json: Print results as JSON (``--json``).
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
@@ -30,7 +26,7 @@ class Output:
         """Print a result."""
         if self.closed:
             return
-        if error := streams.write(sys.stdout, text + "\n"):
+        if error := write(sys.stdout, text + "\n"):
             self.closed = True
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"Standard output cannot be written: {error.strerror}. What follows is not shown.")
@@ -50,4 +46,14 @@ class Output:
 
     def show(self, lines: Iterable[str]) -> None:
         """Show lines on standard error as they are."""
-        streams.write(sys.stderr, "\n".join(lines) + "\n")
+        write(sys.stderr, "\n".join(lines) + "\n")
+
+
+def run_server(serve: Callable[[], None], *, port: int, advice: str, output: Output) -> ExitCode:
+    """Serve until stopped. Where the port cannot be used, say so with the advice."""
+    try:
+        serve()
+    except OSError as error:
+        output.warn(f"Port {port} cannot be used: {error.strerror}. {advice}")
+        return ExitCode.FAILED
+    return ExitCode.DONE

@@ -10,22 +10,20 @@ from prompt_toolkit.output import create_output
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.summary import day_and_time, facts
 
-from .table import age, fits, size_and_age
-from .terminal import discard_typed_ahead
+from .table import age, fits, last_columns, size_and_age
+from .terminal import cut, discard_typed_ahead, width
 
+_MARKS = 6  # columns in front of a choice, and one behind it
 _KEYS = "\n  Space: choose, a: all, Enter: go on, Ctrl-C: none"
 
 
 def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
-    """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count.
-
-    Raises:
-        KeyboardInterrupt: They pressed Ctrl-C.
-    """
+    """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count."""
     by_id = {batch.id: batch for batch in batches}
+    named = any(batch.name for batch in batches)
     question = questionary.checkbox(
-        "Cancel which message batches?" + (" (id, requests, age, created)" if fits() else ""),
-        choices=[questionary.Choice(_title(batch), value=batch.id) for batch in batches],
+        "Cancel which message batches?" + (f" (id, requests, age, {'name' if named else 'created'})" if fits() else ""),
+        choices=[questionary.Choice(_title(batch, named=named), value=batch.id) for batch in batches],
         instruction=_KEYS if fits() else _KEYS.replace(", Ctrl", ",\n  Ctrl"),
         output=create_output(stdout=sys.stderr),  # standard output is for results, and may be a file
         erase_when_done=True,  # the question, asked next, shows what was chosen
@@ -42,8 +40,11 @@ def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     return [by_id[name] for name in question.unsafe_ask()]
 
 
-def _title(batch: MessageBatch) -> str:
+def _title(batch: MessageBatch, *, named: bool) -> str:
     size, created = f"{facts(batch).requests:,}", batch.created_at
     if fits():
-        return f"{facts(batch).id:<33} {size:>7} {age(created, batch):>4} {day_and_time(created, batch)}"
-    return f"{facts(batch).id}\n       {size_and_age(batch)}"
+        line = f"{facts(batch).id:<33} {size:>7} {age(created, batch):>4} "
+        name = facts(batch).name if named else None
+        return line + last_columns(day_and_time(created, batch), name, len(line) + _MARKS, sys.stderr)
+    name = f"\n       {cut(facts(batch).name, width() - 7)}" if batch.name else ""
+    return f"{facts(batch).id}\n       {size_and_age(batch)}{name}"

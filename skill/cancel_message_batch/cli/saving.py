@@ -41,8 +41,8 @@ def save_all(
     Raises:
         Interrupted: The user stopped it.
     """
-    if "all" in options.retry:
-        output.say(summary.all_retried())
+    if warning := summary.paid_retried(options.retry):
+        output.say(warning)
     codes = []
     totals = [0, 0]
     for number, message_batch_id in enumerate(ids):

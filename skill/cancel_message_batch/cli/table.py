@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from itertools import chain, islice
 from typing import TextIO
 
+from cancel_message_batch import names
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import day_and_time, details, distance, facts
+from cancel_message_batch.summary import Facts, day_and_time, details, distance, facts
 
-from .terminal import paint, width, wrapped
+from .terminal import cut, paint, width, wrapped
 
 _WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
 _STATUS_COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
-_LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE CREATED"
+_SCREENFUL = 20  # rows that decide whether there is a column for names
+_CREATED = 20  # columns of a time with its year
+_LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE "
 _WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
 _LABEL = 10  # columns for the label of a line in a block
 
@@ -23,20 +27,40 @@ def fits() -> bool:
 
 def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
-    for number, batch in enumerate(batches):
-        if number == 0 and fits():
-            yield paint(_LIST_HEAD, "1", stream)
-        yield row(batch, stream)
+    rows = iter(batches)
+    first = list(islice(rows, _SCREENFUL if names.kept() else 1))
+    named = any(batch.name for batch in first)
+    if first and fits():
+        yield paint(
+            _LIST_HEAD + last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream), "1", stream
+        )
+    for batch in chain(first, rows):
+        yield row(batch, stream, named=named)
 
 
-def row(batch: MessageBatch, stream: TextIO) -> str:
-    """Format a batch as one line or, where the terminal is too narrow, as three."""
-    size, created = f"{facts(batch).requests:,}", day_and_time(batch.created_at, batch)
-    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {size:>7} {age(batch.created_at, batch):>4} {created}"
-    if fits() and len(line) <= width():
-        return _with_color(line, batch, stream)
-    lines = f"{facts(batch).id}\n  {facts(batch).status}, {size} requests,\n  "
-    return _with_color(lines, batch, stream) + f"{created} ({distance(batch.created_at, batch)})"
+def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
+    """Format a batch as one line or, where the terminal is too narrow, as several; ``named`` is a column for names."""
+    known, created = facts(batch), day_and_time(batch.created_at, batch)
+    size = f"{known.requests:,}"
+    line = f"{known.id:<33} {known.status:<11} {size:>7} {age(batch.created_at, batch):>4} "
+    if fits() and len(line) + len(created) <= width():
+        name = known.name if named or batch.name else None
+        return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
+    lines = f"{known.id}\n  {known.status}, {size} requests,\n  "
+    lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
+    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.name else lines
+
+
+def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:
+    """Write the columns that may not all fit: where there is little room, a name stands instead of the time."""
+    if name is None:
+        return created
+    if not stream.isatty():
+        return f"{created:<{_CREATED}} {name}"
+    room = width() - taken
+    if room < 2 * _CREATED:
+        return cut(name, room)
+    return f"{created:<{_CREATED}} {cut(name, room - _CREATED - 1)}"
 
 
 def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
@@ -52,11 +76,12 @@ def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
     elapsed, counts = age(batch.cancel_initiated_at or batch.created_at, batch), batch.request_counts
     size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
     latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.as_of else ""
-    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
+    known = facts(batch)
+    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
     if fits() and len(line) <= width():
-        return _with_color(line, batch, stream)
-    lines = f"{facts(batch).id}\n  {facts(batch).status} for {elapsed},\n  {size} requests"
-    return _with_color(lines, batch, stream) + (f",\n  ends by {latest}" if latest else "")
+        return _with_color(line, known, stream)
+    lines = f"{known.id}\n  {known.status} for {elapsed},\n  {size} requests"
+    return _with_color(lines, known, stream) + (f",\n  ends by {latest}" if latest else "")
 
 
 def block(batch: MessageBatch, stream: TextIO) -> str:
@@ -82,8 +107,7 @@ def age(time: datetime, batch: MessageBatch) -> str:
     return f"{seconds}s"
 
 
-def _with_color(line: str, batch: MessageBatch, stream: TextIO) -> str:
+def _with_color(line: str, known: Facts, stream: TextIO) -> str:
     """Color the status, which follows the id."""
-    status, start = facts(batch).status, len(facts(batch).id)
-    color = _STATUS_COLORS.get(batch.processing_status, "0")
-    return line[:start] + line[start:].replace(status, paint(status, color, stream), 1)
+    start, painted = len(known.id), paint(known.status, _STATUS_COLORS.get(known.status, "0"), stream)
+    return line[:start] + line[start:].replace(known.status, painted, 1)

@@ -1,13 +1,41 @@
-"""The terminal: its width, its colours, and whether a person can be asked there."""
+"""The terminal: its streams, its width, its colours, prose that streams in, and questions to a person.
+
+Standard streams may be closed or full, or their reader may have gone. None of that stops the work.
+"""
 
 import os
 import re
 import shutil
 import sys
 import textwrap
+import unicodedata
 from typing import TextIO
 
-from . import streams
+# What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    f"{chr(0xE0000)}-{chr(0xE0FFF)}]"  # the plane of tags
+)
+
+
+def open_missing() -> None:
+    """Put the null device where a standard stream was closed (``>&-``) before we started."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            # It stays open as long as the process lives. Not every command needs pathlib.
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def write(stream: TextIO, text: str = "") -> OSError | None:
+    """Write and flush; returns the error if the stream cannot be written. Later writes to it then go nowhere."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # Python flushes once more at exit; that must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return error
+    return None
 
 
 def width() -> int:
@@ -20,6 +48,19 @@ def wrapped(text: str, columns: int, *, indent: str = "") -> str:
     return textwrap.fill(
         text, max(columns, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+
+
+def cut(text: str, columns: int) -> str:
+    """Cut a text to so many columns; a character of some scripts takes two."""
+
+    def taken() -> int:
+        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+    if taken() <= columns:
+        return text
+    while text and taken() >= columns:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def fitted(text: str, stream: TextIO) -> str:
@@ -76,10 +117,10 @@ def confirm(question: str) -> bool:
     A yes that was typed before the question was shown does not count.
     """
     discard_typed_ahead()
-    streams.write(sys.stderr, f"{fitted(f'{question} [y/N]', sys.stderr)} ")
+    write(sys.stderr, f"{fitted(f'{question} [y/N]', sys.stderr)} ")
     answer = sys.stdin.readline()
     if not answer:  # Ctrl-D leaves the cursor behind the question
-        streams.write(sys.stderr, "\n")
+        write(sys.stderr, "\n")
     return answer.strip().lower() in {"y", "yes"}
 
 
@@ -100,3 +141,55 @@ def discard_typed_ahead() -> None:
         from prompt_toolkit.application.current import get_app_session
 
         toolkit.clear_typeahead(get_app_session().input)
+
+
+class Prose:
+    """Writes streaming prose. In a terminal, it holds each word back until it is whole, so no line breaks within one.
+
+    A stream that is not a terminal gets every piece at once. A reader that goes away ends the output, never the work.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._column = 0
+        self._gap = ""
+        self._word = ""
+
+    def write(self, text: str) -> None:
+        """Write a piece, except its last word, which may continue in the next piece."""
+        text = _CONTROL.sub("", text)
+        if self._stream.isatty():
+            text = "".join(map(self._add, re.findall(r"\n|[^\S\n]+|\S+", text)))
+        elif text:
+            self._column = 0 if text.endswith("\n") else 1
+        write(self._stream, text)
+
+    def end(self) -> None:
+        """Write the last word, and end the line if one has begun."""
+        word = self._whole_word()
+        write(self._stream, word + ("\n" if self._column else ""))
+        self._column, self._gap = 0, ""
+
+    def _add(self, part: str) -> str:
+        """Take a word, a gap or a line end; return what can be written now."""
+        if part.strip():
+            self._word += part
+            return ""
+        word = self._whole_word()
+        if part == "\n":
+            self._column, self._gap = 0, ""
+            return word + "\n"
+        self._gap += part
+        return word
+
+    def _whole_word(self) -> str:
+        """Return the word that has ended, after its gap or on a new line."""
+        word, gap = self._word, self._gap
+        if not word:
+            return ""
+        if self._column and self._column + len(gap) + len(word) > width():
+            self._column, gap = 0, ""
+            word = "\n" + word
+        self._column += len(gap) + len(self._word)
+        self._gap = self._word = ""
+        return gap + word

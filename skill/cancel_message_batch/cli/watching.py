@@ -11,11 +11,11 @@ from cancel_message_batch.batches.waiting import WaitState, wait
 from cancel_message_batch.summary import facts
 from cancel_message_batch.tools import ToolOutcome
 
-from . import streams
 from .exit_codes import ExitCode, Interrupted
 from .outcomes import combined, error_code, print_outcome
 from .output import Output
 from .table import waiting_table
+from .terminal import write
 
 
 def wait_for(batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output) -> ExitCode:
@@ -65,7 +65,7 @@ def _progress(state: WaitState, *, quiet: bool) -> Iterator[Callable[[WaitState]
             now["trying again:"] = str(state.trouble or "")
             for what, status in now.items():
                 if status and told.get(what) != status:
-                    streams.write(sys.stderr, f"{what} {status}\n")
+                    write(sys.stderr, f"{what} {status}\n")
             told.update(now)
 
         yield show

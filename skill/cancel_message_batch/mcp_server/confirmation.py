@@ -11,6 +11,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from mcp import types
@@ -28,11 +29,7 @@ ANSWER = "answer"
 
 
 class OpenQuestions:
-    """The questions that were asked and not yet answered. Each can be answered once.
-
-    Args:
-        clock: Seconds that only grow.
-    """
+    """The questions that were asked and not yet answered. Each can be answered once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -59,61 +56,51 @@ class OpenQuestions:
         return hmac.new(self._key, json.dumps(about).encode(), "sha256").hexdigest()
 
 
+@dataclass
 class Confirmation:
-    """Asks the person about the batch of one call, before it is canceled.
+    """Asks the person about the batch of one call, before it is canceled."""
 
-    Args:
-        questions: The open questions of this server.
-        context: The SDK's context of the call.
-        call: The call.
-        deadline: The call's deadline, which is put off while the person is asked.
-
-    Attributes:
-        question: What the client must ask before it calls again, if the person was not asked yet.
-    """
-
-    def __init__(
-        self, questions: OpenQuestions, context: Any, call: types.CallToolRequestParams, deadline: asyncio.Timeout
-    ) -> None:
-        self._questions = questions
-        self._context = context
-        self._call = call
-        self._deadline = deadline
-        self.question: types.InputRequiredResult | None = None
+    questions: OpenQuestions
+    context: Any
+    call: types.CallToolRequestParams
+    deadline: asyncio.Timeout  # of the call, which is put off while the person is asked
+    question: types.InputRequiredResult | None = None  # what the client must ask before it calls again
+    agreed: bool = False  # whether the person said yes
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
-        capabilities = self._context.session.client_capabilities
+        capabilities = self.context.session.client_capabilities
         asks = capabilities and capabilities.elicitation
         if not asks or (asks.url and not asks.form):  # a client that names no mode means forms
             return None
-        if self._context.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS:
-            returned = (self._call.input_responses or {}).get(QUESTION)
-            asked = self._questions.close(self._call.request_state, self._call.name, batch.id)
+        if self.context.protocol_version in types.version.MODERN_PROTOCOL_VERSIONS:
+            returned = (self.call.input_responses or {}).get(QUESTION)
+            asked = self.questions.close(self.call.request_state, self.call.name, batch.id)
             if returned is None or not asked:
                 self.question = types.InputRequiredResult(
                     input_requests={QUESTION: types.ElicitRequest(params=_form(batch))},
-                    request_state=self._questions.ask(self._call.name, batch.id),
+                    request_state=self.questions.ask(self.call.name, batch.id),
                 )
                 return None
         else:
             returned = await self._ask(_form(batch))
-        return _answer(returned)
+        answer = _answer(returned)
+        self.agreed = answer is True
+        return answer
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
         """Ask in a request of ours; returns None when the client cannot, or takes too long."""
-        session, now = self._context.session, asyncio.get_running_loop().time
-        left = (self._deadline.when() or now()) - now()
-        self._deadline.reschedule(None)
+        session, now = self.context.session, asyncio.get_running_loop().time
+        left = (self.deadline.when() or now()) - now()
+        self.deadline.reschedule(None)
         try:
             async with asyncio.timeout(QUESTION_SECONDS):
-                answer: types.ElicitResult = await session.elicit_form(
-                    form.message, form.requested_schema, self._context.request_id
-                )
+                request = self.context.request_id
+                answer: types.ElicitResult = await session.elicit_form(form.message, form.requested_schema, request)
         except (MCPError, TimeoutError):
             return None
         finally:
-            self._deadline.reschedule(now() + left)
+            self.deadline.reschedule(now() + left)
         return answer
 
 
@@ -137,10 +124,5 @@ def _answer(returned: Any) -> bool | None:
     """
     if not isinstance(returned, types.ElicitResult) or returned.action != "accept":
         return None
-    match (returned.content or {ANSWER: "yes"}).get(ANSWER):
-        case "yes":
-            return True
-        case "no":
-            return False
-        case _:
-            return None
+    answer = (returned.content or {ANSWER: "yes"}).get(ANSWER)
+    return {"yes": True, "no": False}.get(answer) if isinstance(answer, str) else None

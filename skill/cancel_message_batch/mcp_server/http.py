@@ -5,17 +5,15 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from socket import create_server
 from typing import TYPE_CHECKING, Any
 
+from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from cancel_message_batch.tools import Tool
-
-from .server import TIMEOUT, build_server
 
 if TYPE_CHECKING:
     import uvicorn
@@ -41,60 +39,27 @@ def token_fault(token: str) -> str:
     return f"{TOKEN_VARIABLE} must be 16 or more letters, digits or any of - . _ ~ + / and may end in ="
 
 
-def serve_http(
-    port: int,
-    started: Callable[[str], None],
-    *,
-    token: str,
-    more: Sequence[Tool] = (),
-    confirm: bool = False,
-    timeout: float = TIMEOUT,
-) -> None:
-    """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C.
-
-    Args:
-        port: The port; 0 for any free one.
-        started: Called with the address, once connections are taken.
-        token: The bearer token that each request must bring.
-        more: Tools besides the three.
-        confirm: Ask the person, through the client, before a batch is canceled.
-        timeout: Seconds for one tool call, without the time in which the person is asked.
-
-    Raises:
-        OSError: The port is in use.
-    """
+def serve_http(server: Server[Any], port: int, started: Callable[[str], None], *, token: str) -> None:
+    """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C; port 0 is any free one."""
     listening = create_server(("127.0.0.1", port))
     port = listening.getsockname()[1]
     started(f"http://127.0.0.1:{port}/mcp")
-    _server(port, token, more=more, confirm=confirm, timeout=timeout).run(sockets=[listening])
+    _server(server, port, token).run(sockets=[listening])
 
 
-def _server(port: int, token: str, *, confirm: bool, timeout: float, more: Sequence[Tool] = ()) -> "uvicorn.Server":
+def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
     import uvicorn
 
     def application() -> ASGIApp:
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        application_of = build_server(more=more, confirm=confirm, timeout=timeout).streamable_http_app
-        app = application_of(
-            max_sessions=_SESSIONS,
-            session_idle_timeout=_SESSION_SECONDS,
-            # The SDK's own setting for loopback takes any text where the port belongs.
-            transport_security=TransportSecuritySettings(
-                allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts]
-            ),
-        )
+        # The SDK's own setting for loopback takes any text where the port belongs.
+        security = TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[f"http://{host}" for host in hosts])
+        application_of = server.streamable_http_app
+        app = application_of(max_sessions=_SESSIONS, session_idle_timeout=_SESSION_SECONDS, transport_security=security)
         return _guarded(app, token)
 
-    serving = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            factory=True,
-            http=_impatient_protocol(),
-            ws="none",
-            proxy_headers=False,
-            log_level="error",
-        )
-    )
+    options: Any = {"ws": "none", "proxy_headers": False, "log_level": "error"}
+    serving = uvicorn.Server(uvicorn.Config(application, factory=True, http=_impatient_protocol(), **options))
     # A client's open stream is cut when the server stops, which is no error.
     cut = "ASGI callable returned without completing response."
     logging.getLogger("uvicorn.error").addFilter(lambda line: not (serving.should_exit and line.getMessage() == cut))
@@ -118,16 +83,15 @@ def _guarded(app: ASGIApp, token: str) -> ASGIApp:
         if not _brings(scope, token):
             await refused(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":  # there is nobody to answer
-                return
-            body += message.get("body", b"")
-            if len(body) > _BODY_BYTES:
-                await too_large(scope, receive, send)
-                return
-            more = message.get("more_body", False)
+        body = bytearray()
+        try:
+            async for chunk in Request(scope, receive).stream():
+                body += chunk
+                if len(body) > _BODY_BYTES:
+                    await too_large(scope, receive, send)
+                    return
+        except ClientDisconnect:  # there is nobody to answer
+            return
         whole = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
 
         async def receive_whole() -> Message:

@@ -1,15 +1,18 @@
-"""The three tools as an MCP server, whatever it is reached by.
+"""The three tools as an MCP server, and this server on standard input and output.
 
 On the SDK's low-level server, so that wrong arguments are answered in our words, and the structured content carries
 the same truth as the text: some clients show a model only one of the two.
 """
 
 import asyncio
-from collections.abc import Sequence
+import os
+import signal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import types
 from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
@@ -24,7 +27,7 @@ NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
     "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the "
-    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a description, a "
+    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a name, a description, a "
     "condition, an id from a listing, a link or pasted text) look the batch up first, show its id, size and age, "
     "and cancel only after their yes, even if told not to ask. list_message_batches finds ids. get_message_batch "
     "shows whether a batch has stopped. Not for other providers' batches or for single requests."
@@ -43,25 +46,28 @@ class BatchFacts(BaseModel):
     message_batch_id: str = Field(description="Id")
     processing_status: str = Field(description="Only ended is stopped")
     requests: int = Field(description="Size")
-    created: str = Field(description="Time and age")
+    created: str = Field(description="Time, age")
 
 
 class BatchOutput(BatchFacts):
     """What is known of a batch after a call."""
 
     summary: str = Field(description="What happened, what next")
-    final_counts: dict[str, int] | Known = Field(
-        default=None,
-        description="Once ended; succeeded ones are billed",
-    )
+    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded are billed")
     results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
+
+
+class ListedBatch(BatchFacts):
+    """What a row of a listing shows."""
+
+    name: str | Known = None
 
 
 class ListOutput(BaseModel):
     """What a listing found."""
 
-    summary: str = Field(description="How many there are")
-    message_batches: list[BatchFacts] = Field(description="Newest first")
+    summary: str = Field(description="How many")
+    message_batches: list[ListedBatch] = Field(description="Newest first")
 
 
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
@@ -69,20 +75,14 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
     facts = summary.facts(batch)
-    return {
-        "message_batch_id": facts.id,
-        "processing_status": facts.status,
-        "requests": facts.requests,
-        "created": facts.created,
-    }
+    which = {"message_batch_id": facts.id, "processing_status": facts.status}
+    return {**which, "requests": facts.requests, "created": facts.created}
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        return ListOutput(
-            summary=outcome.headline,
-            message_batches=[BatchFacts(**_described(batch)) for batch in outcome.batches],
-        )
+        found = [ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches]
+        return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:
         return None
@@ -129,13 +129,16 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
-    """Build the server.
+# Notes a cancel: the batch's id, what it came to, and whether the person was asked and said yes.
+Note = Callable[[str, ToolOutcome, bool], None]
 
-    Args:
-        more: Tools besides the three.
-        confirm: Ask the person, through the client, before a batch is canceled.
-        timeout: Seconds for one tool call, without the time in which the person is asked.
+
+def build_server(
+    *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
+) -> Server[Any]:
+    """Build the server, with tools besides the three, if wished asking the person before each cancel.
+
+    The timeout is in seconds for one tool call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}
@@ -149,21 +152,23 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = tools.get(call.name)
         if tool is None:
-            return _result(
-                f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}.", is_error=True
-            )
+            unknown = f"There is no tool {clean(call.name, limit=60)}; there are {', '.join(tools)}."
+            return _result(unknown, is_error=True)
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
         deadline = asyncio.timeout(timeout)
         confirmation = Confirmation(questions, context, call, deadline) if confirm and tool is CANCEL else None
         try:
             async with deadline:
-                outcome = await tool.run_async(
-                    call.arguments or {}, approve=confirmation.approve if confirmation else None
-                )
+                approve = confirmation.approve if confirmation else None
+                outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            outcome = _timed_out(tool, call, timeout)
+            late = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
+            outcome = ToolOutcome(summary.failed(late, tool.action, _id(call)), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
+        if note and tool is CANCEL:  # in a thread, while the client is answered
+            agreed = confirmation is not None and confirmation.agreed
+            asyncio.get_running_loop().run_in_executor(None, note, _id(call), outcome, agreed)
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
         return _result(outcome.text, is_error=outcome.is_error, structured=structured)
@@ -178,10 +183,8 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
     )
 
 
-def _timed_out(tool: Tool, call: types.CallToolRequestParams, timeout: float) -> ToolOutcome:
-    error = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-    message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
-    return ToolOutcome(summary.failed(error, tool.action, message_batch_id), str(error), error=error)
+def _id(call: types.CallToolRequestParams) -> str:
+    return clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
 
 
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:
@@ -190,3 +193,19 @@ def _result(text: str, *, is_error: bool = False, structured: BaseModel | None =
         structured_content=structured.model_dump(mode="json", exclude_none=True) if structured else None,
         is_error=is_error,
     )
+
+
+def serve_stdio(server: Server[Any]) -> None:
+    """Serve one client until it closes standard input or output; Ctrl-C ends the process with 130."""
+
+    async def serve() -> None:
+        async with stdio_server() as (read, write):
+            try:
+                await server.run(read, write, server.create_initialization_options())
+            except asyncio.CancelledError:  # standard output failed, so there is nobody to serve
+                os._exit(0)
+
+    # The SDK reads in a thread that nothing interrupts, and Python waits for its threads: only this ends it at once.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    asyncio.run(serve())

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
-from .results import params_fault
 from .simulated_batch import (
     ARCHIVED_AFTER,
     DAY,
@@ -24,6 +23,7 @@ from .simulated_batch import (
     MINUTE,
     DocumentedBatch,
     SimulatedBatch,
+    params_fault,
 )
 
 # Python's dates end with the year 9999, and a batch has dates up to a month ahead.
@@ -119,18 +119,13 @@ class Account:
         Args:
             requests: The number of requests.
             age: Seconds since creation, raised to the minimum for the status.
-            status: The state of the batch. Canceled, expired and archived batches have ended; the results of an
-                archived batch are no longer available.
+            status: The state. Canceled, expired and archived batches have ended.
             remaining: Seconds that the real service would still need, for a batch in progress or canceling.
             error_every: Every so many requests, one fails; 0 for none.
             workspace: The workspace of the batch.
 
         Returns:
             The batch's id.
-
-        Raises:
-            ValueError: The status is unknown, there are no requests, or a running batch of this age would have
-                expired.
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")
@@ -157,11 +152,7 @@ class Account:
             return self._keep(batch).id
 
     def add_documented(self) -> str:
-        """Add the batch of the API's published examples.
-
-        Returns:
-            The batch's id.
-        """
+        """Add the batch of the API's published examples; return its id."""
         with self._lock:
             return self._keep(DocumentedBatch(self._made)).id
 
@@ -174,11 +165,7 @@ class Account:
             return self._keep(batch)
 
     def get(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Find a batch.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id; another workspace may have one.
-        """
+        """Find a batch."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.workspace != workspace:
             raise UnknownBatchError(batch_id)
@@ -194,14 +181,7 @@ class Account:
     ) -> tuple[list[SimulatedBatch], bool]:
         """Return up to ``limit`` batches, newest first, and whether there are more in that direction.
 
-        Args:
-            workspace: The workspace whose batches are returned.
-            limit: Maximum number of batches to return.
-            after: Return the batches that follow this one in the list, which are older: the next page.
-            before: Return the batches just before this one in the list, which are newer: the previous page.
-
-        Raises:
-            UnknownBatchError: There is no batch with the id in ``after`` or ``before``.
+        Those after a batch are older, the next page; those before it are newer, and the nearest ones come.
         """
         with self._lock:
             order = self._order.get(workspace, [])
@@ -220,27 +200,16 @@ class Account:
         with self._lock:
             return list(self._batches.values())
 
-    def cancel(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Cancel a batch. A batch that is already canceling stays as it is.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id.
-            WrongStateError: The batch has ended.
-        """
+    def cancel(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> None:
+        """Cancel a batch. A batch that is already canceling stays as it is."""
         with self._lock:
             batch, now = self.get(batch_id, workspace), self.now()
             if batch.ended_at(now) is not None:
                 raise WrongStateError(f"Message batch {batch_id} has ended and can no longer be canceled.")
             batch.cancel(now)
-            return batch
 
     def delete(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> None:
-        """Delete a batch that has ended.
-
-        Raises:
-            UnknownBatchError: The workspace has no batch with this id.
-            WrongStateError: The batch has not ended.
-        """
+        """Delete a batch that has ended."""
         with self._lock:
             status = self.get(batch_id, workspace).status(self.now())
             if status != "ended":

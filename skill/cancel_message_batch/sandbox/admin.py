@@ -1,46 +1,47 @@
 """The sandbox's admin API under ``/_sandbox``: what its Python interface can do, for other processes."""
 
 import ipaddress
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .account import Account, StartingStatus
-from .bodies import read_body, refuse, replaying
+from .account import StartingStatus
+from .bodies import parsed, read_body, refuse
 from .errors import APIError, error_response
 from .faults import Fault
-from .journal import Journal
-from .simulated_batch import DAY, DEFAULT_WORKSPACE, LARGEST_BATCH
+from .inputs import LARGEST_BATCH, accepted
+from .simulated_batch import DAY, DEFAULT_WORKSPACE
 
 MAX_BODY = 2**20  # bytes
 
-Body = TypeVar("Body")
-
-_MAX_SECONDS = 3650 * DAY
+_LONGEST = 3650 * DAY
 
 
-class _Input(BaseModel):
+class _Order(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _AdvanceInput(_Input):
-    seconds: float = Field(ge=0, le=_MAX_SECONDS)
+class _Advance(_Order):
+    seconds: float = Field(ge=0, le=_LONGEST)
 
 
-class _AddBatchInput(_Input):
+class _AddedBatch(_Order):
     requests: int = Field(ge=1, le=LARGEST_BATCH)
-    age_seconds: float = Field(0.0, ge=0, le=_MAX_SECONDS)
+    age: float = Field(0.0, ge=0, le=_LONGEST, alias="age_seconds")
     status: StartingStatus = "in_progress"
     error_every: int = Field(0, ge=0)
     workspace: str = DEFAULT_WORKSPACE
 
 
-class _AdminEndpoint(HTTPEndpoint):
+class _Endpoint(HTTPEndpoint):
     """One path of the admin API. Only this machine may use it, since it asks for no credential."""
+
+    body: Any
+    state: Any
 
     async def dispatch(self) -> None:
         client = self.scope["client"]
@@ -54,66 +55,39 @@ class _AdminEndpoint(HTTPEndpoint):
             too_large = error_response(self.scope, APIError(413, "Request exceeds the maximum size of 1 MiB."))
             await refuse(too_large, self.scope, self.receive, self.send)
             return
-        self.receive = replaying(body, self.receive)
-        await super().dispatch()
-
-    @property
-    def account(self) -> Account:
-        account: Account = self.scope["app"].state.account
-        return account
-
-    @property
-    def journal(self) -> Journal:
-        journal: Journal = self.scope["app"].state.journal
-        return journal
-
-    @property
-    def faults(self) -> list[Fault]:
-        faults: list[Fault] = self.scope["app"].state.faults
-        return faults
+        self.body, self.state = parsed(body), self.scope["app"].state
+        try:
+            await super().dispatch()
+        except ValueError as error:  # of the account: what it cannot do
+            raise APIError(400, str(error)) from error
 
 
-class JournalEndpoint(_AdminEndpoint):
-    """The journal."""
-
+class _Requests(_Endpoint):
     async def get(self, request: Request) -> Response:
-        """Return the journal."""
-        return JSONResponse([vars(entry) for entry in self.journal])
+        return JSONResponse([vars(entry) for entry in self.state.journal])
 
     async def delete(self, request: Request) -> Response:
-        """Clear the journal."""
-        self.journal.clear()
+        self.state.journal.clear()
         return Response(status_code=204)
 
 
-class FaultQueueEndpoint(_AdminEndpoint):
-    """The queue of faults."""
-
+class _Faults(_Endpoint):
     async def post(self, request: Request) -> Response:
-        """Queue a fault."""
-        self.faults.append(await _read(request, TypeAdapter(Fault)))
+        self.state.faults.append(accepted(Fault, self.body))
         return Response(status_code=204)
 
 
-class ClockEndpoint(_AdminEndpoint):
-    """The clock."""
-
+class _Clock(_Endpoint):
     async def post(self, request: Request) -> Response:
-        """Advance the clock."""
-        given = await _read(request, TypeAdapter(_AdvanceInput))
-        try:
-            self.account.advance(given.seconds)
-        except ValueError as error:
-            raise APIError(400, str(error)) from error
-        return JSONResponse({"now": self.account.now()})
+        self.state.account.advance(accepted(_Advance, self.body).seconds)
+        return JSONResponse({"now": self.state.account.now()})
 
 
-class TrueStateEndpoint(_AdminEndpoint):
+class _TrueStates(_Endpoint):
     """The batches, with what the API does not show."""
 
     async def get(self, request: Request) -> Response:
-        """Return the true state of every batch."""
-        now = self.account.now()
+        now = self.state.account.now()
         return JSONResponse(
             [
                 {
@@ -125,42 +99,17 @@ class TrueStateEndpoint(_AdminEndpoint):
                     "age_seconds": now - batch.created,
                     "canceled": batch.cancel_at is not None,
                 }
-                for batch in self.account.batches()
+                for batch in self.state.account.batches()
             ]
         )
 
     async def post(self, request: Request) -> Response:
-        """Add a batch."""
-        given = await _read(request, TypeAdapter(_AddBatchInput))
-        try:
-            batch_id = self.account.add(
-                given.requests,
-                given.age_seconds,
-                given.status,
-                error_every=given.error_every,
-                workspace=given.workspace,
-            )
-        except ValueError as error:
-            raise APIError(400, str(error)) from error
-        return JSONResponse({"id": batch_id})
+        return JSONResponse({"id": self.state.account.add(**vars(accepted(_AddedBatch, self.body)))})
 
 
 ROUTES = [
-    Route("/requests", JournalEndpoint),
-    Route("/faults", FaultQueueEndpoint),
-    Route("/advance", ClockEndpoint),
-    Route("/batches", TrueStateEndpoint),
+    Route("/requests", _Requests),
+    Route("/faults", _Faults),
+    Route("/advance", _Clock),
+    Route("/batches", _TrueStates),
 ]
-
-
-async def _read(request: Request, adapter: TypeAdapter[Body]) -> Body:
-    """Read and validate the JSON body of a request.
-
-    Raises:
-        APIError: The body is not valid.
-    """
-    try:
-        return adapter.validate_json(await request.body())
-    except ValidationError as error:
-        first: Any = error.errors(include_url=False)[0]
-        raise APIError(400, f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error

@@ -6,7 +6,6 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 """
 
 import json
-import re
 from collections.abc import AsyncIterator, Collection
 from typing import Any, Literal
 
@@ -21,22 +20,20 @@ from . import admin, stand_in
 from .account import Account, UnknownBatchError, WrongStateError
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
+from .inputs import ListQuery, NewBatch, accepted
 from .interceptor import Interceptor
 from .journal import Journal
 from .loopback import LoopbackGuard
-from .simulated_batch import DEFAULT_WORKSPACE, LARGEST_BATCH, SimulatedBatch
-from .stand_in import STAND_IN_MODEL, RefusedError, StandIn
+from .simulated_batch import DEFAULT_WORKSPACE, SimulatedBatch
+from .stand_in import STAND_IN_MODEL, StandIn
 
 MOCK_PREFIX = "/rest/anthropic-message-batches-api/1.0.0"
 PREFIXES = (f"{MOCK_PREFIX}/v1", MOCK_PREFIX, "/v1")  # of two that begin alike, the longer one first
 VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
 OTHER_WORKSPACE = "wrkspc_other"
 
-DEFAULT_LIMIT, LARGEST_LIMIT = 20, 1000
-
 CancelEnded = Literal["error", "ok"]
 
-_CUSTOM_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LINES_PER_CHUNK = 500
 _STAND_IN_DESCRIPTION = {
     "type": "model",
@@ -53,23 +50,12 @@ def create_app(
     cancel_ended: CancelEnded = "error",
     limit_every: int = 0,
     retry_after: str = "1",
+    tell_workspace: bool = True,
     journal: Journal | None = None,
     faults: list[Fault] | None = None,
     hosts: Collection[str] = (),
 ) -> Starlette:
-    """Build the sandbox as an ASGI application.
-
-    Faults that drop the connection need the server that ``Sandbox`` runs.
-
-    Args:
-        account: The simulated account.
-        cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
-        limit_every: Every so many requests, one is answered 429; 0 for none.
-        retry_after: The ``retry-after`` header of that response.
-        journal: The journal to which each request to the API is added.
-        faults: The faults to inject. More can be appended at any time.
-        hosts: Names of this machine, besides the loopback ones, that the ``Host`` header of a request may have.
-    """
+    """Build the sandbox as an ASGI application, with the options of ``Sandbox``, whose server can drop connections."""
     journal = Journal() if journal is None else journal
     faults = [] if faults is None else faults
     api = Starlette(
@@ -78,9 +64,8 @@ def create_app(
     )
     api.router.redirect_slashes = False
     api.state.account, api.state.cancel_ended, api.state.stand_in = account, cancel_ended, StandIn()
-    interceptor = Interceptor(
-        api, account=account, journal=journal, faults=faults, limit_every=limit_every, retry_after=retry_after
-    )
+    api.state.tell_workspace = tell_workspace
+    interceptor = Interceptor(api, account, journal, faults, limit_every, retry_after)
     app = Starlette(
         routes=[Mount("/_sandbox", routes=admin.ROUTES), Mount("/", app=interceptor)],
         middleware=[Middleware(LoopbackGuard, hosts=hosts)],
@@ -102,7 +87,14 @@ class _Endpoint(HTTPEndpoint):
 
     async def dispatch(self) -> None:
         self.workspace = _authorized_workspace(Request(self.scope), batches_only=self.batches_only)
-        await super().dispatch()
+        if self.scope["app"].state.tell_workspace:
+            self.scope["sandbox.workspace"] = self.workspace
+        try:
+            await super().dispatch()
+        except UnknownBatchError as error:
+            raise APIError(404, f"There is no message batch {error} in this workspace.") from error
+        except WrongStateError as error:
+            raise APIError(400, str(error)) from error
 
     @property
     def body(self) -> Any:
@@ -120,43 +112,27 @@ class _BatchEndpoint(_Endpoint):
         account: Account = self.scope["app"].state.account
         return account
 
-    def find(self, request: Request) -> SimulatedBatch:
-        """Find the batch in the path.
-
-        Raises:
-            APIError: The workspace has no such batch.
-        """
-        batch_id = request.path_params["id"]
-        try:
-            return self.account.get(batch_id, self.workspace)
-        except UnknownBatchError as error:
-            raise APIError(404, f"There is no message batch {batch_id} in this workspace.") from error
+    @property
+    def batch(self) -> SimulatedBatch:
+        """The batch in the path."""
+        return self.account.get(self.scope["path_params"]["id"], self.workspace)
 
     def describe(self, batch: SimulatedBatch, request: Request) -> dict[str, Any]:
         """Describe a batch as the API does. Its results lie below the base URL that the client uses."""
         base = f"{request.url.scheme}://{request.url.netloc}{self.scope['root_path']}"
         return batch.describe(self.account.now(), f"{base}/messages/batches/{batch.id}/results")
 
-    def show(self, batch: SimulatedBatch, request: Request) -> Response:
-        """Build the response that shows a batch."""
-        return JSONResponse(self.describe(batch, request))
 
-
-class BatchCollection(_BatchEndpoint):
-    """All message batches of a workspace."""
-
+class _Batches(_BatchEndpoint):
     async def get(self, request: Request) -> Response:
-        """List message batches."""
-        query = request.query_params
-        limit = _limit(query.get("limit"))
-        cursors = {name: query[name] for name in ("after_id", "before_id") if query.get(name)}
-        if len(cursors) == 2:
-            raise APIError(400, "after_id, before_id: only one of them can be given.")
-        after, before = cursors.get("after_id"), cursors.get("before_id")
+        query = accepted(ListQuery, dict(request.query_params))
         try:
-            batches, more = self.account.page(self.workspace, limit=limit, after=after, before=before)
+            batches, more = self.account.page(
+                self.workspace, limit=query.limit, after=query.after_id or None, before=query.before_id or None
+            )
         except UnknownBatchError as error:
-            raise APIError(400, f"{next(iter(cursors))}: there is no message batch {error}.") from error
+            cursor = "after_id" if query.after_id else "before_id"
+            raise APIError(400, f"{cursor}: there is no message batch {error}.") from error
         return JSONResponse(
             {
                 "data": [self.describe(batch, request) for batch in batches],
@@ -167,49 +143,36 @@ class BatchCollection(_BatchEndpoint):
         )
 
     async def post(self, request: Request) -> Response:
-        """Create a message batch."""
         if _credential(request) == "no-credit":
             raise APIError(402, "Your credit balance is too low to create a message batch.")
-        return self.show(self.account.create(_batch_requests(self.body), self.workspace), request)
+        accepted(NewBatch, self.body)
+        return JSONResponse(self.describe(self.account.create(self.body["requests"], self.workspace), request))
 
 
-class BatchItem(_BatchEndpoint):
-    """One message batch."""
-
+class _Batch(_BatchEndpoint):
     async def get(self, request: Request) -> Response:
-        """Retrieve a message batch."""
-        return self.show(self.find(request), request)
+        return JSONResponse(self.describe(self.batch, request))
 
     async def delete(self, request: Request) -> Response:
-        """Delete a message batch."""
-        batch = self.find(request)
-        try:
-            self.account.delete(batch.id, batch.workspace)
-        except WrongStateError as error:
-            raise APIError(400, str(error)) from error
+        batch = self.batch
+        self.account.delete(batch.id, batch.workspace)
         return JSONResponse({"id": batch.id, "type": "message_batch_deleted"})
 
 
-class BatchCancel(_BatchEndpoint):
-    """The cancellation of a message batch."""
-
+class _Cancel(_BatchEndpoint):
     async def post(self, request: Request) -> Response:
-        """Cancel a message batch."""
-        batch = self.find(request)
+        batch = self.batch
         try:
             self.account.cancel(batch.id, batch.workspace)
-        except WrongStateError as error:
+        except WrongStateError:
             if self.scope["app"].state.cancel_ended == "error":
-                raise APIError(400, str(error)) from error
-        return self.show(batch, request)
+                raise
+        return JSONResponse(self.describe(batch, request))
 
 
-class BatchResults(_BatchEndpoint):
-    """The results of a message batch."""
-
+class _Results(_BatchEndpoint):
     async def get(self, request: Request) -> Response:
-        """Stream the results of a message batch."""
-        batch, now = self.find(request), self.account.now()
+        batch, now = self.batch, self.account.now()
         if batch.ended_at(now) is None:
             raise APIError(400, f"Message batch {batch.id} has not ended: it has no results yet.")
         if batch.archived_at(now) is not None:
@@ -217,66 +180,44 @@ class BatchResults(_BatchEndpoint):
         return StreamingResponse(_json_lines(batch, now), media_type="application/x-jsonl")
 
 
-class MessageCollection(_Endpoint):
-    """The conversation with the stand-in."""
-
+class _Messages(_Endpoint):
     async def post(self, request: Request) -> Response:
-        """Create a message."""
-        scripted: StandIn = self.scope["app"].state.stand_in
-        try:
-            message = scripted.answer(self.body, self.workspace)
-        except RefusedError as error:
-            raise APIError(404 if error.unknown_thread else 400, str(error), error.details) from error
+        message = self.scope["app"].state.stand_in.answer(self.body, self.workspace)
         if self.body.get("stream"):
             return StreamingResponse(stand_in.events(message), media_type="text/event-stream")
         return JSONResponse(message)
 
 
-class TokenCount(_Endpoint):
-    """The number of tokens in a request."""
-
+class _TokenCount(_Endpoint):
     async def post(self, request: Request) -> Response:
-        """Count tokens."""
         return JSONResponse({"input_tokens": stand_in.tokens(self.body)})
 
 
-class ModelCollection(_Endpoint):
-    """All models: the stand-in alone."""
-
+class _Models(_Endpoint):
     async def get(self, request: Request) -> Response:
-        """List models."""
-        only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
-        return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})
-
-
-class ModelItem(_Endpoint):
-    """One model."""
-
-    async def get(self, request: Request) -> Response:
-        """Retrieve a model."""
-        if request.path_params["id"] != STAND_IN_MODEL:
-            raise APIError(404, f"model: {request.path_params['id']}")
+        model = request.path_params.get("id")
+        if model is None:
+            only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
+            return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})
+        if model != STAND_IN_MODEL:
+            raise APIError(404, f"model: {model}")
         return JSONResponse(_STAND_IN_DESCRIPTION)
 
 
 _ROUTES = [
-    Route("/messages/batches", BatchCollection),
-    Route("/messages/batches/{id}", BatchItem),
-    Route("/messages/batches/{id}/cancel", BatchCancel),
-    Route("/messages/batches/{id}/results", BatchResults),
-    Route("/messages", MessageCollection),
-    Route("/messages/count_tokens", TokenCount),
-    Route("/models", ModelCollection),
-    Route("/models/{id}", ModelItem),
+    Route("/messages/batches", _Batches),
+    Route("/messages/batches/{id}", _Batch),
+    Route("/messages/batches/{id}/cancel", _Cancel),
+    Route("/messages/batches/{id}/results", _Results),
+    Route("/messages", _Messages),
+    Route("/messages/count_tokens", _TokenCount),
+    Route("/models", _Models),
+    Route("/models/{id}", _Models),
 ]
 
 
 def _authorized_workspace(request: Request, *, batches_only: bool) -> str:
-    """Return the workspace that a request may use.
-
-    Raises:
-        APIError: The request has no valid credential, version or workspace, or no permission for message batches.
-    """
+    """Return the workspace that a request may use."""
     credential = _credential(request)
     if credential == "invalid":
         raise APIError(401, "invalid x-api-key")
@@ -295,11 +236,7 @@ def _authorized_workspace(request: Request, *, batches_only: bool) -> str:
 
 
 def _credential(request: Request) -> str:
-    """Return the key or token of a request.
-
-    Raises:
-        APIError: The request has no credential, or one in each of the two headers.
-    """
+    """Return the key or token of a request."""
     key = request.headers.get("x-api-key", "").strip()
     scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
     token = token.strip() if scheme.lower() == "bearer" else ""
@@ -308,44 +245,6 @@ def _credential(request: Request) -> str:
     if not key and not token:
         raise APIError(401, "x-api-key header is required")
     return key or token
-
-
-def _limit(given: str | None) -> int:
-    if given is None:
-        return DEFAULT_LIMIT
-    if not re.fullmatch(r"[+-]?\d{1,9}", given, re.ASCII):
-        raise APIError(400, "limit: Input should be a valid integer")
-    if not 1 <= int(given) <= LARGEST_LIMIT:
-        raise APIError(400, f"limit: Input should be from 1 to {LARGEST_LIMIT}")
-    return int(given)
-
-
-def _batch_requests(body: Any) -> list[dict[str, Any]]:
-    """Validate the requests of a new batch. Their parameters are validated when they run.
-
-    Raises:
-        APIError: The API would not accept the body (API reference: Create a Message Batch).
-    """
-    if not isinstance(body, dict):
-        raise APIError(400, "The request body is not valid JSON, or not an object.")
-    requests = body.get("requests")
-    if not isinstance(requests, list):
-        raise APIError(400, "requests: a list is required")
-    if not 1 <= len(requests) <= LARGEST_BATCH:
-        raise APIError(400, f"requests: from 1 to {LARGEST_BATCH} requests are required, not {len(requests)}")
-    seen: set[str] = set()
-    for index, request in enumerate(requests):
-        if not isinstance(request, dict):
-            raise APIError(400, f"requests.{index}: Input should be an object")
-        custom_id = request.get("custom_id")
-        if not isinstance(custom_id, str) or not _CUSTOM_ID.fullmatch(custom_id):
-            raise APIError(400, f"requests.{index}.custom_id: String should match pattern '^{_CUSTOM_ID.pattern}$'")
-        if custom_id in seen:
-            raise APIError(400, f"requests.{index}.custom_id: '{custom_id}' is not unique in the batch")
-        if not isinstance(request.get("params"), dict):
-            raise APIError(400, f"requests.{index}.params: an object is required")
-        seen.add(custom_id)
-    return requests
 
 
 async def _json_lines(batch: SimulatedBatch, now: float) -> AsyncIterator[str]:

@@ -23,13 +23,7 @@ ERROR_TYPES = {
 
 
 class APIError(Exception):
-    """Raised to answer a request with an error.
-
-    Args:
-        status: The HTTP status, which decides the error's type.
-        message: What is wrong, for people.
-        details: The envelope's ``error.details``, for errors that a program must tell apart.
-    """
+    """Raised to answer a request with an error."""
 
     def __init__(self, status: int, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -47,29 +41,16 @@ def error_response(scope: Scope, error: APIError, headers: dict[str, str] | None
     return JSONResponse(envelope, error.status, headers)
 
 
-async def _handle_api_error(request: Request, error: Exception) -> Response:
-    if not isinstance(error, APIError):  # Starlette types every handler's argument as Exception
-        raise error
-    return error_response(request.scope, error)
-
-
-async def _handle_http_error(request: Request, error: Exception) -> Response:
-    """Answer an unknown path or a wrong method."""
-    if not isinstance(error, HTTPException):
-        raise error
-    message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
-    return error_response(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
-
-
-async def _handle_unexpected_error(request: Request, error: Exception) -> Response:
-    """Answer an error of the sandbox itself with a 500, as the API does."""
+async def _handle(request: Request, error: Exception) -> Response:
+    """Answer an error, an unknown path, a wrong method, or an error of the sandbox itself as the API does."""
+    if isinstance(error, APIError):
+        return error_response(request.scope, error)
+    if isinstance(error, HTTPException):
+        message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
+        return error_response(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
     request_id = request.scope.setdefault("sandbox.request_id", "req_01sandboxadmin")
     unexpected = APIError(500, "Internal error of the sandbox. Its output has the details.")
     return error_response(request.scope, unexpected, {"request-id": request_id})
 
 
-EXCEPTION_HANDLERS = {
-    APIError: _handle_api_error,
-    HTTPException: _handle_http_error,
-    Exception: _handle_unexpected_error,
-}
+EXCEPTION_HANDLERS = dict.fromkeys((APIError, HTTPException, Exception), _handle)

@@ -28,7 +28,6 @@ class Fault:
             it. A text with ``*`` (any characters) must match the whole, such as ``POST */cancel``.
         times: How many matching requests fail; 0 for all.
         status: The HTTP status of the response. Without a body of its own it gets the API's error envelope.
-        headers: Headers of the response.
         body: The body of the response; a dict is sent as JSON.
         content_type: The content type of the response, if it is not JSON.
         delay: Seconds of real time before the response.

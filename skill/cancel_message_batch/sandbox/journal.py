@@ -17,14 +17,11 @@ class JournalEntry:
     """One request to the API, and how it was answered.
 
     Args:
-        method: The HTTP method.
-        path: The path, without the query.
-        query: The query parameters.
-        headers: The headers, with names in lower case. Only the last four characters of a credential are kept.
+        headers: With names in lower case. Only the last four characters of a credential are kept.
         body: The body, if it is JSON and the request was not refused with a status from 400 to 499.
         at: When the request came, in seconds since the epoch by the account's clock.
         status: The HTTP status of the response. None until there is one, and if none was sent.
-        size: The length of the path, the query, the headers and the body as they were sent, in bytes.
+        size: The bytes of the path, the query, the headers and the body as they were sent.
     """
 
     method: str
@@ -45,17 +42,7 @@ class Journal(list[JournalEntry]):
         self._bytes = 0
 
     def record(self, scope: Scope, body: bytes | None, parsed: Any, at: float) -> JournalEntry:
-        """Add a request.
-
-        Args:
-            scope: The request, in ASGI's form.
-            body: The body as it was sent. None if it was too large to be read.
-            parsed: The parsed body.
-            at: When the request came, in seconds since the epoch.
-
-        Returns:
-            The new entry.
-        """
+        """Add a request; its body is None if it was too large to be read."""
         fields = [scope["path"].encode(), scope["query_string"], *(part for pair in scope["headers"] for part in pair)]
         entry = JournalEntry(
             method=scope["method"],
@@ -70,12 +57,6 @@ class Journal(list[JournalEntry]):
         self._bytes += entry.size
         self._trim()
         return entry
-
-    def record_status(self, entry: JournalEntry, status: int) -> None:
-        """Complete an entry with the status of the response. A refused request loses its body."""
-        entry.status = status
-        if 400 <= status < 500:
-            entry.body = None
 
     def clear(self) -> None:
         """Forget all entries."""

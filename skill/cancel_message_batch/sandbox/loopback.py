@@ -18,10 +18,6 @@ class LoopbackGuard:
     The host is checked against DNS rebinding, where the name of a foreign page resolves to this machine. The origin
     is checked because a foreign page may send a POST without asking first. A request without an origin does not come
     from a page. No request is granted anything by CORS.
-
-    Args:
-        app: The application behind the guard.
-        hosts: Further names that ``Host`` may have, such as the address on which the server listens.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str] = ()) -> None:

@@ -21,6 +21,13 @@ _ORDER = re.compile(
     rf"(?:(?:the processing of )?{_IDS}|(?P<newest>(?:my|the) (?:newest|latest) (?:message )?batch)|it)"
     r"(?: (?:please|now|using the anthropic api))*"
 )
+# A name stands alone behind "the", or in quotation marks, where it may hold any word.
+_ORDER_BY_NAME = re.compile(
+    r"(?:(?:please|now|then) )*(?:cancel|stop|abort|kill) "
+    r"(?:(?:the )?(?:batch )?\"(?P<quoted>[^\"]+)\"|the (?P<plain>[\w.-]+(?: [\w.-]+)*?))(?: (?:please|now))*"
+)
+_LONGEST_BY_NAME = 200  # characters: this pattern takes longer than linear time
+_NOT_IN_A_NAME = re.compile(r"\b(?:and|but|except|for|if|in|not|of|one|or|that|until|when|which|with)\b|^batch$")
 _STATUS_QUESTION = re.compile(
     rf"(?:is|are|has|have|did) (?:it|they|{_IDS})(?: (?:still|running|stop|stopped|ended|done|finished|yet))+"
     rf"|(?:what is )?(?:the )?status of (?:it|{_IDS})|check {_IDS}"
@@ -34,26 +41,20 @@ _STATUSES = {"running": "in_progress", "canceling": "canceling", "ended": "ended
 _WHICH_BATCH = "Which batch? Give me its id, or ask me to cancel your newest batch."
 _NOT_UNDERSTOOD = (
     "I follow a script and did not understand that, so I canceled nothing. I understand orders such as 'cancel my "
-    "newest batch', 'cancel it' and 'cancel' with batch ids, and questions such as 'what is running?' and 'is it "
-    "stopped yet?'."
+    "newest batch', 'cancel the nightly eval' with a batch's name, 'cancel it' and 'cancel' with batch ids, and "
+    "questions such as 'what is running?' and 'is it stopped yet?'."
 )
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the stand-in does about a message: it calls a tool, once for each input, or it says something.
-
-    Args:
-        tool: The name of the tool to call, if any.
-        inputs: The inputs of the calls.
-        text: What to say if there is no tool to call.
-        then_cancel_first: Whether to cancel the first batch that the tool lists.
-    """
+    """What the stand-in does about a message: it calls a tool, once for each input, or it says something."""
 
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
     text: str = ""
-    then_cancel_first: bool = False
+    then_cancel_first: bool = False  # cancel the first batch that the tool lists
+    then_cancel_named: str = ""  # cancel the one batch of this name that the tool lists
 
 
 def ids_in(text: str) -> list[str]:
@@ -62,12 +63,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def interpret(message: str, mentioned: list[str]) -> Plan:
-    """Decide what to do about a message.
-
-    Args:
-        message: The person's last message.
-        mentioned: The ids of the batches that "it" or "they" can mean.
-    """
+    """Decide what to do about the person's last message, where "it" or "they" can mean the mentioned batches."""
     sentence = message.rstrip(" \t\r\n.!?")
     words = _normalized(sentence)
     ids = ids_in(message) or mentioned
@@ -77,12 +73,27 @@ def interpret(message: str, mentioned: list[str]) -> Plan:
         return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
     if order:
         return _for_each(CANCEL_TOOL, ids, several=several)
+    if name := "" if "?" in message or ids_in(message) else _ordered_name(words):
+        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 50},), then_cancel_named=name)
     if _STATUS_QUESTION.fullmatch(words):
         return _for_each(GET_TOOL, ids, several=several)
     if listing := _LIST_QUESTION.fullmatch(words):
         wanted = (listing["question"] or listing["order"] or "").strip()
         return Plan(LIST_TOOL, ({"status": _STATUSES.get(wanted, "any"), "limit": 10},))
     return Plan(text=_NOT_UNDERSTOOD)
+
+
+def same_name(one: str, other: str) -> bool:
+    """Return whether two texts are the same name, as people say it."""
+    return _normalized(one).removesuffix(" batch") == _normalized(other).removesuffix(" batch")
+
+
+def _ordered_name(words: str) -> str:
+    """Return the name of the batch that an order is about; empty when it is no such order."""
+    order = _ORDER_BY_NAME.fullmatch(words) if len(words) <= _LONGEST_BY_NAME else None
+    if order is None or (order["plain"] and _NOT_IN_A_NAME.search(order["plain"])):
+        return ""
+    return str(order["quoted"] or order["plain"])
 
 
 def _normalized(text: str) -> str:

@@ -5,7 +5,6 @@ import signal
 import threading
 from dataclasses import replace
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
-from types import FrameType, TracebackType
 from typing import Any, Self
 
 import uvicorn
@@ -19,6 +18,8 @@ from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait: a test starts a thousand clients at once
+_SERVER_OPTIONS: Any = {"ws": "none", "lifespan": "off", "log_config": None, "log_level": "error", "access_log": False}
+_SERVER_OPTIONS |= {"server_header": False, "date_header": False, "proxy_headers": False}
 
 
 class Sandbox:
@@ -28,10 +29,11 @@ class Sandbox:
         host: The address to listen on.
         port: The port; 0 for any free one.
         speed: How many times faster than the real service the example account processes requests.
-        account: The simulated account. By default, an example account.
+        account: By default, an example account.
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
+        tell_workspace: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
 
     Attributes:
         url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
@@ -49,6 +51,7 @@ class Sandbox:
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
         retry_after: str = "1",
+        tell_workspace: bool = True,
     ) -> None:
         self.url = ""
         self.account = Account.example(speed=speed) if account is None else account
@@ -62,6 +65,7 @@ class Sandbox:
             cancel_ended=cancel_ended,
             limit_every=limit_every,
             retry_after=retry_after,
+            tell_workspace=tell_workspace,
             journal=self.journal,
             faults=self._faults,
             hosts=(host,),
@@ -73,12 +77,7 @@ class Sandbox:
         self._faults.append(replace(fault))
 
     def start(self) -> None:
-        """Start the server.
-
-        Raises:
-            OSError: The server cannot listen on the address. Most likely the port is in use.
-            RuntimeError: The sandbox is already started.
-        """
+        """Start the server. An OSError most likely means that the port is in use."""
         if self._server is not None:
             raise RuntimeError("the sandbox is already started")
         host, port = self._address
@@ -86,25 +85,9 @@ class Sandbox:
         listener = create_server((host, port), family=family, backlog=_BACKLOG)
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listener.getsockname()[1]}"
-        self._server = _Server(
-            uvicorn.Config(
-                self._app,
-                http=_Connection,
-                ws="none",
-                lifespan="off",
-                loop="asyncio",
-                backlog=_BACKLOG,
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True
-        )
+        config = uvicorn.Config(self._app, http=_Connection, loop="asyncio", backlog=_BACKLOG, **_SERVER_OPTIONS)
+        self._server = _Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -119,24 +102,16 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def serve(self) -> None:
-        """Run in the foreground, from the main thread, until SIGINT or SIGTERM.
-
-        Raises:
-            OSError: The server cannot listen on the address. Most likely the port is in use. Nothing was printed.
-        """
+        """Run in the foreground, from the main thread, until SIGINT or SIGTERM. Raises as ``start`` does."""
         stopping = threading.Event()
-
-        def request_stop(number: int, frame: FrameType | None) -> None:
-            stopping.set()
-
         self.start()
-        before = {number: signal.signal(number, request_stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
             # With a timeout, since a wait without one blocks signals on Windows.

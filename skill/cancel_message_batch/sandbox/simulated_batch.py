@@ -11,57 +11,41 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from .results import result_line
+from pydantic import ValidationError
+
+from .inputs import BatchedParams, problem
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
-LARGEST_BATCH = 100_000  # requests; batch processing guide
 EXPIRES_AFTER = DAY  # API reference: Message Batch, expires_at
 ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 29 days after creation
 
 DEFAULT_WORKSPACE = "wrkspc_default"
 DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 
+_RESULT_LABEL = "[sandbox, no model wrote this]"
 _GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
 
 
 @dataclass(kw_only=True, eq=False)
 class SimulatedBatch:
-    """One simulated batch. All instants are seconds since the epoch.
-
-    Args:
-        id: The batch's id.
-        number: How many batches the account had made before this one.
-        workspace: The workspace of the batch.
-        size: The number of requests.
-        created: When the batch was created.
-        work_start: When the simulated processing starts.
-        work_end: When all requests will have been processed, unless the batch is canceled or expires.
-        done_at_start: The share of the requests that are already processed at ``work_start``.
-        in_flight: How many requests are processed at a time. A cancel does not interrupt these.
-        wind_down: Seconds from a cancel until the requests in flight are done.
-        error_every: Every so many requests, one fails; 0 for none.
-        requests: The requests of a batch that a client created. None if they are generated.
-        invalid: The positions of the requests that will fail.
-        cancel_at: When the batch was canceled.
-        cancel_end: When the canceled batch ends.
-    """
+    """One simulated batch. All instants are seconds since the epoch."""
 
     id: str
-    number: int
+    number: int  # how many batches the account had made before this one
     workspace: str
     size: int
     created: float
-    work_start: float
-    work_end: float
-    done_at_start: float = 0.0
-    in_flight: int = 1
-    wind_down: float = 0.0
-    error_every: int = 0
-    requests: list[dict[str, Any]] | None = None
-    invalid: list[int] = field(default_factory=list)
+    work_start: float  # of the simulated processing
+    work_end: float  # unless the batch is canceled or expires
+    done_at_start: float = 0.0  # the share of the requests
+    in_flight: int = 1  # requests processed at a time, which a cancel does not interrupt
+    wind_down: float = 0.0  # seconds from a cancel until the requests in flight are done
+    error_every: int = 0  # every so many requests, one fails; 0 for none
+    requests: list[dict[str, Any]] | None = None  # None if they are generated
+    invalid: list[int] = field(default_factory=list)  # the positions of the requests that will fail
     cancel_at: float | None = None
     cancel_end: float = math.inf
 
@@ -88,10 +72,7 @@ class SimulatedBatch:
         return min(done, self.size)
 
     def counts(self, now: float) -> dict[str, int]:
-        """Return the request counts. Every request counts as processing until the whole batch has ended.
-
-        API reference: Message Batch, request_counts.
-        """
+        """Return the request counts. Every request counts as processing until the whole batch has ended."""
         counts = {"processing": 0, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
         if self.ended_at(now) is None:
             counts["processing"] = self.size
@@ -113,12 +94,7 @@ class SimulatedBatch:
         return at if at <= now else None
 
     def describe(self, now: float, results_url: str) -> dict[str, Any]:
-        """Return the batch as the API shows it (API reference: Message Batch).
-
-        Args:
-            now: The moment to describe.
-            results_url: The URL of the results, shown once there are results.
-        """
+        """Return the batch as the API shows it (API reference: Message Batch)."""
         ended, archived = self.ended_at(now), self.archived_at(now)
         return {
             "id": self.id,
@@ -145,17 +121,14 @@ class SimulatedBatch:
             request = self._request(index)
             errored = self._errored_before(index + 1) > self._errored_before(index)
             outcome = rest if index >= done else "errored" if errored else "succeeded"
-            yield result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
+            yield _result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
 
     def _request(self, index: int) -> dict[str, Any]:
         if self.requests is not None:
             return self.requests[index]
         question = f"Question {index} of the simulated batch {self.id}?"
-        params = {
-            "model": _GENERATED_REQUEST_MODEL,
-            "max_tokens": 1024,
-            "messages": [{"role": "user", "content": question}],
-        }
+        messages = [{"role": "user", "content": question}]
+        params = {"model": _GENERATED_REQUEST_MODEL, "max_tokens": 1024, "messages": messages}
         return {"custom_id": f"request-{index:05d}", "params": params}
 
     def _errored_before(self, index: int) -> int:
@@ -192,11 +165,8 @@ class DocumentedBatch(SimulatedBatch):
 
     def ended_at(self, now: float) -> None:
         """Return None: this batch never ends."""
-        return
 
-    def archived_at(self, now: float) -> None:
-        """Return None: this batch never ends."""
-        return
+    archived_at = ended_at
 
     def completed(self, now: float) -> int:
         """Return how many requests have been processed, by the counts."""
@@ -216,3 +186,45 @@ class DocumentedBatch(SimulatedBatch):
 def _timestamp(at: float | None) -> str | None:
     """Format an instant as the API does: RFC 3339, in UTC."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+
+
+def params_fault(params: Any) -> str | None:
+    """Return what is wrong with the parameters of one request, or None.
+
+    The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
+    """
+    try:
+        BatchedParams.model_validate(params)
+    except ValidationError as error:
+        return problem(error)
+    return None
+
+
+def _result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[str, Any]:
+    """Build one line of the results (API reference: Retrieve Message Batch results)."""
+    result: dict[str, Any] = {"type": outcome}
+    if outcome == "succeeded":
+        result["message"] = {
+            "id": f"msg_01{number}",
+            "type": "message",
+            "role": "assistant",
+            "model": params["model"],
+            "content": [{"type": "text", "text": f"{_RESULT_LABEL} Answer to {custom_id}."}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": {
+                "input_tokens": 12 + len(str(params["messages"])) // 4,
+                "output_tokens": 16,
+                "cache_creation_input_tokens": 0,
+                "cache_read_input_tokens": 0,
+                "service_tier": "batch",
+            },
+        }
+    elif outcome == "errored":
+        fault = params_fault(params)
+        kind, message = "invalid_request_error", fault
+        if fault is None:
+            kind, message = "api_error", f"{_RESULT_LABEL} Internal server error"
+        error = {"type": kind, "message": message}
+        result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
+    return {"custom_id": custom_id, "result": result}

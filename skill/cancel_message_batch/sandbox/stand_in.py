@@ -8,89 +8,38 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret
+from .errors import APIError
+from .inputs import MessageRequest, ToolChoice, accepted
+from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret, same_name
 
 STAND_IN_MODEL = "scripted-stand-in"
 STAND_IN_LABEL = "[scripted stand-in, not Claude] "
 
+_SEARCH = "ToolSearch"  # the tool that finds other tools
 _THREADS_KEPT = 1000
 _TOKEN = 4  # characters, by a rule of thumb
 _DELTA = 24  # characters in one event of a stream
 
-# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table.
-_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)")
+# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table, and may end with
+# a name in quotation marks.
+_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)(?:[^\"]*\"([^\"]*)\"$)?")
 # What Claude Code and CrewAI add to a person's message.
 _ADDED = re.compile(
     r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$|^Current Task: ", re.DOTALL | re.MULTILINE
 )
 
 
-class RefusedError(Exception):
-    """A request that the Messages API would not accept.
-
-    Args:
-        message: What is wrong with the request.
-        details: The reason, for programs.
-        unknown_thread: Whether the request continues an unknown thread.
-    """
-
-    def __init__(self, message: str, details: dict[str, Any] | None = None, *, unknown_thread: bool = False) -> None:
-        super().__init__(message)
-        self.details = details
-        self.unknown_thread = unknown_thread
-
-
-@dataclass(frozen=True)
-class _Thread:
+class _Thread(NamedTuple):
     """A conversation that is kept for the client."""
 
     messages: list[dict[str, Any]]
     tools: list[dict[str, Any]]
     workspace: str
-
-
-@dataclass(frozen=True)
-class _ToolChoice:
-    """How a request wants tools to be used (API reference: Create a Message, tool_choice)."""
-
-    kind: str = "auto"
-    name: str | None = None
-    one_at_a_time: bool = False
-
-    @classmethod
-    def of(cls, given: Any, tools: list[dict[str, Any]]) -> "_ToolChoice":
-        """Validate the ``tool_choice`` of a request.
-
-        Raises:
-            RefusedError: The choice is not valid.
-        """
-        if given is None:
-            return cls()
-        if not isinstance(given, dict) or given.get("type") not in {"auto", "any", "tool", "none"}:
-            raise RefusedError("tool_choice.type: Input should be auto, any, tool or none")
-        if not tools:
-            raise RefusedError("tool_choice: may only be given with tools")
-        name = given.get("name") if given["type"] == "tool" else None
-        if given["type"] == "tool" and name not in [tool.get("name") for tool in tools]:
-            raise RefusedError(f"tool_choice.name: there is no tool {name}")
-        one_at_a_time = given.get("disable_parallel_tool_use", False)
-        if not isinstance(one_at_a_time, bool):
-            raise RefusedError("tool_choice.disable_parallel_tool_use: Input should be a boolean")
-        return cls(given["type"], name, one_at_a_time)
-
-    @property
-    def forced(self) -> bool:
-        """Whether the stand-in must call a tool."""
-        return self.kind in {"any", "tool"}
-
-    def allows(self, name: str) -> bool:
-        """Tell whether the stand-in may call this tool."""
-        return self.kind != "none" and self.name in {None, name}
 
 
 @dataclass
@@ -102,14 +51,6 @@ class _ToolCall:
     input: str
     result: str | None = None
     failed: bool = False
-
-
-@dataclass
-class _Turn:
-    """The person's last message, and the tool calls that the stand-in has made for it."""
-
-    message: str
-    calls: list[_ToolCall] = field(default_factory=list)
 
 
 class StandIn:
@@ -124,26 +65,15 @@ class StandIn:
         self._answers = 0
 
     def answer(self, body: Any, workspace: str) -> dict[str, Any]:
-        """Answer one request of the Messages API.
-
-        Args:
-            body: The request, parsed.
-            workspace: The workspace of the request. Threads of other workspaces are unknown.
-
-        Returns:
-            The message (API reference: Create a Message).
-
-        Raises:
-            RefusedError: The API would not accept the request.
-        """
-        _check(body)
+        """Answer one request of the Messages API."""
+        choice = accepted(MessageRequest, body).tool_choice
         thread = body.get("thread")
         held = self._held(thread, body, workspace)
         messages = [*held.messages, *body["messages"]]
         _check_results(messages)
-        choice = _ToolChoice.of(body.get("tool_choice"), held.tools)
+        offered = _OfferedTools(held.tools, messages, choice)
         self._answers += 1
-        content = self._content(messages, held.tools, choice)
+        content = self._content(messages, offered)
         stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
         if stop_reason == "end_turn" and tokens(content[0]["text"]) > body["max_tokens"]:
             content[0]["text"] = content[0]["text"][: _TOKEN * body["max_tokens"]]
@@ -177,40 +107,42 @@ class StandIn:
         if thread is None or kind == "create":
             return _Thread([], body.get("tools") or [], workspace)
         if kind != "continue":
-            raise RefusedError("thread.type: Input should be create or continue")
+            raise APIError(400, "thread.type: Input should be create or continue")
         if repeated := [name for name in ("system", "tools") if name in body]:
-            raise RefusedError(f"{', '.join(repeated)}: the thread keeps what it was created with")
+            raise APIError(400, f"{', '.join(repeated)}: the thread keeps what it was created with")
         previous = str(thread.get("previous_message_id"))
         found = self._threads.get(previous)
         if found is None or found.workspace != workspace:
-            raise RefusedError(
-                f"There is no thread with the message {previous}.",
-                {"error_code": "thread_not_found"},
-                unknown_thread=True,
-            )
+            unknown = f"There is no thread with the message {previous}."
+            raise APIError(404, unknown, {"error_code": "thread_not_found"})
         return found
 
-    def _content(
-        self, messages: list[dict[str, Any]], tools: list[dict[str, Any]], choice: "_ToolChoice"
-    ) -> list[dict[str, Any]]:
-        turn, earlier = _last_turn(messages)
-        plan = interpret(turn.message, _mentioned(earlier))
-        offered = _OfferedTools(tools, messages, choice)
-        done = [call for call in turn.calls if not offered.is_search(call.name)]
-        searched = len(turn.calls) > 0 and offered.is_search(turn.calls[-1].name)
+    def _content(self, messages: list[dict[str, Any]], offered: "_OfferedTools") -> list[dict[str, Any]]:
+        start = max((at for at, message in enumerate(messages) if _written(message)), default=0)
+        plan = interpret(_written(messages[start]), _mentioned(messages[:start]))
+        calls = list(chain.from_iterable(_tool_calls(messages[start + 1 :])))
+        done = [call for call in calls if call.name != _SEARCH]
+        searched = bool(calls) and calls[-1].name == _SEARCH
         left = plan.inputs[len(done) :]
-        listed = _listed_ids(done[0].result or "") if done else []
+        listed = _listed(done[0].result or "") if done else []
+        by_name = plan.then_cancel_named
+        fitting = [one for one, name in listed if not by_name or same_name(name, by_name)]
+        chosen = fitting if by_name else fitting[:1]
+        looked_up = (plan.then_cancel_first or by_name) and len(done) == 1 and not done[0].failed
         if left:
-            content = self._calls(plan.tool, left[:1] if choice.one_at_a_time else left, offered, searched=searched)
-        elif plan.then_cancel_first and len(done) == 1 and not done[0].failed and listed:
-            content = self._calls(CANCEL_TOOL, ({"message_batch_id": listed[0]},), offered, searched=searched)
+            content = self._calls(plan.tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)
+        elif looked_up and len(chosen) == 1:
+            content = self._calls(CANCEL_TOOL, ({"message_batch_id": chosen[0]},), offered, searched=searched)
+        elif looked_up and by_name:
+            number, which = len(chosen) or "No", f" Which one: {' or '.join(chosen)}?" if chosen else ""
+            content = _text(f'{number} running batches have the name "{by_name}".{which} I canceled nothing.')
         elif plan.tool:
-            answered = done[-1:] if plan.then_cancel_first else done
+            answered = done[-1:] if plan.then_cancel_first or by_name else done
             content = _text("\n\n".join(_relayed(call) for call in answered))
         else:
             content = _text(plan.text)
-        if choice.forced and content[0]["type"] != "tool_use":
-            raise RefusedError("tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
+        if offered.forced and content[0]["type"] != "tool_use":
+            raise APIError(400, "tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
         return content
 
     def _calls(
@@ -218,8 +150,8 @@ class StandIn:
     ) -> list[dict[str, Any]]:
         """Call a tool, or search for it, or use the command line instead."""
         name = offered.name_of(tool)
-        if name is None and offered.search is not None and not searched:
-            name, inputs = offered.search, ({"query": tool.replace("_", " ")},)
+        if name is None and offered.search and not searched:
+            name, inputs = _SEARCH, ({"query": tool.replace("_", " ")},)
         elif name is None and offered.shell is not None:
             name, inputs = offered.shell, tuple({"command": _command(tool, given)} for given in inputs)
         if name is None:
@@ -231,9 +163,15 @@ class StandIn:
 
 
 class _OfferedTools:
-    """The tools that a request offers."""
+    """The tools that a request offers, and how it wants them used (API reference: Create a Message, tool_choice)."""
 
-    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: _ToolChoice) -> None:
+    def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: ToolChoice | None) -> None:
+        if choice and not tools:
+            raise APIError(400, "tool_choice: may only be given with tools")
+        choice = choice or ToolChoice()
+        only = choice.name if choice.type == "tool" else None
+        if choice.type == "tool" and only not in [tool.get("name") for tool in tools]:
+            raise APIError(400, f"tool_choice.name: there is no tool {only}")
         # A deferred tool can be used once a search has found it, even if the request does not list it.
         found = [
             str(block.get("tool_name"))
@@ -244,20 +182,16 @@ class _OfferedTools:
             if isinstance(block, dict) and block.get("type") == "tool_reference"
         ]
         listed = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
-        names = [name for name in listed if choice.allows(name)]
-        self._usable = [*names, *(name for name in found if choice.allows(name))]
-        self.search = next((name for name in names if self.is_search(name)), None)
-        shells = (name for name in names if name.lower() == "bash" or name.lower().endswith("shell"))
+        self._usable = [name for name in (*listed, *found) if choice.type != "none" and only in {None, name}]
+        self.forced = choice.type in {"any", "tool"}
+        self.one_at_a_time = choice.disable_parallel_tool_use
+        self.search = _SEARCH in self._usable
+        shells = (name for name in self._usable if name.lower() == "bash" or name.lower().endswith("shell"))
         self.shell = next(shells, None)
 
     def name_of(self, tool: str) -> str | None:
         """Return the name under which a tool is offered. MCP clients put the server's name before the tool's."""
         return next((name for name in self._usable if name.endswith(tool)), None)
-
-    @staticmethod
-    def is_search(name: str) -> bool:
-        """Tell whether this tool finds other tools."""
-        return name == "ToolSearch"
 
 
 def events(message: dict[str, Any]) -> Iterator[str]:
@@ -296,39 +230,6 @@ def _text(text: str) -> list[dict[str, Any]]:
     return [{"type": "text", "text": STAND_IN_LABEL + text}]
 
 
-def _check(body: Any) -> None:
-    """Refuse a request without the fields that the API requires."""
-    if not isinstance(body, dict):
-        raise RefusedError("The request body is not valid JSON, or not an object.")
-    if not isinstance(body.get("model"), str) or not body["model"]:
-        raise RefusedError("model: Field required")
-    max_tokens = body.get("max_tokens")
-    if not isinstance(max_tokens, int) or isinstance(max_tokens, bool) or max_tokens < 1:
-        raise RefusedError("max_tokens: Field required, an integer of at least 1")
-    _check_messages(body.get("messages"))
-    tools = body.get("tools") or []
-    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
-        raise RefusedError("tools: Input should be a list of tools")
-    names = [str(tool.get("name")) for tool in tools]
-    if len(set(names)) < len(names):
-        raise RefusedError("tools: Tool names must be unique.")
-
-
-def _check_messages(messages: Any) -> None:
-    if not isinstance(messages, list) or not messages:
-        raise RefusedError("messages: at least one message is required")
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict) or message.get("role") not in {"user", "assistant", "system"}:
-            raise RefusedError(f"messages.{index}.role: Input should be user, assistant or system")
-        content = message.get("content")
-        if not isinstance(content, str | list):
-            raise RefusedError(f"messages.{index}.content: Field required")
-        if not content and not (message["role"] == "assistant" and index == len(messages) - 1):
-            raise RefusedError(f"messages.{index}: all messages must have content, except a final one of the assistant")
-        if isinstance(content, list) and not all(isinstance(block, dict) for block in content):
-            raise RefusedError(f"messages.{index}.content: Input should be a text or a list of content blocks")
-
-
 def _check_results(messages: list[dict[str, Any]]) -> None:
     """Refuse a conversation in which a tool use has no result in the next user message, or a result has no tool use.
 
@@ -340,9 +241,9 @@ def _check_results(messages: list[dict[str, Any]]) -> None:
     for role, blocks in [*turns, ("user", [])]:
         results = {str(block.get("tool_use_id")) for block in blocks if block.get("type") == "tool_result"}
         if unexpected := results - uses:
-            raise RefusedError(f"messages: unexpected tool_use_id in tool_result blocks: {', '.join(unexpected)}")
+            raise APIError(400, f"messages: unexpected tool_use_id in tool_result blocks: {', '.join(unexpected)}")
         if missing := uses - results:
-            raise RefusedError(f"messages: tool_use ids without tool_result blocks after them: {', '.join(missing)}")
+            raise APIError(400, f"messages: tool_use ids without tool_result blocks after them: {', '.join(missing)}")
         calls = blocks if role == "assistant" else []
         uses = {str(block.get("id")) for block in calls if block.get("type") == "tool_use"}
 
@@ -360,13 +261,6 @@ def _written(message: dict[str, Any]) -> str:
         return ""
     texts = [str(block.get("text", "")) for block in _blocks(message) if block.get("type") == "text"]
     return _ADDED.sub("", "\n".join(texts)).strip()
-
-
-def _last_turn(messages: list[dict[str, Any]]) -> tuple[_Turn, list[dict[str, Any]]]:
-    """Split a conversation at the person's last message: the turn that it starts, and all messages before."""
-    start = max((at for at, message in enumerate(messages) if _written(message)), default=0)
-    calls = list(chain.from_iterable(_tool_calls(messages[start + 1 :])))
-    return _Turn(_written(messages[start]), calls), messages[:start]
 
 
 def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_ToolCall]]:
@@ -391,7 +285,7 @@ def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_ToolCall]]:
 def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
     """Return the batches of the last tool calls: those they were for, or those that they listed."""
     for group in reversed(_tool_calls(earlier)):
-        ids = [batch_id for call in group for batch_id in ids_in(call.input) or _listed_ids(call.result or "")]
+        ids = [batch_id for call in group for batch_id in ids_in(call.input) or dict(_listed(call.result or ""))]
         if ids:
             return list(dict.fromkeys(ids))
     return []
@@ -413,12 +307,13 @@ def _json_object(text: str) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _listed_ids(listing: str) -> list[str]:
-    """Return the ids of the rows of a listing, which is structured content or text."""
+def _listed(listing: str) -> list[tuple[str, str]]:
+    """Return the id and the name of each row of a listing, which is structured content or text."""
     if content := _json_object(listing):
         rows = next((value for value in content.values() if isinstance(value, list)), [])
-        return [str(row["message_batch_id"]) for row in rows if isinstance(row, dict) and "message_batch_id" in row]
-    return [row[1] for line in listing.splitlines() if (row := _ROW.match(line))]
+        rows = [row for row in rows if isinstance(row, dict) and "message_batch_id" in row]
+        return [(str(row["message_batch_id"]), str(row.get("name", ""))) for row in rows]
+    return [(row[1], row[2] or "") for line in listing.splitlines() if (row := _ROW.match(line))]
 
 
 def _relayed(call: _ToolCall) -> str:

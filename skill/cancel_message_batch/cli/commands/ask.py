@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results
+from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -16,13 +16,8 @@ if TYPE_CHECKING:  # loads the official SDK
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", help="what to say; - reads it from standard input")
-    parser.add_argument(
-        "--may-cancel",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="this batch may be canceled without asking; can be repeated",
-    )
+    shown = "this batch may be canceled without asking; can be repeated"
+    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=shown)
     add_results(parser)
     add_model(parser)
     add_connection(parser, json=False)
@@ -34,7 +29,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         raise UsageError('say something, for example: ask "what is running?"')
     from cancel_message_batch import summary
     from cancel_message_batch.api.requests import checked_id
-    from cancel_message_batch.cli.connection import check_sdk, open_batches
 
     try:
         given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
@@ -44,7 +38,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         check_sdk()
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
-        screen = Screen(output)
+        screen = Screen(output, "ask", given.may_cancel)
+        screen.hear(message)
         try:
             with open_conversation(batches, given, screen) as conversation:
                 conversation.say(message)

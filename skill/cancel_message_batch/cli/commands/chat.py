@@ -5,13 +5,14 @@ import sys
 from collections.abc import Callable
 
 from cancel_message_batch.api.errors import MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results
+from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.terminal import interactive
 
 _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
+_PATIENCE = 2.0  # seconds in which batches whose program is gone are looked up
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,22 +23,26 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch import summary
-    from cancel_message_batch.cli.connection import check_sdk, open_batches
+    from cancel_message_batch.cli.recording import hint
+    from cancel_message_batch.record import open_record
 
     with open_batches(given) as batches:
         check_sdk()
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
-        screen = Screen(output)
+        screen = Screen(output, "chat")
         if hasattr(sys.stdin, "reconfigure"):
             sys.stdin.reconfigure(errors="replace")
         read = _prompt() if interactive() else _read_line
         with open_conversation(batches, given, screen) as conversation:
+            if orphans := hint(batches, open_record(output.warn), timeout=_PATIENCE):
+                output.say(orphans)
             if interactive():
                 output.say(_WELCOME)
             while (message := read()) is not None and message.strip() not in {"exit", "quit"}:
                 if not message.strip():
                     continue
+                screen.hear(message)
                 try:
                     conversation.say(message)
                     screen.end()
@@ -78,10 +83,7 @@ def _prompt() -> Callable[[], str | None]:
 COMMAND = Command(
     name="chat",
     about="Talk with Claude, who has the tools to list, look at and cancel batches.",
-    examples=(
-        "cancel-message-batch chat",
-        "cancel-message-batch chat --model claude-opus-5-5",
-    ),
+    examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
     arguments=_arguments,
     run=_run,
 )

@@ -115,7 +115,7 @@ def _fish(commands: list[Command]) -> str:
     values = _values(commands)
     lines = [f"complete -c {PROGRAM} -f"]
     for command in commands:
-        lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -a {command.name} -d '{command.help}'")
+        lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -a {command.name} -d '{COMMANDS[command.name]}'")
         is_default = command.name == DEFAULT
         seen = f"{'not ' * is_default}__fish_seen_subcommand_from {others if is_default else command.name}"
         for flag in _flags(command):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
-from cancel_message_batch.cli.arguments import add_connection
+from cancel_message_batch.cli.arguments import add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -18,10 +18,10 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
+_PATIENCE = 10.0  # seconds in which batches whose program is gone are looked up
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch.cli.connection import open_batches
 
     code = ExitCode.DONE
     with open_batches(given) as batches:
@@ -42,12 +42,11 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
     connection = batches.connection
     yield None, f"Credential found: {connection.credential}"
-    yield (
-        None,
-        f"Base URL: {clean(connection.base_url, secrets=connection.secrets)} (from {connection.base_url_source})",
-    )
+    base_url = clean(connection.base_url, secrets=connection.secrets)
+    yield None, f"Base URL: {base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
-        yield None, f"Workspace: {workspace}"
+        yield None, f"Workspace: {workspace} (in the request)"
+    yield from _record(batches)
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -66,17 +65,29 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         try:
             operation(_NO_BATCH)
         except MessageBatchError as error:
-            well = _not_found(error)
+            # The API itself, and not something on the way to it, says that there is no such batch.
+            answer = (error.status, error.type, error.from_api) if isinstance(error, APIStatusError) else None
+            well = answer == (404, "not_found_error", True)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
+            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace:
+                yield None, f"Workspace: {error.workspace} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 
 
-def _not_found(error: MessageBatchError) -> bool:
-    """Whether the API itself, and not something on the way to it, says that there is no such batch."""
-    if not isinstance(error, APIStatusError) or not error.from_api:
-        return False
-    return (error.status, error.type) == (404, "not_found_error")
+def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
+    """Check the record, and what it knows of batches whose program is gone."""
+    from cancel_message_batch.cli.recording import hint
+    from cancel_message_batch.record import open_record
+
+    record = open_record(lambda _: None)
+    record.names(())  # which opens it, if there is one
+    if record.fault:
+        yield False if record.path else None, record.fault
+        return
+    yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
+    if told := hint(batches, record, timeout=_PATIENCE):
+        yield None, told
 
 
 def _fault(error: MessageBatchError, name: str) -> str:
@@ -104,10 +115,7 @@ def _mark(*, well: bool | None) -> tuple[str, str]:
 COMMAND = Command(
     name="doctor",
     about="Check which credential and base URL are in force, and what they allow.",
-    examples=(
-        "cancel-message-batch doctor",
-        "cancel-message-batch doctor --base-url http://localhost:8080",
-    ),
+    examples=("cancel-message-batch doctor", "cancel-message-batch doctor --base-url http://localhost:8080"),
     arguments=add_connection,
     run=_run,
 )

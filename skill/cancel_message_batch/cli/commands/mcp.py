@@ -4,18 +4,20 @@ import argparse
 import functools
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
-from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.output import Output, run_server
 from cancel_message_batch.cli.registry import PROGRAM, Command
-from cancel_message_batch.cli.serving import run_server
 
 _IN_A_TERMINAL = (
     "This is a server for MCP clients, which start it themselves and talk to it on standard input and output.",
     f"To add it to Claude Code: claude mcp add message-batches -- {PROGRAM} mcp",
     "It waits for a client here. Ctrl-C ends it.",
 )
+if TYPE_CHECKING:  # --help needs no HTTP client
+    from cancel_message_batch.tools import ToolOutcome
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +33,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     except ModuleNotFoundError as error:
         output.warn(f"The MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'")
         return ExitCode.USAGE
+    from cancel_message_batch.cli.recording import note_cancels
+
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
@@ -39,10 +43,16 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.batches.results_tool import results_tool
 
         more.append(results_tool(given.results))
+
+    def note(message_batch_id: str, outcome: "ToolOutcome", agreed: bool) -> None:
+        name = outcome.batch.id if outcome.batch else message_batch_id
+        note_cancels({name: outcome}, output.warn, through="mcp", consent="yes" if agreed else None)
+
+    server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout, note=note)
     if given.http is None:
         if sys.stdin.isatty():
             output.show(_IN_A_TERMINAL)
-        mcp_server.serve_stdio(more=more, confirm=given.confirm, timeout=timeout)
+        mcp_server.serve_stdio(server)
         return ExitCode.DONE
     given_token = os.environ.get(mcp_server.TOKEN_VARIABLE)
     token = given_token or mcp_server.new_token()
@@ -54,10 +64,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         header = f"Clients must send this header: Authorization: Bearer {shown}"
         output.show([f"Serving the tools at {address}. Ctrl-C stops it.", header])
 
-    serve = functools.partial(
-        mcp_server.serve_http, given.http, started, token=token, more=more, confirm=given.confirm, timeout=timeout
-    )
-    return run_server(serve, where=f"Port {given.http}", advice="Choose another with --http.", output=output)
+    serve = functools.partial(mcp_server.serve_http, server, given.http, started, token=token)
+    return run_server(serve, port=given.http, advice="Choose another with --http.", output=output)
 
 
 COMMAND = Command(

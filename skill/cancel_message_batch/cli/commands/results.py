@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cancel_message_batch.cli.arguments import add_connection
+from cancel_message_batch.cli.arguments import add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -31,7 +31,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     shown = f"which to send again (default: {_RETRY}; all for a wrong prompt)"
     parser.add_argument("--retry", type=_retry, default=_retry(_RETRY), metavar="TYPES", help=shown)
     parser.add_argument("--split", action="store_true", help="write one file for each type of result as well")
-    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None)
+    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None, orphaned=False)
     add_connection(parser)
 
 
@@ -39,7 +39,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if not given.ids:
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status ended` shows those with results")
     ids = read_ids(given, "results")
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.saving import options_of, save_all
 
     options = options_of(given.requests, given.retry, split=given.split)

@@ -4,9 +4,8 @@ import argparse
 
 from cancel_message_batch.cli.arguments import parse_count, parse_port, parse_speed
 from cancel_message_batch.cli.exit_codes import ExitCode
-from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.output import Output, run_server
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.serving import run_server
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +24,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         return ExitCode.USAGE
     sandbox = Sandbox(port=given.port, account=Account.example(speed=given.speed), limit_every=given.limit_every)
     advice = "Choose another with --port, or 0 for any."
-    return run_server(sandbox.serve, where=f"Port {given.port}", advice=advice, output=output)
+    return run_server(sandbox.serve, port=given.port, advice=advice, output=output)
 
 
 COMMAND = Command(

@@ -2,7 +2,7 @@
 
 import argparse
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection
+from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -16,7 +16,6 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "wait")
-    from cancel_message_batch.cli.connection import open_batches
     from cancel_message_batch.cli.watching import wait_for
 
     with open_batches(given, waiting=True) as batches:

@@ -1,0 +1,401 @@
+"""The file of the record: what is in it, and reading and writing it without ever getting in the way.
+
+Any number of processes write to it at once. Each operation opens the file, so that nothing is held in between.
+"""
+
+import contextlib
+import fnmatch
+import json
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from cancel_message_batch.api.errors import clean
+from cancel_message_batch.names import VARIABLE, clean_name, names_in, record_path
+
+from .processes import Process
+
+# What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released.
+_MIGRATIONS = (
+    """
+    CREATE TABLE batches (
+        id TEXT PRIMARY KEY,
+        name TEXT,
+        origin TEXT,
+        workspace TEXT,
+        created_at REAL,
+        host TEXT,
+        pid INTEGER,
+        started TEXT,
+        program TEXT,
+        requests INTEGER,
+        models TEXT,
+        first_custom_id TEXT,
+        last_custom_id TEXT,
+        ended INTEGER NOT NULL DEFAULT 0
+    );
+    CREATE TABLE actions (
+        number INTEGER PRIMARY KEY,
+        at REAL NOT NULL,
+        id TEXT NOT NULL,
+        through TEXT NOT NULL,
+        what TEXT NOT NULL,
+        consent TEXT,
+        words TEXT,
+        answer TEXT,
+        origin TEXT,
+        workspace TEXT
+    );
+    CREATE INDEX actions_of_a_batch ON actions (id);
+    """,
+)
+_PATIENCE = 2.0  # seconds to wait for another process that writes
+_LIMIT = 500  # characters of a text that is kept
+_LIVES = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
+_PROCESS = ("host", "pid", "started", "program")
+_AS_IT_IS = ("name", "origin", "workspace", "requests", "first_custom_id", "last_custom_id")  # columns, and fields
+_creating = threading.Lock()
+
+Value = TypeVar("Value")
+
+# Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
+
+
+class Creation(NamedTuple):
+    """A batch that was seen being created, by a process through the guard or ``run``."""
+
+    message_batch_id: str
+    origin: str
+    process: Process
+    workspace: str | None = None
+    name: str | None = None
+    requests: int | None = None
+    models: tuple[str, ...] = ()
+    first_custom_id: str | None = None
+    last_custom_id: str | None = None
+    through: str = "guard"
+
+
+class Action(NamedTuple):
+    """Something that was done to a batch.
+
+    ``origin`` and ``workspace`` say where the batch is, and are None where it was not found.
+    """
+
+    message_batch_id: str
+    through: str
+    what: str
+    consent: str | None = None
+    words: str | None = None
+    answer: str | None = None
+    origin: str | None = None
+    workspace: str | None = None
+
+
+class Entry(NamedTuple):
+    """An action that is in the record, with its time and the name that its batch has now."""
+
+    message_batch_id: str
+    through: str
+    what: str
+    consent: str | None
+    words: str | None
+    answer: str | None
+    origin: str | None
+    workspace: str | None
+    at: datetime
+    name: str | None
+
+
+class KnownBatch(NamedTuple):
+    """A batch that is in the record. What is not known of it is None."""
+
+    message_batch_id: str
+    name: str | None
+    origin: str | None
+    workspace: str | None
+    created_at: datetime | None
+    process: Process | None
+    requests: int | None
+    models: tuple[str, ...]
+    first_custom_id: str | None
+    last_custom_id: str | None
+    ended: bool
+
+
+class _UnusableError(Exception):
+    """The file is not a record that this version can use."""
+
+
+class Record:
+    """The record. No method raises for a file that cannot be used: it warns, once, and does without.
+
+    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
+    or is None.
+
+    Args:
+        path: The file, which need not be there.
+        warn: Tells the person one line.
+    """
+
+    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+        self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
+        self.path = path
+        self._warn = warn
+        self._warned = False
+
+    def add_creation(self, creation: Creation) -> None:
+        """Note a batch that was created."""
+        name = None
+        with contextlib.suppress(ValueError):
+            name = clean_name(creation.name or "") or None
+        process = creation.process
+        row = (
+            _kept(creation.message_batch_id),
+            name,
+            _kept(creation.origin),
+            _kept(creation.workspace),
+            _now(),
+            _kept(process.host),
+            process.pid,
+            process.started,
+            _kept(process.program),
+            creation.requests,
+            json.dumps([_kept(model) for model in creation.models]),
+            _kept(creation.first_custom_id),
+            _kept(creation.last_custom_id),
+        )
+        columns = "id, name, origin, workspace, created_at, host, pid, started, program, requests, models"
+        columns += ", first_custom_id, last_custom_id"
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in columns.split(", ")[2:])
+
+        def write(record: sqlite3.Connection) -> None:
+            record.execute(
+                f"INSERT INTO batches ({columns}) VALUES ({', '.join('?' * len(row))}) "  # noqa: S608 - our own words
+                f"ON CONFLICT (id) DO UPDATE SET name = coalesce(excluded.name, name), {replaced}",
+                row,
+            )
+            action = Action(creation.message_batch_id, creation.through, "create", origin=creation.origin)
+            _add_action(record, action)
+
+        self._write(write)
+
+    def add_action(self, *actions: Action) -> None:
+        """Note what was done, now; several actions in one transaction."""
+
+        def write(record: sqlite3.Connection) -> None:
+            for action in actions:
+                _add_action(record, action)
+
+        if actions:
+            self._write(write)
+
+    def set_name(self, message_batch_id: str, name: str, origin: str | None = None) -> None:
+        """Give a batch a name; an empty one takes it away.
+
+        Raises:
+            InvalidInputError: The name is too long, or could be taken for an id.
+        """
+        name = clean_name(name)
+
+        def write(record: sqlite3.Connection) -> None:
+            action = Action(message_batch_id, "command line", "name", words=name or None, origin=origin)
+            _add_action(record, action)
+            record.execute("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id))
+
+        self._write(write)
+
+    def names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of those of these batches that have one."""
+        return self._read(lambda record: names_in(record, ids), {})
+
+    def named(self, pattern: str) -> list[str]:
+        """Return the ids of the batches whose name matches a pattern such as ``nightly*``."""
+
+        def read(record: sqlite3.Connection) -> list[str]:
+            rows = record.execute("SELECT id, name FROM batches WHERE name IS NOT NULL ORDER BY rowid DESC")
+            return [row[0] for row in rows if fnmatch.fnmatchcase(row[1], pattern)]
+
+        return self._read(read, [])
+
+    def known(self, message_batch_id: str) -> KnownBatch | None:
+        """Return what is in the record about a batch."""
+        found = self._batches("id = ?", (message_batch_id,))
+        return found[0] if found else None
+
+    def history(self, message_batch_id: str | None = None) -> Iterator[Entry]:
+        """Yield what was done, newest first, to one batch or to all."""
+
+        def read(record: sqlite3.Connection) -> list[Entry]:
+            rows = record.execute(
+                "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
+                "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
+                "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC",
+                (message_batch_id,),
+            )
+            return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
+
+        entries: list[Entry] = self._read(read, [])
+        yield from entries
+
+    def orphans(self, origin: str) -> list[KnownBatch]:
+        """Return the batches at an origin that may be running while the process that created them is gone."""
+        since = _now() - _LIVES.total_seconds()
+        found = self._batches("origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ?", (origin, since))
+        return [batch for batch in found if batch.process and batch.process.is_gone()]
+
+    def note_ended(self, ids: Iterable[str]) -> None:
+        """Note that batches have ended, or are no longer there."""
+        if rows := [(one,) for one in ids]:
+            self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
+
+    def _batches(self, condition: str, values: tuple[object, ...]) -> list[KnownBatch]:
+        def read(record: sqlite3.Connection) -> list[KnownBatch]:
+            rows = record.execute(f"SELECT * FROM batches WHERE {condition} ORDER BY created_at DESC", values)  # noqa: S608
+            return [
+                KnownBatch(
+                    message_batch_id=row["id"],
+                    created_at=_time(row["created_at"]) if row["created_at"] else None,
+                    process=Process(*map(row.__getitem__, _PROCESS)) if row["pid"] is not None else None,
+                    models=tuple(json.loads(row["models"] or "[]")),
+                    ended=bool(row["ended"]),
+                    **{column: row[column] for column in _AS_IT_IS},
+                )
+                for row in rows
+            ]
+
+        return self._read(read, [])
+
+    def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
+        return self._used(read, otherwise, "what it says is left out", create=False)
+
+    def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
+        def in_transaction(record: sqlite3.Connection) -> None:
+            record.execute("BEGIN IMMEDIATE")
+            write(record)
+            record.execute("COMMIT")
+
+        self._used(in_transaction, None, "this is not noted", create=True)
+
+    def _used(
+        self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
+    ) -> Value:
+        if self.path is None:
+            return otherwise
+        self.fault = None
+        try:
+            with contextlib.closing(_opened(self.path, create=create)) as record:
+                return use(record)
+        except (sqlite3.Error, OSError, _UnusableError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
+                return otherwise
+            reason = getattr(error, "strerror", None) or str(error)
+            path = clean(str(self.path), limit=400)
+            self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
+            if not self._warned:
+                self._warned = True
+                self._warn(self.fault)
+            return otherwise
+
+
+def open_record(warn: Callable[[str], None]) -> Record:
+    """Return the record of this machine's user, or of ``CANCEL_MESSAGE_BATCH_RECORD``; ``off`` turns it off."""
+    return Record(record_path(), warn)
+
+
+def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the file at the version of this program."""
+    # SQLite keeps its locks only as long as this process closes no other descriptor of the same file.
+    with _creating:
+        _check(path, create=create)
+    record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
+    record.row_factory = sqlite3.Row
+    try:
+        if _version(record) < len(_MIGRATIONS):
+            with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
+                record.execute("PRAGMA journal_mode = WAL")
+            _migrate(record)
+        record.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        record.close()
+        raise
+    return record
+
+
+def _check(path: Path, *, create: bool) -> None:
+    """Refuse what is not a plain file; a file that is missing can be made, for nobody else to read."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        if not create:
+            raise
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        mode = path.lstat().st_mode
+    if not stat.S_ISREG(mode):
+        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        raise _UnusableError(f"it is {kind}")
+
+
+def _version(record: sqlite3.Connection) -> int:
+    version: int = record.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(_MIGRATIONS):
+        raise _UnusableError("a newer version of this program has written it")
+    return version
+
+
+def _migrate(record: sqlite3.Connection) -> None:
+    record.execute("BEGIN IMMEDIATE")
+    version = _version(record)
+    if version == 0 and record.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise _UnusableError("it is the database of another program")
+    for script in _MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            record.execute(statement)
+    record.execute(f"PRAGMA user_version = {len(_MIGRATIONS)}")
+    record.execute("COMMIT")
+
+
+def _add_action(record: sqlite3.Connection, action: Action) -> None:
+    row = (
+        _kept(action.message_batch_id),
+        _kept(action.origin),
+        _kept(action.workspace),
+    )
+    record.execute(
+        "INSERT INTO batches (id, origin, workspace) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
+        "SET origin = coalesce(excluded.origin, origin), workspace = coalesce(excluded.workspace, workspace)",
+        row,
+    )
+    record.execute(
+        "INSERT INTO actions (id, origin, workspace, at, through, what, consent, words, answer) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *row,
+            _now(),
+            action.through,
+            action.what,
+            action.consent,
+            _kept(action.words),
+            _kept(action.answer),
+        ),
+    )
+
+
+def _kept(text: str | None) -> str | None:
+    """Return a text as it is kept: one line without control characters, not too long."""
+    return clean(text, limit=_LIMIT) if text else None
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

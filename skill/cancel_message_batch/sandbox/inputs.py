@@ -1,0 +1,117 @@
+"""What the sandbox accepts: the bodies and queries of requests, and what it says about any other."""
+
+from typing import Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+
+from .errors import APIError
+
+LARGEST_BATCH = 100_000  # requests; batch processing guide
+
+Input = TypeVar("Input")
+
+
+def accepted(kind: type[Input], given: Any) -> Input:
+    """Validate what a client sent; anything else is answered with a 400."""
+    if not isinstance(given, dict):
+        raise APIError(400, "The request body is not valid JSON, or not an object.")
+    try:
+        return TypeAdapter(kind).validate_python(given)
+    except ValidationError as error:
+        raise APIError(400, problem(error)) from error
+
+
+def problem(error: ValidationError) -> str:
+    """Say what is wrong, as the API does: the field, and what it should be."""
+    first: Any = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))))
+
+
+class _Body(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True)
+
+
+class _Message(_Body):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[dict[str, Any]]
+
+
+class MessageParams(_Body):
+    """The parameters of a message (API reference: Create a Message)."""
+
+    model: str = Field(min_length=1)
+    max_tokens: int = Field(ge=1)
+    messages: list[_Message] = Field(min_length=1)
+    temperature: float | None = None
+
+    @model_validator(mode="after")
+    def _messages_have_content(self) -> Self:
+        last = self.messages[-1]
+        for index, message in enumerate(self.messages):
+            if not message.content and not (message is last and message.role == "assistant"):
+                raise ValueError(
+                    f"messages.{index}: all messages must have content, except a final one of the assistant"
+                )
+        return self
+
+
+class BatchedParams(MessageParams):
+    """The parameters of one request of a batch. The API validates these when the request runs."""
+
+    stream: Literal[False] | None = None  # batch processing guide: not supported
+
+
+class ToolChoice(_Body):
+    """How a request wants tools to be used (API reference: Create a Message, tool_choice)."""
+
+    type: Literal["auto", "any", "tool", "none"] = "auto"
+    name: str | None = None
+    disable_parallel_tool_use: bool = False
+
+
+class MessageRequest(MessageParams):
+    """A request to the stand-in."""
+
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: ToolChoice | None = None
+
+    @field_validator("tools")
+    @classmethod
+    def _names_are_unique(cls, tools: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
+        if tools and len({str(tool.get("name")) for tool in tools}) < len(tools):
+            raise ValueError("Tool names must be unique.")
+        return tools
+
+
+class _BatchedRequest(_Body):
+    custom_id: str = Field(pattern="^[a-zA-Z0-9_-]{1,64}$")
+    params: dict[str, Any]
+
+
+class NewBatch(_Body):
+    """A batch to create (API reference: Create a Message Batch)."""
+
+    requests: list[_BatchedRequest] = Field(min_length=1, max_length=LARGEST_BATCH)
+
+    @model_validator(mode="after")
+    def _custom_ids_are_unique(self) -> Self:
+        seen: set[str] = set()
+        for index, request in enumerate(self.requests):
+            if request.custom_id in seen:
+                raise ValueError(f"requests.{index}.custom_id: '{request.custom_id}' is not unique in the batch")
+            seen.add(request.custom_id)
+        return self
+
+
+class ListQuery(BaseModel):
+    """Which page of the list of batches to return (API reference: List Message Batches)."""
+
+    limit: int = Field(20, ge=1, le=1000)
+    after_id: str | None = None
+    before_id: str | None = None
+
+    @model_validator(mode="after")
+    def _only_one_cursor(self) -> Self:
+        if self.after_id and self.before_id:
+            raise ValueError("after_id, before_id: only one of them can be given.")
+        return self

@@ -1,0 +1,93 @@
+"""The lowest and the newest versions of the dependencies at once: two environments, one account, the same words.
+
+`make test-lowest` makes the environment of the lowest versions; without it these tests are skipped.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
+from tests.conftest import KEY, cancels
+
+LOWEST = os.environ.get("LOWEST", "")
+
+pytestmark = [
+    pytest.mark.skipif(not LOWEST, reason="`make test-lowest` makes the environment of the lowest versions"),
+    pytest.mark.parametrize(
+        ("first", "second"), [(LOWEST, sys.executable), (sys.executable, LOWEST)], ids=["lowest first", "newest first"]
+    ),
+]
+MCP = ("-m", "cancel_message_batch", "mcp")
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """As slow as the service: what was canceled is canceling to the end of the test."""
+    with Sandbox(account=Account.example(speed=1.0)) as running:
+        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+        yield running
+
+
+def said(python: str, *words: str) -> str:
+    command = [python, "-m", "cancel_message_batch", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_both_list_the_same_batches_in_the_same_words(first: str, second: str) -> None:
+    assert DOCUMENTED_ID in said(first, "list")
+    for words in (["list"], ["list", "--json"]):
+        assert said(first, *words) == said(second, *words)
+
+
+def test_a_batch_that_one_cancels_is_canceling_for_the_other(first: str, second: str, sandbox: Sandbox) -> None:
+    assert "accepted but not immediate" in said(first, DOCUMENTED_ID)
+    assert "canceling" in said(second, "status", DOCUMENTED_ID)
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_one_is_asked_to_cancel_and_the_other_how_it_stands(first: str, second: str, sandbox: Sandbox) -> None:
+    assert "accepted but not immediate" in said(first, "ask", f"Cancel {DOCUMENTED_ID}.")
+    assert "canceling" in said(second, "ask", f"is {DOCUMENTED_ID} still running?")
+    assert cancels(sandbox) == [DOCUMENTED_ID]
+
+
+def test_two_mcp_servers_at_once_offer_the_same_tools_and_know_of_each_others_cancel(
+    first: str, second: str, sandbox: Sandbox
+) -> None:
+    environment = {name: os.environ[name] for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")}
+
+    async def conversation() -> tuple[list[Any], list[str]]:
+        async with AsyncExitStack() as servers:
+            clients = [
+                await servers.enter_async_context(
+                    Client(stdio_client(StdioServerParameters(command=python, args=[*MCP], env=environment)))
+                )
+                for python in (first, second)
+            ]
+            offered = [[tool.model_dump() for tool in (await client.list_tools()).tools] for client in clients]
+            asked = {"message_batch_id": DOCUMENTED_ID}
+            results = [
+                await client.call_tool(tool, asked)
+                for client, tool in zip(clients, ("cancel_message_batch", "get_message_batch"), strict=True)
+            ]
+            return offered, [str(result.content) for result in results]
+
+    offered, (accepted, seen) = asyncio.run(conversation())
+    assert offered[0] == offered[1]
+    assert "accepted but not immediate" in accepted
+    assert "canceling" in seen
+    assert cancels(sandbox) == [DOCUMENTED_ID]

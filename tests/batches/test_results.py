@@ -241,6 +241,17 @@ def test_a_request_that_succeeded_once_is_not_sent_again(
     assert (out / NAME / "resubmit.jsonl").read_bytes() == b""
 
 
+def test_without_requests_a_request_that_succeeded_once_is_not_listed(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    lines = [line("twice", "canceled"), line("twice"), line("late", "expired"), line("late", "expired")]
+    serve(sandbox, lines, {"canceled": 1, "succeeded": 1, "expired": 2})
+    saved = run(batches, out)
+    assert saved.summary
+    assert (out / NAME / "resubmit_ids.txt").read_text() == "late\n"
+    assert saved.summary["to_resubmit"] == 1
+
+
 @pytest.mark.parametrize("name", ['say "hi"', "../../x", "\x1b]0;x", "\u202eevil", "new\nline"])
 def test_a_custom_id_never_becomes_a_path_or_a_second_line(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path, name: str
@@ -279,6 +290,14 @@ def test_results_that_always_end_in_the_middle_of_a_line_are_an_error(
     assert os.listdir(out / NAME) == [".lock"]
 
 
+def test_a_last_line_that_never_was_a_result_is_kept(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+    serve(sandbox, line("a") + b"\nnot json", {"succeeded": 1, "errored": 1})
+    saved = run(batches, out)
+    assert saved.summary
+    assert saved.summary["unreadable_lines"] == 1
+    assert (out / NAME / "results.jsonl").read_bytes() == line("a") + b"\nnot json"
+
+
 def test_after_a_failure_the_same_command_finishes(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
     sandbox.fail(Fault(match=f"GET */{NAME}/results", times=3, cut=50, body=b"x" * 100))
     serve(sandbox, MIXED, COUNTS)
@@ -302,6 +321,17 @@ def test_what_is_there_already_is_not_downloaded_again(
     assert third.state == "saved"
     assert ids(out / NAME / "resubmit.jsonl") == ["stopped"]
     assert [each.path for each in sandbox.journal[requests:]] == [f"/v1/messages/batches/{NAME}"]
+
+
+def test_a_run_without_options_keeps_what_an_earlier_one_was_told(
+    sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
+) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    first = run(batches, out, written(tmp_path / "r.jsonl", [request("stopped"), request("x")]), retry=["all"])
+    before = contents(out)
+    second = run(batches, out)
+    assert (second.state, second.summary) == ("all_there", first.summary)
+    assert contents(out) == before
 
 
 def test_damaged_results_are_downloaded_again(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:

@@ -108,6 +108,7 @@ def test_a_batch_without_successes_is_saved_all_the_same(sandbox: Sandbox, run: 
 
 def test_counts_that_differ_are_1(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED[:2], COUNTS)
+    assert "\x1b" not in run("results", NAME, "--out", "\x1b[31mred").stderr
     done = run("results", NAME)
     assert done.returncode == 1
     assert "do not match its counts" in done.stderr

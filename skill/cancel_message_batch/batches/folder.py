@@ -53,7 +53,7 @@ class Folder:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.path = Path(os.path.normpath(directory)) / name
-        self._shown = clean(str(self.path), limit=400)
+        self.shown = clean(str(self.path), limit=400)
         self._descriptors: list[int] = []
         self._parts: dict[str, IO[bytes]] = {}
         self._kept = ""
@@ -73,7 +73,7 @@ class Folder:
                     missing.mkdir(mode=0o700)
             above = os.open(parent, flags)
         self._descriptors.append(above)
-        with told(f"The directory {self._shown} cannot be used"):
+        with told(f"The directory {self.shown} cannot be used"):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=above)
             self._here = os.open(name, flags, dir_fd=above)
@@ -87,7 +87,7 @@ class Folder:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise SaveError(f"Another run is saving to {self._shown}. Nothing was changed by this one.") from error
+                raise SaveError(f"Another run is saving to {self.shown}. Nothing was changed by this one.") from error
 
     def summary(self) -> dict[str, Any] | None:
         """Return what a complete run has noted, None when there was none."""
@@ -123,7 +123,7 @@ class Folder:
     def part(self, name: str) -> IO[bytes]:
         """Return the temporary file that becomes a file of this name."""
         if name not in self._parts:
-            with told(f"{self._shown}/{name}{_PART} cannot be written"):
+            with told(f"{self.shown}/{name}{_PART} cannot be written"):
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name + _PART, dir_fd=self._here)
                 flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

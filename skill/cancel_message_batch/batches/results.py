@@ -59,12 +59,13 @@ class Options:
     """What is saved.
 
     Args:
-        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all.
-        split: Whether there is a file for each type as well.
+        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None
+            for ``RETRY``, or whatever an earlier run was told, as long as its files are whole.
+        split: Whether there is to be a file for each type as well.
         requests: The requests that the batch was made of.
     """
 
-    retry: Sequence[str] = RETRY
+    retry: Sequence[str] | None = None
     split: bool = False
     requests: RequestsFile | None = None
 
@@ -75,8 +76,8 @@ class Options:
             isinstance(known, dict)
             and (known.get("bytes"), known.get("crc32")) == (self.requests.length, self.requests.crc)
         )
-        asked = (sorted(self.retry), self.split)
-        return same_file and (sorted(summary.get("retry", ())), summary.get("split")) == asked
+        same_retry = self.retry is None or sorted(self.retry) == sorted(summary.get("retry", ()))
+        return bool(same_file and same_retry and (summary.get("split") or not self.split))
 
 
 def save(
@@ -124,6 +125,7 @@ class _Saving:
         self._batch = batch
         self._folder = folder
         self._options = options
+        self._retry = options.retry or RETRY
         self._progress = progress
         there = folder.summary()
         self._downloads = there is None or RESULTS_FILE in folder.damaged(there)
@@ -131,10 +133,10 @@ class _Saving:
     def run(self, batches: MessageBatches) -> Saved:
         if self._options.requests and self._folder.edited(RESUBMIT_FILE):
             raise SaveError(
-                f"{RESUBMIT_FILE} in {self._folder.path} was edited, and is not overwritten: move it away, or choose "
+                f"{RESUBMIT_FILE} in {self._folder.shown} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
             )
-        with told(f"The results of {self._batch.id} could not be saved to {self._folder.path}"):
+        with told(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
             self._read(batches)
             self._check()
             summary = self._finish()
@@ -157,7 +159,7 @@ class _Saving:
 
     def _begin(self) -> Callable[[bytes], object]:
         self._folder.drop()
-        self._tally, self._lines, self._bytes = Tally(self._options.retry), Lines(), 0
+        self._tally, self._lines, self._bytes = Tally(self._retry), Lines(), 0
         self._results = self._folder.part(RESULTS_FILE) if self._downloads else None
         self._ids = None if self._options.requests else self._folder.part(IDS_FILE)
         if self._options.split:
@@ -198,9 +200,9 @@ class _Saving:
                 f"The results of {self._batch.id} do not match its counts: the batch has {_told(expected)}; "
                 f"{self._tally.lines:,} lines came, {_told(counted)}{f', {others:,} others' if others else ''}. "
                 + (
-                    f"What came is in {self._folder.path / RESULTS_FILE}.part; run the command again to start over."
+                    f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
                     if self._downloads
-                    else f"The files in {self._folder.path} were left as they are; remove them and run the command "
+                    else f"The files in {self._folder.shown} were left as they are; remove them and run the command "
                     "again."
                 )
             )
@@ -223,7 +225,7 @@ class _Saving:
             "results_available_until": (self._batch.created_at + KEPT).isoformat(),
             "request_counts": self._batch.request_counts.model_dump(include={*TYPES, "processing"}),
             **self._tally.described(),
-            "retry": list(self._options.retry),
+            "retry": list(self._retry),
             "split": self._options.split,
             "requests_file": described,
             "to_resubmit": resubmit,
@@ -270,7 +272,7 @@ class _Saving:
 
     def _write_ids(self) -> int:
         """Write the custom_ids to send again that were not asked for yet, in one more pass over the results."""
-        tally, lines, number = Tally(self._options.retry), Lines(), 0
+        tally, lines, number = Tally(self._retry), Lines(), 0
         out = self._folder.part(IDS_FILE)
         with self._folder.reading(RESULTS_FILE, part=self._downloads) as file:
             for piece in pieces(file):

@@ -54,6 +54,18 @@ _MIGRATIONS = (
     CREATE INDEX actions_of_a_batch ON actions (id);
     """,
 )
+_CREATED = """
+    INSERT INTO batches (
+        id, name, origin, workspace, created_at, host, pid, started, program, requests, models,
+        first_custom_id, last_custom_id
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        name = coalesce(excluded.name, name), origin = excluded.origin, workspace = excluded.workspace,
+        created_at = excluded.created_at, host = excluded.host, pid = excluded.pid, started = excluded.started,
+        program = excluded.program, requests = excluded.requests, models = excluded.models,
+        first_custom_id = excluded.first_custom_id, last_custom_id = excluded.last_custom_id
+"""
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
 _LIVES = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
@@ -170,16 +182,9 @@ class Record:
             _kept(creation.first_custom_id),
             _kept(creation.last_custom_id),
         )
-        columns = "id, name, origin, workspace, created_at, host, pid, started, program, requests, models"
-        columns += ", first_custom_id, last_custom_id"
-        replaced = ", ".join(f"{column} = excluded.{column}" for column in columns.split(", ")[2:])
 
         def write(record: sqlite3.Connection) -> None:
-            record.execute(
-                f"INSERT INTO batches ({columns}) VALUES ({', '.join('?' * len(row))}) "  # noqa: S608 - our own words
-                f"ON CONFLICT (id) DO UPDATE SET name = coalesce(excluded.name, name), {replaced}",
-                row,
-            )
+            record.execute(_CREATED, row)
             action = Action(creation.message_batch_id, creation.through, "create", origin=creation.origin)
             _add_action(record, action)
 
@@ -225,7 +230,7 @@ class Record:
 
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
-        found = self._batches("id = ?", (message_batch_id,))
+        found = self._batches("SELECT * FROM batches WHERE id = ?", (message_batch_id,))
         return found[0] if found else None
 
     def history(self, message_batch_id: str | None = None) -> Iterator[Entry]:
@@ -245,8 +250,11 @@ class Record:
 
     def orphans(self, origin: str) -> list[KnownBatch]:
         """Return the batches at an origin that may be running while the process that created them is gone."""
-        since = _now() - _LIVES.total_seconds()
-        found = self._batches("origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ?", (origin, since))
+        found = self._batches(
+            "SELECT * FROM batches WHERE origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ? "
+            "ORDER BY created_at DESC",
+            (origin, _now() - _LIVES.total_seconds()),
+        )
         return [batch for batch in found if batch.process and batch.process.is_gone()]
 
     def note_ended(self, ids: Iterable[str]) -> None:
@@ -254,9 +262,8 @@ class Record:
         if rows := [(one,) for one in ids]:
             self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
 
-    def _batches(self, condition: str, values: tuple[object, ...]) -> list[KnownBatch]:
+    def _batches(self, query: str, values: tuple[object, ...]) -> list[KnownBatch]:
         def read(record: sqlite3.Connection) -> list[KnownBatch]:
-            rows = record.execute(f"SELECT * FROM batches WHERE {condition} ORDER BY created_at DESC", values)  # noqa: S608
             return [
                 KnownBatch(
                     message_batch_id=row["id"],
@@ -266,7 +273,7 @@ class Record:
                     ended=bool(row["ended"]),
                     **{column: row[column] for column in _AS_IT_IS},
                 )
-                for row in rows
+                for row in record.execute(query, values)
             ]
 
         return self._read(read, [])

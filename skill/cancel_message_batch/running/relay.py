@@ -100,6 +100,7 @@ class Origin:
         self.name = place.encode()
         self._secure = parts.scheme == "https"
         self._host, self._port = str(parts.hostname), parts.port or (443 if self._secure else 80)
+        self._authority = place if parts.port else f"{place}:{self._port}"
         proxies = getproxies()
         via = "" if proxy_bypass(self._host) else proxies.get(parts.scheme) or proxies.get("all", "")
         self._via = urlsplit(via if "://" in via or not via else f"http://{via}")
@@ -136,7 +137,7 @@ class Origin:
             opened = asyncio.open_connection(self._via.hostname, self._via.port or port, ssl=trust, limit=PIECE)
             side = Side(*await opened)
             if self._secure:
-                target = f"{self._host}:{self._port}".encode()
+                target = self._authority.encode()
                 asking = Head((b"CONNECT", target, b"HTTP/1.1"), ((b"Host", target), *self.proxy_headers.items()))
                 await side.send(asking.onward(self.proxy_headers))
                 try:
@@ -316,12 +317,10 @@ class Relay:
     async def _pass_answer(self, api: Side, request: Head, watch: Watch | None) -> tuple[Head, bool]:
         """Pass an answer on; returns its head, and whether the connection stays open for another."""
         client = self._client
-        while True:
-            if (answer := await api.head()) is None:
-                raise CutError
-            if answer.status >= 200:
-                break
+        while (answer := await api.head()) and answer.status < 200:
             await client.send(answer.onward({}))
+        if answer is None:
+            raise CutError
         if request.start[0] == b"HEAD" or answer.status in {204, 304}:
             body = Body(0)
         else:

@@ -112,9 +112,9 @@ def _options(given: argparse.Namespace) -> "Options | None":
     """Return what of the results is saved; a requests file is checked before anything is canceled."""
     if given.results is None:
         return None
-    from cancel_message_batch.cli.saving import DEFAULT_RETRY, options_of
+    from cancel_message_batch.cli.saving import options_of
 
-    return options_of(given.requests, DEFAULT_RETRY, split=False)
+    return options_of(given.requests)
 
 
 COMMAND = Command(

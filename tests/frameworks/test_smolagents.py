@@ -65,6 +65,11 @@ def test_the_batch_the_model_names_is_canceled_once_and_a_failure_is_told_as_tex
     assert cancels(sandbox) == [batch, "msgbatch_x"]
 
 
+@pytest.mark.filterwarnings("error:.*decorators other than @tool")
+def test_the_framework_sees_no_decorator_that_it_would_warn_of() -> None:
+    assert run().told
+
+
 def test_the_model_is_given_our_words_and_the_id_as_required(sandbox: Sandbox) -> None:
     given = next(s["function"] for s in run().schemas if s["function"]["name"] == CANCEL.name)
     assert CANCEL.description in " ".join(given["description"].split())

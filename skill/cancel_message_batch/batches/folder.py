@@ -149,13 +149,16 @@ class Folder:
         """Return whether a file is there that is not as a run has written it."""
         try:
             with self.reading(name) as file:
-                here = _checksum(file)
-            os.lseek(self._lock, 0, os.SEEK_SET)
-            return here not in os.read(self._lock, 2**20).splitlines()
+                return _checksum(file) not in self._noted()
         except FileNotFoundError:
             return False
         except OSError:
             return True
+
+    def _noted(self) -> list[bytes]:
+        """Return how the file that a person may edit was written by each run; the next note follows."""
+        os.lseek(self._lock, 0, os.SEEK_SET)
+        return os.read(self._lock, 2**20).splitlines()
 
     def commit(self, *, outdated: tuple[str, ...], own: str) -> None:
         """Give the temporary files their final names, the summary last.
@@ -167,9 +170,9 @@ class Folder:
         if own in self._parts:
             with self.reading(own, part=True) as file:
                 written = _checksum(file)
-            os.lseek(self._lock, 0, os.SEEK_END)
-            os.write(self._lock, written + b"\n")
-            os.fsync(self._lock)
+            if written not in self._noted():
+                os.write(self._lock, written + b"\n")
+                os.fsync(self._lock)
         for file in self._parts.values():
             with file:
                 file.flush()

@@ -4,7 +4,6 @@ Any number of processes write to it at once. Each operation opens the file, so t
 """
 
 import contextlib
-import fnmatch
 import json
 import os
 import sqlite3
@@ -219,15 +218,6 @@ class Record:
         """Return the names of those of these batches that have one."""
         return self._read(lambda record: names_in(record, ids), {})
 
-    def named(self, pattern: str) -> list[str]:
-        """Return the ids of the batches whose name matches a pattern such as ``nightly*``."""
-
-        def read(record: sqlite3.Connection) -> list[str]:
-            rows = record.execute("SELECT id, name FROM batches WHERE name IS NOT NULL ORDER BY rowid DESC")
-            return [row[0] for row in rows if fnmatch.fnmatchcase(row[1], pattern)]
-
-        return self._read(read, [])
-
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
         found = self._batches("SELECT * FROM batches WHERE id = ?", (message_batch_id,))
@@ -346,7 +336,7 @@ def _check(path: Path, *, create: bool) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):
-        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        kind = "a directory" if stat.S_ISDIR(mode) else "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
         raise _UnusableError(f"it is {kind}")
 
 

@@ -124,7 +124,7 @@ def test_the_desktop_bundle_starts_as_its_manifest_says_and_cancels(
     given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
     done = client(
         "mcp-inspector", "--cli", *given, start["command"], *arguments,
-        "--method", "tools/call", "--tool-name", "cancel_message_batch",
+        "--connect-timeout", "120000", "--method", "tools/call", "--tool-name", "cancel_message_batch",
         "--tool-arg", f"message_batch_id={DOCUMENTED_ID}",
     )  # fmt: skip
     assert "not immediate" in done.stdout, done.stderr

@@ -206,6 +206,7 @@ def test_what_a_command_leaves_running_loses_the_api_and_that_is_told(sandbox: S
     done = run_process("run", "--", *a_script(code))
     assert (done.returncode, done.stdout) == (0, "")
     assert "still held 1 connection to the API" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_batch_that_may_exist_is_told_even_after_a_success(sandbox: Sandbox, run_process: Run) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 
 BATCH = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
@@ -109,7 +110,34 @@ def bare(path: str) -> None:
         file.writelines(answer.iter_raw())
 
 
+def ask(times: int) -> None:
+    """Retrieve the batch again and again, over one connection; prints milliseconds a request."""
+    import httpx2
+
+    url = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages/batches/{BATCH}"
+    with httpx2.Client() as client:
+        client.get(url)
+        began = time.perf_counter()
+        for _ in range(times):
+            client.get(url)
+        print((time.perf_counter() - began) / times * 1000)
+
+
+def take() -> None:
+    """Read the results with httpx2 and drop them; prints seconds."""
+    import httpx2
+
+    url = f"{os.environ['ANTHROPIC_BASE_URL']}/v1/messages/batches/{BATCH}/results"
+    with httpx2.Client() as client:
+        began = time.perf_counter()
+        with client.stream("GET", url) as answer:
+            for _ in answer.iter_raw():
+                pass
+        print(time.perf_counter() - began)
+
+
 if __name__ == "__main__":
     what = {"serve": lambda: serve(int(sys.argv[2])), "requests": lambda: requests(int(sys.argv[2]), sys.argv[3])}
     what |= {"sdk": lambda: sdk(sys.argv[2]), "bare": lambda: bare(sys.argv[2])}
+    what |= {"ask": lambda: ask(int(sys.argv[2])), "take": take}
     what[sys.argv[1]]()

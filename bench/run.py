@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -52,11 +53,16 @@ def run(command: list[str], url: str, stdin: str = "") -> Run:
     return Run(seconds, usage.ru_maxrss / 1024, usage.ru_utime + usage.ru_stime)
 
 
-def medians(commands: dict[str, list[str]], url: str, times: int, stdin: str = "") -> dict[str, Run]:
-    """Run each command several times, in turn, after a warm-up."""
+def medians(
+    commands: dict[str, list[str]], url: str, times: int, stdin: str = "", *, output: Path | None = None
+) -> dict[str, Run]:
+    """Run each command several times, in turn, after a warm-up; each without the output of the ones before."""
     runs: dict[str, list[Run]] = {name: [] for name in commands}
     for turn in range(times + 1):
         for name, command in commands.items():
+            if output:
+                shutil.rmtree(output, ignore_errors=True)
+                output.mkdir()
             measured = run(command, url, stdin)
             if turn:
                 runs[name].append(measured)
@@ -163,21 +169,18 @@ def results(number: int, times: int) -> None:
         file = str(Path(directory, "requests.jsonl"))
         subprocess.run([*script, "requests", str(number), file], check=True)
 
-        def ours(*more: str) -> list[str]:
-            # Each run starts without what the one before has saved.
-            command = f'rm -rf "$1/ours" && exec "{PROGRAM}" results {BATCH} --quiet --out "$1/ours" "${{@:2}}"'
-            return ["bash", "-c", command, "bash", directory, *more]
-
+        output = Path(directory, "output")
+        ours = [str(PROGRAM), "results", BATCH, "--quiet", "--out", f"{output}/ours"]
         commands = {
-            "httpx2 to disk": [*script, "bare", f"{directory}/bare"],
-            "anthropic SDK, its loop": [*script, "sdk", f"{directory}/sdk"],
-            "results": ours(),
-            "results --requests": ours("--requests", file),
+            "httpx2 to disk": [*script, "bare", f"{output}/bare"],
+            "anthropic SDK, its loop": [*script, "sdk", f"{output}/sdk"],
+            "results": ours,
+            "results --requests": [*ours, "--requests", file],
         }
         with serving([*script, "serve", str(number)]) as url:
-            measured = medians(commands, url, times)
+            measured = medians(commands, url, times, output=output)
         with serving([*script, "serve", "1000"]) as url:
-            few = medians({"results": ours()}, url, times)["results"]
+            few = medians({"results": ours}, url, times, output=output)["results"]
     bare, sdk, plain, requests = measured.values()
     print(f"\nSave {number:,} results of 1.7 KB (medians of {times}; processor time)")
     for name, figures in measured.items():
@@ -187,6 +190,36 @@ def results(number: int, times: int) -> None:
     print(f"  with a requests file {requests.processor / bare.processor:.2f} x httpx2 (to reach: at most 3)")
     print(f"  {plain.memory - few.memory:+.1f} MiB from 1,000 to {number:,} results")
     print(f"  {(requests.memory - plain.memory) * 2**20 / number:.0f} bytes for each custom_id (to reach: at most 120)")
+
+
+def behind_run(number: int, times: int) -> None:
+    """Send small requests and take results, plainly and behind `run`."""
+    script = [sys.executable, str(Path(__file__).with_name("results.py"))]
+    behind = [str(PROGRAM), "run", "--"]
+    asked = {"plain": [*script, "ask", "300"], "behind run": [*behind, *script, "ask", "300"]}
+    taken = {"plain": [*script, "take"], "behind run": [*behind, *script, "take"]}
+    with serving([*script, "serve", str(number)]) as url:
+        asking, taking = told(asked, url, times), told(taken, url, times)
+        much = run(taken["behind run"], url).memory
+    with serving([*script, "serve", "1000"]) as url:
+        little = run(taken["behind run"], url).memory
+    print(f"\nBehind run (medians of {times})")
+    print(
+        f"  a small request adds {asking['behind run'] - asking['plain']:.2f} ms to {asking['plain']:.2f} (at most 5)"
+    )
+    share = taking["plain"] / taking["behind run"]
+    print(f"  results of {number * 1.72 / 1e6:.2f} GB at {share:.0%} of the speed (to reach: at least 50%)")
+    print(f"  {much:.1f} MiB, {much - little:+.1f} since 1,000 results")
+
+
+def told(commands: dict[str, list[str]], url: str, times: int) -> dict[str, float]:
+    """Run each command several times, in turn, and return the median of the numbers that it prints."""
+    environment = {**os.environ, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
+    numbers: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(times):
+        for name, command in commands.items():
+            numbers[name].append(float(subprocess.check_output(command, env=environment)))
+    return {name: statistics.median(all_) for name, all_ in numbers.items()}
 
 
 def context(openapi: str | None) -> None:
@@ -213,6 +246,7 @@ def main() -> None:
         "list": lambda: listing(3),
         "mcp": lambda: mcp(9),
         "results": lambda: results(100_000, 3),
+        "run": lambda: behind_run(600_000, 3),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tokenize
@@ -70,10 +71,30 @@ def _lines_of_code(source: str) -> int:
 def test_the_examples_are_as_short_as_the_readme_says() -> None:
     rows = re.findall(r"\(examples/(\w+\.py)\) \| [\d.]+ \| (\d+) \|", (ROOT / "README.md").read_text())
     told = {name: int(lines) for name, lines in rows}
-    examples = {path.name: path.read_text() for path in (ROOT / "examples").glob("*.py") if path.name != "demo.py"}
+    others = {"demo.py", "guard.py"}  # which give an agent no tools
+    examples = {path.name: path.read_text() for path in (ROOT / "examples").glob("*.py") if path.name not in others}
     assert told == {name: _lines_of_code(source) for name, source in examples.items()}
     assert all(lines <= 20 for name, lines in told.items() if name != "messages_api_loop.py")
     assert len(examples["messages_api_loop.py"].splitlines()) <= 60
+
+
+def test_the_guarded_example_reads_the_results_of_its_batch(sandbox: Sandbox) -> None:
+    sandbox.account.speed = 1e9
+    done = python("examples/guard.py")
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()[1:]) == ["France succeeded", "Japan succeeded", "Kenya succeeded"]
+    assert cancels(sandbox) == []
+
+
+def test_the_guarded_example_leaves_no_batch_running_when_it_is_interrupted(sandbox: Sandbox) -> None:
+    command = [sys.executable, "examples/guard.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout
+        created = process.stdout.readline().strip()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert cancels(sandbox) == [created]
+    assert f"Canceling: {created}" in errors
 
 
 def test_the_demo_tells_its_story_to_the_end() -> None:
@@ -107,6 +128,7 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
     if " wait " in called or "results" in called:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
     requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
+    (tmp_path / "nightly.py").write_text("print('nothing to do')")
     (tmp_path / "requests.jsonl").write_text("".join(f"{json.dumps(request)}\n" for request in requests))
     done = subprocess.run(
         ["bash", "-c", called],

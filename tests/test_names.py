@@ -21,7 +21,8 @@ from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST
 from tests.cli.test_terminal import CTRL_C, Terminal
 from tests.conftest import KEY, Run, cancels, running
-from tests.mcp_server.clients import call, in_memory, text
+from tests.mcp_server.clients import ERAS, call, in_memory, text
+from tests.mcp_server.test_confirmation import NO, answering
 
 
 def write(message_batch_id: str, name: Any) -> None:
@@ -88,6 +89,29 @@ def test_a_cancel_by_name_asks_the_person_with_the_name(sandbox: Sandbox, nightl
         Conversation(client, batches, approve=approve).say("Cancel the nightly eval.")
     assert [(batch.id, batch.name) for batch in asked] == [(nightly, "nightly eval")]
     assert cancels(sandbox) == [nightly] * yes
+
+
+def test_at_a_terminal_a_cancel_by_name_shows_the_batch_and_waits_for_a_yes(sandbox: Sandbox, nightly: str) -> None:
+    screen = Terminal(80, "ask", "Cancel the nightly eval.")
+    try:
+        screen.until("[y/N]")
+        assert f'Cancel message batch {nightly} "nightly eval"?' in " ".join(screen.lines)
+        assert cancels(sandbox) == []
+        screen.type("y\r")
+        assert screen.end() == 0
+    finally:
+        screen.close()
+    assert cancels(sandbox) == [nightly]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_the_question_of_the_mcp_server_shows_the_name(sandbox: Sandbox, nightly: str, era: str) -> None:
+    asked: list[Any] = []
+    no = answering(NO, asked)
+    call(CANCEL.name, {"message_batch_id": nightly}, era, confirm=True, elicitation_callback=no)
+    (question,) = asked
+    assert f'Cancel message batch {nightly} "nightly eval"?' in question.message
+    assert cancels(sandbox) == []
 
 
 def test_of_two_batches_of_a_name_neither_is_canceled(sandbox: Sandbox, nightly: str, run: Run) -> None:

@@ -143,9 +143,9 @@ def test_a_summary_of_a_cancel_is_short_and_plain(status: str, counts: dict[str,
         assert EXAMPLE_ID in text
 
 
-def error(status: int, **options: Any) -> MessageBatchError:
+def error(status: int, **headers: float) -> MessageBatchError:
     body = {"type": "error", "error": {"type": "some_error", "message": "the API's words"}, "request_id": "req_1"}
-    return status_error(status, body, **options)
+    return status_error(status, body, {name.replace("_", "-"): str(value) for name, value in headers.items()})
 
 
 ACCEPTED = "it may have been"
@@ -207,3 +207,35 @@ def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
     assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in summary.status(batch("in_progress"))
+
+
+def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_type() -> None:
+    text = summary.guard_left(
+        "nightly eval", "SIGTERM", ["msgbatch_a", "msgbatch_b"], ["msgbatch_c"], {"msgbatch_d": "No."}
+    )
+    assert text == (
+        'The guard of "nightly eval" was left by SIGTERM.\n'
+        f"Canceling: msgbatch_a msgbatch_b. {summary.NOT_IMMEDIATE} "
+        "To wait until stopped: `cancel-message-batch wait msgbatch_a msgbatch_b`\n"
+        "Ended: msgbatch_c.\n"
+        "No. To cancel: `cancel-message-batch msgbatch_d`"
+    )
+    assert summary.guard_left("", "", [], ["msgbatch_c"], {}) == "The guard was left.\nEnded: msgbatch_c."
+
+
+def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_for() -> None:
+    assert summary.creation_lost(NOW, 1_000) == (
+        "The creation of a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and its answer did not "
+        "come. The batch may exist and be running. To look for one of this time and size: `cancel-message-batch list`. "
+        "To cancel it: `cancel-message-batch ID`"
+    )
+
+
+def test_batches_whose_program_is_gone_are_told_with_what_shows_and_what_stops_them() -> None:
+    assert summary.orphans([]) == ""
+    one, two = summary.orphans([batch("in_progress")]), summary.orphans([batch("in_progress"), batch("in_progress")])
+    assert one.startswith(f"Message batch {EXAMPLE_ID}, 10,000 requests, runs on though the program that created it")
+    assert two.startswith("2 message batches, 20,000 requests, run on though the programs that created them")
+    for text in (one, two):
+        assert "`cancel-message-batch list --orphaned`" in text
+        assert "`cancel-message-batch --all --orphaned`" in text

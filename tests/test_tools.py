@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anthropic
@@ -280,7 +281,7 @@ def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sand
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": None}, {"after_id": "batch_1"}, {"x": 1}],
+    [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": "all"}, {"after_id": "batch_1"}, {"x": None}],
 )
 def test_a_listing_with_wrong_arguments_is_refused_in_plain_words(sandbox: Sandbox, arguments: Any) -> None:
     outcome = both(LIST, arguments)
@@ -288,6 +289,40 @@ def test_a_listing_with_wrong_arguments_is_refused_in_plain_words(sandbox: Sandb
     assert "Nothing was sent" in outcome.text
     assert "pydantic" not in outcome.text
     assert sandbox.journal == []
+
+
+@pytest.mark.parametrize("nulls", [("status",), ("status", "limit", "after_id")])
+def test_null_is_as_if_an_optional_argument_were_not_given(sandbox: Sandbox, nulls: tuple[str, ...]) -> None:
+    arguments = dict.fromkeys(nulls)
+    assert both(LIST, arguments).batches == LIST.run({}).batches
+    listed = LIST.run(json.dumps(arguments)).text
+    assert cancel_message_batch.list_message_batches(**arguments) == listed
+    assert asyncio.run(aio.list_message_batches(**arguments)) == listed
+    definition = anthropic.beta_tool(cancel_message_batch.list_message_batches)
+    assert definition.call(dict(arguments)) == listed
+
+
+def _in_a_running_event_loop(call: Callable[[], str]) -> str:
+    async def answer() -> str:
+        return call()
+
+    return asyncio.run(answer())
+
+
+def _in_a_thread(call: Callable[[], str]) -> str:
+    with ThreadPoolExecutor() as threads:
+        return threads.submit(call).result()
+
+
+@pytest.mark.parametrize("where", [_in_a_running_event_loop, _in_a_thread])
+@pytest.mark.parametrize("given", [EXAMPLE_ID, json.dumps({"message_batch_id": EXAMPLE_ID})], ids=["id", "JSON"])
+def test_a_plain_function_works_however_a_framework_calls_it(
+    sandbox: Sandbox, where: Callable[[Callable[[], str]], str], given: str
+) -> None:
+    assert "not immediate" in where(lambda: cancel_message_batch.cancel_message_batch(given))
+    assert "is canceling" in where(lambda: cancel_message_batch.get_message_batch(given))
+    assert EXAMPLE_ID in where(lambda: cancel_message_batch.list_message_batches("canceling", 50, ""))
+    assert cancels(sandbox) == [EXAMPLE_ID]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from pathlib import Path
 from .conftest import ROOT
 
 SNIPPET = """
-from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch
+import anthropic
+from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch, guard, results_function
 from cancel_message_batch.agent import Conversation
 
 with MessageBatches(api_key="key") as batches:
@@ -18,7 +19,23 @@ with MessageBatches(api_key="key") as batches:
     batches.cancle(5)
     batches.cancel(5)
 reveal_type(cancel_message_batch("msgbatch_a"))
+reveal_type(results_function("saved")("msgbatch_a"))
+results_function(5)
 Conversation.speak
+
+with guard(anthropic.Anthropic(), name="nightly eval") as guarded:
+    reveal_type(guarded.create(requests=[]))
+with guard(anthropic.Anthropic().beta.messages.batches, cancel="always", deadline=5) as beta:
+    reveal_type(beta.create(requests=[]))
+with guard(anthropic.AsyncAnthropic()):
+    pass
+guard(anthropic.Anthropic(), cancel="never")
+
+async def main() -> None:
+    async with guard(anthropic.AsyncAnthropic()) as guarded:
+        reveal_type(await guarded.create(requests=[]))
+    async with guard(anthropic.AsyncAnthropic().beta.messages.batches) as beta:
+        reveal_type(await beta.create(requests=[]))
 """
 
 
@@ -39,5 +56,10 @@ def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_pat
     assert 'has no attribute "speak"' in told
     assert 'is "cancel_message_batch.api.models.MessageBatch"' in told
     assert 'is "int"' in told
-    assert 'is "str"' in told
-    assert told.count("error:") == 3, told
+    assert told.count('is "str"') == 2
+    assert 'Argument 1 to "results_function"' in told
+    assert told.count('is "anthropic.types.messages.message_batch.MessageBatch"') == 2
+    assert told.count('is "anthropic.types.beta.messages.beta_message_batch.BetaMessageBatch"') == 2
+    assert '"AbstractAsyncContextManager[AsyncBatches, None]" has no attribute "__enter__"' in told
+    assert 'No overload variant of "guard" matches' in told
+    assert told.count("error:") == 7, told

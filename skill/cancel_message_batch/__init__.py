@@ -15,6 +15,8 @@ if TYPE_CHECKING:
         MessageBatchError,
     )
     from .api.models import MessageBatch, RequestCounts
+    from .batches.guard import guard
+    from .batches.results_tool import async_results_function, results_function, results_tool
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
 
 __version__ = "0.1.0"
@@ -34,9 +36,13 @@ __all__ = [
     "Tool",
     "ToolOutcome",
     "__version__",
+    "async_results_function",
     "cancel_message_batch",
     "get_message_batch",
+    "guard",
     "list_message_batches",
+    "results_function",
+    "results_tool",
 ]
 
 # Public names are loaded when they are used, so that importing the package costs nothing.
@@ -44,6 +50,8 @@ _MODULES = (
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
+    (".batches.guard", frozenset({"guard"})),
+    (".batches.results_tool", frozenset({"async_results_function", "results_function", "results_tool"})),
     (".tools", frozenset(__all__)),
 )
 

@@ -9,9 +9,8 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .api.credentials import origin
 from .api.errors import (
@@ -40,56 +39,24 @@ NOT_IMMEDIATE = (
 _LIFETIME = timedelta(hours=25)
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(NamedTuple):
     """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
 
-    batch: MessageBatch
-
-    @property
-    def id(self) -> str:
-        """The id."""
-        return clean(self.batch.id, limit=ID_LIMIT)
-
-    @property
-    def name(self) -> str:
-        """The name that a person gave to it, in quotation marks; empty where it has none."""
-        return f'"{self.batch.name}"' if self.batch.name else ""
-
-    @property
-    def title(self) -> str:
-        """The id, with the name where it has one."""
-        return f"{self.id} {self.name}".rstrip()
-
-    @property
-    def status(self) -> str:
-        """The processing status."""
-        return clean(self.batch.processing_status, limit=40)
-
-    @property
-    def requests(self) -> int:
-        """The number of requests."""
-        return self.batch.request_counts.total
-
-    @property
-    def created(self) -> str:
-        """The local time of its creation, and its age."""
-        return moment(self.batch.created_at, self.batch)
-
-    @property
-    def age(self) -> str:
-        """The time since its creation."""
-        return since(self.batch.created_at, self.batch)
-
-    @property
-    def state(self) -> str:
-        """Its id and status."""
-        return f"{self.id}: {self.status}"
+    id: str
+    name: str  # that a person gave to it, in quotation marks; empty where it has none
+    title: str  # id and name
+    status: str
+    state: str  # id and status
+    requests: int
+    created: str  # local time and age
 
 
 def facts(batch: MessageBatch) -> Facts:
     """Return what can be shown of a batch."""
-    return Facts(batch)
+    shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
+    name = f'"{batch.name}"' if batch.name else ""
+    created, requests = moment(batch.created_at, batch), batch.request_counts.total
+    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
@@ -155,13 +122,72 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
         (unsent, "Not sent, so these are as they were: "),
     ):
         if ids:
-            lines.append(what + " ".join(clean(name, limit=ID_LIMIT) for name in ids))
+            lines.append(what + _ids(ids))
     return "\n".join(lines)
 
 
 def limited(seconds: float) -> str:
     """Say that cancel requests wait because the API limits them."""
     return f"The API is limiting requests (429): trying again in {duration(max(seconds, 1))}."
+
+
+def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
+    """Say that a command failed that had created batches, and whether they are canceled now.
+
+    Args:
+        how: The command, and how it ended.
+        batch_ids: The batches that were not seen to have ended.
+        keep: Whether they are left alone, because it was asked for.
+    """
+    if keep:
+        ids = _ids(batch_ids)
+        return (
+            f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
+        )
+    number = len(batch_ids)
+    return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
+
+
+def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what a guard was left by, and what became of the batches that were created inside it."""
+    whose = f' of "{name}"' if name else ""
+    told = program_left(canceling, ended, failed)
+    return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
+
+
+def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+    """Say what became of the batches that a program created before it failed."""
+    lines = []
+    if canceling:
+        ids = _ids(canceling)
+        lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
+    if ended:
+        lines.append(f"Ended: {_ids(ended)}.")
+    lines += [f"{text} To cancel: `cancel-message-batch {_ids([one])}`" for one, text in failed.items()]
+    return "\n".join(lines)
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
+
+
+def creation_lost(began: datetime, requests: int) -> str:
+    """Say that a batch may have been created whose id nobody knows."""
+    size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
+        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        "`cancel-message-batch ID`"
+    )
+
+
+def connections_held(number: int) -> str:
+    """Say that something which a command left running lost its connections to the API."""
+    what = "1 connection" if number == 1 else f"{number:,} connections"
+    return (
+        f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
+        "`cancel-message-batch run` ends with the command."
+    )
 
 
 def stopped(message_batch_id: str) -> str:
@@ -175,7 +201,7 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
     """Say that waiting was given up, which changes nothing for the batches."""
     last = f" (last: {trouble})" if trouble else ""
     left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {' '.join(clean(name, limit=ID_LIMIT) for name in ids)}" for what, ids in left if ids)
+    told = "; ".join(f"{what}: {_ids(ids)}" for what, ids in left if ids)
     return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
 
 
@@ -202,8 +228,7 @@ def status(batch: MessageBatch) -> str:
     return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
-@dataclass(frozen=True)
-class Listed:
+class Listed(NamedTuple):
     """A listing in words."""
 
     headline: str
@@ -268,6 +293,37 @@ def needs_yes(message_batch_id: str) -> str:
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
     )
+
+
+def named(message_batch_id: str, name: str) -> str:
+    """Say what a batch is called now, and who knows it."""
+    if not name:
+        return f"{message_batch_id} has no name now."
+    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API keeps none.'
+
+
+def orphans(batches: Sequence[MessageBatch]) -> str:
+    """Say that batches run on though the programs that created them are gone; nothing when there are none."""
+    if not batches:
+        return ""
+    one = len(batches) == 1
+    what = "runs on though the program that created it" if one else "run on though the programs that created them"
+    them = "it" if one else "them"
+    return _sentence(
+        f"{amount(batches)}, {what} on this machine {'is' if one else 'are'} gone. "
+        f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
+    )
+
+
+def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
+    """Say which batches, whose program is gone, could not be looked up."""
+    why = _sentence(str(trouble)) if trouble else "There was no answer in time."
+    return f"{why} Left out, because they could not be looked up: {' '.join(ids)}"
+
+
+def known_elsewhere(message_batch_id: str, where: str) -> str:
+    """Say where this machine knows a batch from that was not found."""
+    return f"This machine knows {message_batch_id} from {where}: look for it there."
 
 
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
@@ -353,11 +409,6 @@ def distance(time: datetime, batch: MessageBatch) -> str:
     if abs(seconds) < 2:  # the API's clock counts whole seconds
         return "just now"
     return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
-
-
-def since(time: datetime, batch: MessageBatch) -> str:
-    """Write how long before the API's answer a time lies."""
-    return duration(max((batch.as_of - time).total_seconds(), 0))
 
 
 def duration(seconds: float) -> str:
@@ -529,12 +580,15 @@ def results_gone(batch: MessageBatch) -> str:
     )
 
 
-def all_retried() -> str:
-    """Say what `--retry all` means before it is done."""
-    return (
-        "--retry all: every request is prepared to be sent again, also those that succeeded and are paid for. They "
-        "would be billed once more."
-    )
+def paid_retried(retry: Sequence[str]) -> str:
+    """Say, before it is done, that requests which succeeded are prepared to be sent again; else return nothing."""
+    if "all" in retry:
+        which = "every request is prepared to be sent again, also those that succeeded and are paid for"
+    elif "succeeded" in retry:
+        which = "requests that succeeded and are paid for are prepared to be sent again too"
+    else:
+        return ""
+    return f"--retry {','.join(retry)}: {which}. They would be billed once more."
 
 
 def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:

@@ -5,13 +5,14 @@ end take their docstrings and parameter descriptions from the same place. Each h
 """
 
 import contextlib
+import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NewType
 
-from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic import ValidationError, WithJsonSchema
 
 from . import names, summary
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
@@ -24,17 +25,7 @@ from .api.errors import (
     MessageBatchError,
     clean,
 )
-from .api.models import (
-    LIST_AFTER,
-    LIST_LIMIT,
-    LIST_STATUS,
-    MESSAGE_BATCH_ID,
-    ListMessageBatchesInput,
-    MessageBatch,
-    MessageBatchIdInput,
-    StatusFilter,
-    ToolInput,
-)
+from .api.models import ListMessageBatchesInput, MessageBatch, MessageBatchIdInput, StatusFilter, ToolInput
 from .api.pages import LARGEST_PAGE, search
 
 
@@ -81,6 +72,7 @@ class Tool:
         action: The verb used in its error messages.
         input_model: The model of its arguments, which its schema comes from.
         handler: What it does, given its arguments and a client.
+        offer: What the loop's system prompt says about it; the tool's own description is enough for most.
     """
 
     name: str
@@ -89,6 +81,7 @@ class Tool:
     action: summary.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
+    offer: str = ""
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -326,49 +319,37 @@ GET = Tool(
 TOOLS = (CANCEL, LIST, GET)
 
 
-class Words(str):
-    """The description of a parameter in its annotation: a plain text for some frameworks, a schema for pydantic."""
-
-    __slots__ = ()
-
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(core_schema), "description": str(self)}
-
-
-MessageBatchId = Annotated[str, Words(MESSAGE_BATCH_ID)]
-ListStatus = Annotated[StatusFilter, Words(LIST_STATUS)]
-ListLimit = Annotated[int, Words(LIST_LIMIT)]
-ListAfter = Annotated[str, Words(LIST_AFTER)]
-
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-
-def documented(tool: Tool) -> Callable[[Function], Function]:
-    """Give a function the description of a tool, in the form that the agent frameworks parse."""
-    arguments = "\n".join(
-        f"    {name}: {argument.description}" for name, argument in tool.input_model.model_fields.items()
+def document(function: Any, tool: Tool) -> None:
+    """Give a function the description of a tool and the schema of its arguments, as the agent frameworks read them."""
+    schemas = tool.input_schema["properties"]
+    arguments = "\n".join(f"    {name}: {schema['description']}" for name, schema in schemas.items())
+    function.__doc__ = (
+        f"{tool.description}\n\nArgs:\n{arguments}\n\n"
+        "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
     )
+    # A text in an annotation is the description for AutoGen, and code for AG2, which reads the signature as many do. A
+    # NewType there is neither, and pydantic finds the schema in it.
+    signature = inspect.signature(function)
+    parameters = []
+    for name, schema in schemas.items():
+        parameter, described = signature.parameters[name], WithJsonSchema(schema)
+        parameters.append(parameter.replace(annotation=NewType(name, Annotated[parameter.annotation, described])))
+        function.__annotations__[name] = Annotated[parameter.annotation, schema["description"], described]
+    function.__signature__ = signature.replace(parameters=parameters)
 
-    def with_words(function: Function) -> Function:
-        function.__doc__ = (
-            f"{tool.description}\n\nArgs:\n{arguments}\n\n"
-            "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
-        )
-        return function
 
-    return with_words
-
-
-@documented(CANCEL)
-def cancel_message_batch(message_batch_id: MessageBatchId) -> str:
+def cancel_message_batch(message_batch_id: str) -> str:
     return CANCEL.run({"message_batch_id": message_batch_id}).text
 
 
-@documented(LIST)
-def list_message_batches(status: ListStatus = "any", limit: ListLimit = 10, after_id: ListAfter = "") -> str:
+def list_message_batches(status: StatusFilter | None = "any", limit: int | None = 10, after_id: str | None = "") -> str:
     return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
 
 
-@documented(GET)
-def get_message_batch(message_batch_id: MessageBatchId) -> str:
+def get_message_batch(message_batch_id: str) -> str:
     return GET.run({"message_batch_id": message_batch_id}).text
+
+
+document(cancel_message_batch, CANCEL)
+document(list_message_batches, LIST)
+document(get_message_batch, GET)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.api.errors import APIResponseError, InvalidInputError
+from cancel_message_batch.api.errors import APIConnectionError, InvalidInputError
 from cancel_message_batch.batches.failing import fails_again
 from cancel_message_batch.batches.folder import Folder, SaveError
 from cancel_message_batch.batches.prices import cost
@@ -157,7 +157,7 @@ def test_every_form_of_a_requests_file_gives_the_same_requests(tmp_path: Path, t
     path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     requests = RequestsFile(path)
     assert [json.loads(one) for one in requests] == [ONE, TWO]
-    assert all(b"\n" not in one for one in requests)
+    assert all(one.index(b"\n") == len(one) - 1 for one in requests)
     assert len(requests.order) == 2
 
 
@@ -241,6 +241,17 @@ def test_a_request_that_succeeded_once_is_not_sent_again(
     assert (out / NAME / "resubmit.jsonl").read_bytes() == b""
 
 
+def test_without_requests_a_request_that_succeeded_once_is_not_listed(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    lines = [line("twice", "canceled"), line("twice"), line("late", "expired"), line("late", "expired")]
+    serve(sandbox, lines, {"canceled": 1, "succeeded": 1, "expired": 2})
+    saved = run(batches, out)
+    assert saved.summary
+    assert (out / NAME / "resubmit_ids.txt").read_text() == "late\n"
+    assert saved.summary["to_resubmit"] == 1
+
+
 @pytest.mark.parametrize("name", ['say "hi"', "../../x", "\x1b]0;x", "\u202eevil", "new\nline"])
 def test_a_custom_id_never_becomes_a_path_or_a_second_line(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path, name: str
@@ -261,11 +272,30 @@ def test_counts_that_differ_leave_no_final_name(sandbox: Sandbox, batches: Messa
     assert sorted(os.listdir(out / NAME)) == [".lock", "results.jsonl.part"]
 
 
-def test_a_last_line_that_is_cut_is_an_error(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+def test_results_that_end_in_the_middle_of_a_line_are_fetched_again(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    sandbox.fail(Fault(match=f"GET */{NAME}/results", body=b"\n".join(MIXED)[:-5]))
+    serve(sandbox, b"\n".join(MIXED), COUNTS)
+    run(batches, out)
+    assert (out / NAME / "results.jsonl").read_bytes() == b"\n".join(MIXED)
+
+
+def test_results_that_always_end_in_the_middle_of_a_line_are_an_error(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
     serve(sandbox, b"\n".join(MIXED)[:-5], COUNTS)
-    with pytest.raises(APIResponseError, match="middle of a line"):
+    with pytest.raises(APIConnectionError, match="middle of a line"):
         run(batches, out)
     assert os.listdir(out / NAME) == [".lock"]
+
+
+def test_a_last_line_that_never_was_a_result_is_kept(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+    serve(sandbox, line("a") + b"\nnot json", {"succeeded": 1, "errored": 1})
+    saved = run(batches, out)
+    assert saved.summary
+    assert saved.summary["unreadable_lines"] == 1
+    assert (out / NAME / "results.jsonl").read_bytes() == line("a") + b"\nnot json"
 
 
 def test_after_a_failure_the_same_command_finishes(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
@@ -291,6 +321,17 @@ def test_what_is_there_already_is_not_downloaded_again(
     assert third.state == "saved"
     assert ids(out / NAME / "resubmit.jsonl") == ["stopped"]
     assert [each.path for each in sandbox.journal[requests:]] == [f"/v1/messages/batches/{NAME}"]
+
+
+def test_a_run_without_options_keeps_what_an_earlier_one_was_told(
+    sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
+) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    first = run(batches, out, written(tmp_path / "r.jsonl", [request("stopped"), request("x")]), retry=["all"])
+    before = contents(out)
+    second = run(batches, out)
+    assert (second.state, second.summary) == ("all_there", first.summary)
+    assert contents(out) == before
 
 
 def test_damaged_results_are_downloaded_again(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
@@ -408,13 +449,13 @@ def test_a_kill_amid_the_renames_leaves_nothing_that_looks_complete(
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (out / NAME).iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in (out / NAME).iterdir()}
 
 
 def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
     cut = json.loads(line("cut"))
     cut["result"]["message"]["stop_reason"] = "max_tokens"
-    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 10}
+    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}
     lines = [json.dumps(cut).encode(), line("a"), *(failed(f"e{n}", "api_error", f"Fault {n}") for n in range(5))]
     serve(sandbox, lines, {"succeeded": 2, "errored": 5})
     told = run(batches, out).summary
@@ -422,7 +463,7 @@ def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches
     assert told["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
     assert [(group["type"], group["count"], group["example"]) for group in told["errors"]] == [("api_error", 5, "e0")]
     used = told["tokens"]["claude-sonnet-5-5"]
-    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 10]
+    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 20]
     assert told["estimate"]["usd"] == used["estimated_usd"] == pytest.approx((20 + 5 + 1 + 50) / 1e6)
 
 
@@ -439,6 +480,11 @@ def test_an_unknown_model_has_no_price() -> None:
         ("invalid_request_error", "something new", False),
         ("invalid_request_error", TOO_LONG, True),
         ("invalid_request_error", "messages.0.content: Field required", True),
+        ("invalid_request_error", "messages.65.content.1.tool_use.text: Extra inputs are not permitted", True),
+        ("invalid_request_error", "messages.61.content.0.tool_use.input: Input should be a valid dictionary", True),
+        ("invalid_request_error", "max_tokens: 9 > 8, which is the maximum allowed number of output tokens", True),
+        ("invalid_request_error", "messages: at least one message is required", True),
+        ("invalid_request_error", "the messages should be read: Field required", False),
         ("invalid_request_error", "messages: text content blocks must be non-empty", True),
         ("request_too_large", "", True),
         *(

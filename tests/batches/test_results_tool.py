@@ -2,18 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import anyio
 import pytest
 from mcp import Client
 
-from cancel_message_batch import AsyncMessageBatches, MessageBatches
+from cancel_message_batch import (
+    AsyncMessageBatches,
+    MessageBatches,
+    async_results_function,
+    results_function,
+    results_tool,
+)
 from cancel_message_batch.agent import Conversation
 from cancel_message_batch.batches.results_tool import NAME as TOOL
-from cancel_message_batch.batches.results_tool import OFFER, results_tool
 from cancel_message_batch.mcp_server.server import build_server
-from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox import Fault, Sandbox
 
 from .strange_results import NAME, line, serve
 
@@ -44,6 +50,43 @@ def test_the_async_tool_does_the_same(results: str, sandbox: Sandbox, tmp_path: 
 
     assert "Saved the results" in anyio.run(work)
     assert "already: nothing was downloaded" in anyio.run(work)
+
+
+def test_as_a_plain_function_it_takes_only_the_id(
+    results: str, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "k")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+    save: Any = results_function(tmp_path)
+    save_async: Any = async_results_function(tmp_path)
+    assert "Saved the results" in save(results)
+    assert "already: nothing was downloaded" in anyio.run(save_async, results)
+    for function in (save, save_async):
+        described: Any = anthropic.beta_tool(function).to_dict()
+        assert described["name"] == TOOL
+        assert list(described["input_schema"]["properties"]) == ["message_batch_id"]
+        assert "never the results themselves" in described["description"]
+
+
+def test_the_async_tool_blocks_no_other_task(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.fail(Fault(match="GET */results", delay=0.3, body=line("a")))
+    results = serve(sandbox, [line("a")], {"succeeded": 1})
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await anyio.sleep(0.01)
+            ticks += 1
+
+    async def work() -> None:
+        async with AsyncMessageBatches(base_url=sandbox.url, api_key="k") as own, anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            assert not (await results_tool(tmp_path).run_async({"message_batch_id": results}, own)).is_error
+            tasks.cancel_scope.cancel()
+
+    anyio.run(work)
+    assert ticks > 3
 
 
 def test_a_batch_that_has_not_ended_is_no_failure(sandbox: Sandbox, batches: MessageBatches, tmp_path: Path) -> None:
@@ -83,7 +126,7 @@ def test_an_mcp_client_sees_it_only_when_a_directory_was_given(results: str, tmp
 
 def test_the_loop_offers_it(sandbox: Sandbox, batches: MessageBatches, tmp_path: Path) -> None:
     client = anthropic.Anthropic(api_key="k", base_url=sandbox.url)
-    Conversation(client, batches, more=[(results_tool(tmp_path), OFFER)]).say("hello")
+    Conversation(client, batches, more=[results_tool(tmp_path)]).say("hello")
     sent = next(each for each in sandbox.journal if each.path.endswith("/messages"))
     assert TOOL in [tool["name"] for tool in sent.body["tools"]]
-    assert OFFER in sent.body["system"]
+    assert results_tool(tmp_path).offer in sent.body["system"]

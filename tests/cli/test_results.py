@@ -11,11 +11,16 @@ from typing import Any
 
 import pytest
 
+from cancel_message_batch.cli import main
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.batches.strange_results import NAME, failed, line, serve
 from tests.conftest import PROGRAM, Run
 
-MIXED = [line("good"), line("stopped", "canceled"), failed("wrong", "invalid_request_error", "max_tokens: 9 > 8")]
+MIXED = [
+    line("good"),
+    line("stopped", "canceled"),
+    failed("wrong", "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum"),
+]
 COUNTS = {"succeeded": 1, "canceled": 1, "errored": 1}
 
 
@@ -36,7 +41,10 @@ def test_it_says_what_was_saved_and_what_is_left(sandbox: Sandbox, run: Run, dir
     assert done.returncode == 0
     assert f"Saved the results of message batch {NAME} in message-batches/{NAME}." in done.stdout
     assert "3 results: 1 succeeded (billed), 1 errored, 1 canceled (not billed)." in done.stdout
-    assert "1 x invalid_request_error: max_tokens: 9 > 8 (for example wrong); fails again as it is" in done.stdout
+    assert (
+        "1 x invalid_request_error: prompt is too long: 9 tokens > 8 maximum (for example wrong); fails again as it is"
+        in done.stdout
+    )
     assert "1 request is to be sent again: they are in resubmit.jsonl" not in done.stdout
     assert "1 request is to be sent again, from resubmit.jsonl." in done.stdout
     assert "Tokens of claude-sonnet-5-5: 10 input, 5 output" in done.stdout
@@ -100,6 +108,7 @@ def test_a_batch_without_successes_is_saved_all_the_same(sandbox: Sandbox, run: 
 
 def test_counts_that_differ_are_1(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED[:2], COUNTS)
+    assert "\x1b" not in run("results", NAME, "--out", "\x1b[31mred").stderr
     done = run("results", NAME)
     assert done.returncode == 1
     assert "do not match its counts" in done.stderr
@@ -190,10 +199,12 @@ def test_control_characters_of_the_api_do_not_reach_the_terminal(sandbox: Sandbo
     assert not any(mark in done.stdout + done.stderr for mark in ("\x1b", "\x07", "\u202e"))
 
 
-def test_retry_all_says_what_it_means_first(sandbox: Sandbox, run: Run, directory: Path) -> None:
+@pytest.mark.parametrize("retry", ["all", "canceled,succeeded"])
+def test_sending_what_is_paid_for_again_is_said_first(sandbox: Sandbox, run: Run, directory: Path, retry: str) -> None:
     serve(sandbox, MIXED, COUNTS)
-    done = run("results", NAME, "--retry", "all", "--requests", requests(directory / "r.jsonl", "good", "stopped"))
-    assert "also those that succeeded and are paid for" in done.stderr
+    done = run("results", NAME, "--retry", retry, "--requests", requests(directory / "r.jsonl", "good", "stopped"))
+    assert "that succeeded and are paid for" in done.stderr
+    assert "billed once more" in done.stderr
     assert len((directory / "message-batches" / NAME / "resubmit.jsonl").read_text().splitlines()) == 2
 
 
@@ -241,9 +252,9 @@ def test_a_batch_that_had_ended_before_is_saved_by_the_same_command(sandbox: San
     assert run(name, "--wait", "--results", "out").returncode == 0
 
 
-@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_interrupted_at_random_moments_the_same_command_finishes(
-    monkeypatch: pytest.MonkeyPatch, directory: Path, signal_number: int
+@pytest.mark.parametrize(("signal_number", "times"), [(signal.SIGKILL, 7), (signal.SIGTERM, 7), (signal.SIGINT, 6)])
+def test_interrupted_at_twenty_random_moments_the_same_command_finishes(
+    monkeypatch: pytest.MonkeyPatch, directory: Path, signal_number: int, times: int
 ) -> None:
     chance = random.Random(signal_number)
     with Sandbox(account=Account(seed=signal_number)) as sandbox:
@@ -252,23 +263,23 @@ def test_interrupted_at_random_moments_the_same_command_finishes(
         name, _ = story(sandbox, directory, 8_000)
         sandbox.account.cancel(name)
         sandbox.account.advance(3600)
-        command = [*PROGRAM, "results", name, "--requests", "requests.jsonl", "--quiet", "--out"]
+        command = ["results", name, "--requests", "requests.jsonl", "--quiet", "--out"]
         began = time.monotonic()
-        subprocess.run([*command, "undisturbed"], check=True, timeout=60)
+        subprocess.run([*PROGRAM, *command, "undisturbed"], check=True, timeout=60)
         took = time.monotonic() - began
         whole = files(directory / "undisturbed" / name)
-        for number in range(3):
+        for number in range(times):
             out = directory / f"out-{number}"
-            with subprocess.Popen([*command, str(out)], stderr=subprocess.PIPE, text=True) as process:
+            with subprocess.Popen([*PROGRAM, *command, str(out)], stderr=subprocess.PIPE, text=True) as process:
                 time.sleep(chance.uniform(0.4, 1.0) * took)
                 process.send_signal(signal_number)
                 errors = process.communicate(timeout=60)[1]
             assert "Traceback" not in errors
             if (out / name / "summary.json").exists():
                 assert files(out / name) == whole
-            subprocess.run([*command, str(out)], check=True, timeout=60)
+            assert main([*command, str(out)]) == 0
             assert files(out / name) == whole
 
 
 def files(path: Path) -> dict[str, bytes]:
-    return {each.name: each.read_bytes() for each in path.iterdir() if each.name != ".lock"}
+    return {each.name: each.read_bytes() for each in path.iterdir()}

@@ -14,33 +14,43 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.tools import CANCEL
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.tools import CANCEL, LIST
 from tests.conftest import ROOT, cancels
+from tests.scripted import answer, sse
 
 
 @dataclass(frozen=True)
 class Framework:
-    """An example, the module that it needs, and whether the framework's own approval switch is on for cancel."""
+    """An example, the module that it needs, and whether the framework's own approval switch is on for cancel.
+
+    ``streams`` says that it takes the model's answer as a stream.
+    """
 
     name: str
     module: str
     asks: bool
+    streams: bool = False
 
 
 FRAMEWORKS = [
+    Framework("ag2", "ag2", asks=True),
     Framework("agent_framework", "agent_framework", asks=True),
     Framework("agno", "agno", asks=True),
     Framework("claude_agent_sdk", "claude_agent_sdk", asks=True),
+    Framework("crewai", "crewai", asks=True),
     Framework("google_adk", "google.adk", asks=True),
     Framework("haystack", "haystack", asks=True),
     Framework("langchain", "langchain", asks=True),
     Framework("llama_index", "llama_index.core", asks=False),
+    Framework("llm", "llm", asks=True, streams=True),
     Framework("openai_agents", "agents", asks=True),
     Framework("pydantic_ai", "pydantic_ai", asks=True),
     Framework("strands", "strands", asks=True),
 ]
 NAME = attrgetter("name")
+NEWER = [each for each in FRAMEWORKS if each.name in {"ag2", "crewai", "llm"}]
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,43 @@ def test_of_two_cancels_at_once_each_is_asked_for(framework: Framework, sandbox:
 def test_without_the_persons_yes_nothing_is_sent(framework: Framework, sandbox: Sandbox, running: str) -> None:
     converse(framework, sandbox, f"Cancel the message batch {running}.", "n\n\n")
     assert cancels(sandbox) == []
+
+
+def model_calls(tool: str, arguments: Any, sandbox: Sandbox, framework: Framework) -> None:
+    """Let the model begin with this call, whatever it was asked."""
+    events = answer([(tool, arguments)])
+    call = {"type": "tool_use", "id": "toolu_1", "name": tool, "input": arguments}
+    message = {**events[0]["message"], "content": [call], "stop_reason": "tool_use"}
+    body, kind = (sse(events), "text/event-stream") if framework.streams else (message, None)
+    sandbox.fail(Fault(match="POST */v1/messages", body=body, content_type=kind))
+
+
+@pytest.mark.parametrize("framework", NEWER, ids=NAME, indirect=True)
+@pytest.mark.parametrize("given", [None, [EXAMPLE_ID], ...], ids=["null", "a list", "missing"])
+def test_without_a_usable_id_nothing_is_canceled_and_the_model_hears_which_argument_is_wrong(
+    framework: Framework, sandbox: Sandbox, given: Any
+) -> None:
+    model_calls(CANCEL.name, {} if given is ... else {"message_batch_id": given}, sandbox, framework)
+    conversation = converse(framework, sandbox, f"Cancel the message batch {EXAMPLE_ID}.", "y\n")
+    assert "message_batch_id" in conversation.told
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("framework", NEWER, ids=NAME, indirect=True)
+def test_null_for_an_optional_argument_lists_as_if_it_were_not_given(
+    framework: Framework, sandbox: Sandbox, running: str
+) -> None:
+    model_calls(LIST.name, {"status": None, "limit": None, "after_id": None}, sandbox, framework)
+    assert running in converse(framework, sandbox, "what is running?").told
+
+
+@pytest.mark.parametrize("framework", NEWER, ids=NAME, indirect=True)
+def test_an_unknown_argument_is_ignored_or_told_to_the_model(
+    framework: Framework, sandbox: Sandbox, running: str
+) -> None:
+    model_calls(LIST.name, {"status": "in_progress", "color": "red"}, sandbox, framework)
+    told = converse(framework, sandbox, "what is running?").told
+    assert running in told or "color" in told
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*_agent.py")), ids=lambda path: path.stem)

@@ -23,10 +23,10 @@ COMMAND = [sys.executable, "-m", "cancel_message_batch", "mcp"]
 
 
 @contextlib.asynccontextmanager
-async def over_stdio(era: str = LEGACY) -> AsyncIterator[Client]:
+async def over_stdio(era: str = LEGACY, *flags: str, **options: Any) -> AsyncIterator[Client]:
     """Start the server as a client does, which passes it the environment."""
-    parameters = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=dict(os.environ))
-    async with Client(stdio_client(parameters), mode=era, read_timeout_seconds=30) as client:
+    parameters = StdioServerParameters(command=COMMAND[0], args=[*COMMAND[1:], *flags], env=dict(os.environ))
+    async with Client(stdio_client(parameters), mode=era, read_timeout_seconds=30, **options) as client:
         yield client
 
 

@@ -91,7 +91,7 @@ class Conversation:
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
         secrets: Texts that no error may repeat, besides the client's own credential.
-        more: Tools besides the three, each with a sentence for the model on when to use it.
+        more: Tools besides the three, such as ``results_tool(directory)``.
 
     Raises:
         InvalidInputError: A text in ``may_cancel`` is not a message batch id.
@@ -107,7 +107,7 @@ class Conversation:
         may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
         secrets: Iterable[str] = (),
-        more: Iterable[tuple[Tool, str]] = (),
+        more: Iterable[Tool] = (),
     ) -> None:
         self._client = client
         self._batches = batches
@@ -121,8 +121,8 @@ class Conversation:
         self._agreed: set[str] = set()
         self._declined: dict[str, bool | None] = {}
         others = tuple(more)
-        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *(tool for tool, _ in others))]
-        self._system = "\n- ".join((SYSTEM, *(when for _, when in others)))
+        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *others)]
+        self._system = "\n- ".join((SYSTEM, *(tool.offer for tool in others if tool.offer)))
 
     def say(self, message: str) -> str:
         """Say something to the model and let it act; return its last answer.

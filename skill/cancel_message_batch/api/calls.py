@@ -48,7 +48,7 @@ def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
     """Yield the values of an async generator that never waits."""
     while True:
         try:
-            value = finish(values.__anext__())
+            value = finish(anext(values))
         except StopAsyncIteration:
             return
         yield value

@@ -9,6 +9,7 @@ import threading
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing, closing
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -27,9 +28,8 @@ CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 60.0
 _RESULTS_MAY_BE_LATE = timedelta(minutes=10)  # anthropic-sdk-python issue 1432: 404 just after the end
 _LONGEST_ANSWER = 32 * 2**20  # bytes; a page of 1,000 batches is about half a MiB
+_PIECE = 2**20  # bytes read from a socket, or unpacked, at once: each piece costs the HTTP client several copies
 
-
-_PIECE = 2**20  # bytes that one step unpacks at most, however small the packed text is
 
 Outcome = TypeVar("Outcome")
 
@@ -85,14 +85,8 @@ class _BlockingTransport:
         self._exchange = threading.local()
 
     async def send(self, request: Request, deadline: float) -> Answer:
-        body = bytearray()
-        response = self._open(request, deadline)
-        try:
-            for chunk in response.iter_bytes():
-                _bounded(body, chunk)
-        finally:
-            response.close()
-        return _answer(request, response, body)
+        with closing(self._open(request, deadline)) as response:
+            return self._whole(request, response)
 
     def stream(self, request: Request, deadline: float) -> Iterator[Answer | bytes]:
         """Send a request; yield an answer that is not a success whole, and the body of a success piece by piece.
@@ -100,19 +94,22 @@ class _BlockingTransport:
         The deadline is for the beginning of the answer. After it, only silence ends the download: the HTTP client's
         timeout for one read.
         """
-        response = self._open(request, deadline)
-        try:
+        with closing(self._open(request, deadline)) as response:
             if response.status_code != 200 or response.headers.get("content-type", "").startswith("text/html"):
-                body = bytearray()
-                for chunk in response.iter_bytes():
-                    _bounded(body, chunk)
-                yield _answer(request, response, body)
+                yield self._whole(request, response)
                 return
             self._exchange.deadline = float("inf")
+            # glibc gives the memory of each large piece back to the system, and takes it again for the next one. It
+            # stops doing so once an even larger block was freed; this one is never touched, so it costs nothing.
+            bytes(16 * _PIECE)
             coding = response.headers.get("content-encoding", "identity").strip().lower()
             yield from unpacked(response.iter_raw(), coding)
-        finally:
-            response.close()
+
+    def _whole(self, request: Request, response: Response) -> Answer:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            _bounded(body, chunk)
+        return _answer(request, response, body)
 
     def _open(self, request: Request, deadline: float) -> Response:
         self._exchange.deadline = deadline
@@ -129,7 +126,7 @@ class _BlockingTransport:
         left: float = self._exchange.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        return read(max_bytes, left if timeout is None else min(timeout, left))
+        return read(max(max_bytes, _PIECE), left if timeout is None else min(timeout, left))
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - a sync caller blocks
@@ -146,12 +143,9 @@ class _WaitingTransport:
 
         body = bytearray()
         with anyio.fail_after(deadline - time.monotonic()):
-            response = await self.client.send(request, stream=True, follow_redirects=False)
-            try:
+            async with aclosing(await self.client.send(request, stream=True, follow_redirects=False)) as response:
                 async for chunk in response.aiter_bytes():
                     _bounded(body, chunk)
-            finally:
-                await response.aclose()
         return _answer(request, response, body)
 
     async def sleep(self, seconds: float) -> None:
@@ -353,6 +347,16 @@ class MessageBatches(_Client[Client]):
         There is no limit for the whole download; 60 s without a byte end it. A download that breaks off is begun
         again from the start, as often as the policy allows. So is one that is answered 404 within 10 minutes after
         the batch has ended, because results may be there a little later than the status says.
+
+        Args:
+            batch: The batch.
+            begin: Called at the start of each attempt; returns what takes the bytes. It gets an empty piece at the
+                end, and may then raise an ``APIConnectionError`` to begin again.
+
+        Raises:
+            APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
+                nothing was sent there.
+            MessageBatchError: As for ``cancel``.
         """
         url = self._builder.results_url(batch)
         just_ended = batch.ended_at is not None and batch.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
@@ -365,7 +369,9 @@ class MessageBatches(_Client[Client]):
             for piece in self._transport.stream(request, time.monotonic() + left):
                 if isinstance(piece, Answer):
                     raise self._builder.refusal(piece)
-                take(piece)
+                if piece:
+                    take(piece)
+            take(b"")
 
         def passes(error: MessageBatchError) -> bool:
             return may_pass(error) or (just_ended and isinstance(error, APIStatusError) and error.status == 404)

@@ -128,6 +128,30 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     )
 
 
+def program_base_url() -> str:
+    """Return the base URL that the official SDK would use in a program with this environment.
+
+    Raises:
+        ConfigurationError: It is not a URL.
+    """
+    if not (base_url := os.environ.get("ANTHROPIC_BASE_URL", "").strip()):
+        with contextlib.suppress(ConfigurationError):  # the program may have a credential of its own
+            base_url = sdk_base_url(connect().base_url)
+    _api_root(base_url or DEFAULT_BASE_URL, "ANTHROPIC_BASE_URL")
+    return base_url or DEFAULT_BASE_URL
+
+
+def borrowed(base_url: str, headers: Mapping[str, str]) -> Connection:
+    """Return the connection with which another program reached the API.
+
+    Args:
+        base_url: As in ``Connection``.
+        headers: Its headers, with the credential.
+    """
+    secrets = tuple(dict.fromkeys(filter(None, _custom_secrets(headers))))
+    return Connection(base_url, "the command's requests", headers, "the command's own", secrets=secrets)
+
+
 def sdk_base_url(base_url: str) -> str:
     """Return a base URL for the official SDK, which appends /v1 itself."""
     return base_url.removesuffix("/v1")

@@ -18,7 +18,7 @@ import json
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -148,12 +148,9 @@ def masked(secret: str) -> str:
 def status_error(
     status: int,
     body: bytes | str | object,
+    headers: Mapping[str, str],
     *,
     reason: str = "",
-    request_id: str | None = None,
-    retry_after: float | None = None,
-    should_retry: bool | None = None,
-    workspace: str | None = None,
     secrets: Iterable[str] = (),
 ) -> APIStatusError:
     """Build the exception for an error answer.
@@ -170,7 +167,7 @@ def status_error(
     envelope = parsed if isinstance(parsed, dict) else {}
     error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
     kind, message = error.get("type"), error.get("message")
-    request_id = request_id or envelope.get("request_id")
+    request_id = headers.get("request-id") or envelope.get("request_id")
     return APIStatusError(
         status,
         clean(kind, secrets=secrets, limit=60) if isinstance(kind, str) else "",
@@ -178,14 +175,14 @@ def status_error(
         or clean(reason, secrets=secrets)
         or "no explanation",
         request_id=clean(request_id, secrets=secrets, limit=80) if isinstance(request_id, str) else None,
-        retry_after=retry_after,
-        should_retry=should_retry,
+        retry_after=retry_after_seconds(headers),
+        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
         from_api=envelope.get("type") == "error" and error is not envelope,
-        workspace=workspace,
+        workspace=workspace_of(headers, secrets),
     )
 
 
-def workspace_of(headers: Any, secrets: Iterable[str] = ()) -> str | None:
+def workspace_of(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str | None:
     """Read which workspace an answer names, safe to show; None where it names none."""
     return clean(headers.get("anthropic-workspace-id") or "", secrets=secrets, limit=80) or None
 
@@ -193,12 +190,12 @@ def workspace_of(headers: Any, secrets: Iterable[str] = ()) -> str | None:
 _LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
 
 
-def retry_after_seconds(headers: Any) -> float | None:
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """Read how long the API asks to wait: ``retry-after-ms``, or ``retry-after`` in seconds or as a date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            seconds = float(headers.get(name)) * unit
-        except (TypeError, ValueError):
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
             continue
         return min(seconds, _LONGEST_WAIT) if seconds > 0 else None
     if (date := header_date(headers.get("retry-after"))) is None:
@@ -266,15 +263,10 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
         if 300 <= error.status_code < 400:
             location = error.response.headers.get("location", "")
             return redirected("the base URL", str(error.request.url), location, secrets=secrets)
-        kind = status_error(error.status_code, error.body).type
-        return status_error(
-            error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500),
-            error.body,
-            request_id=getattr(error, "request_id", None),
-            retry_after=retry_after_seconds(error.response.headers),
-            workspace=workspace_of(error.response.headers, secrets),
-            secrets=secrets,
-        )
+        headers = error.response.headers
+        kind = status_error(error.status_code, error.body, headers).type
+        status = error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500)
+        return status_error(status, error.body, headers, secrets=secrets)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised.
         known = from_client(error.__cause__, secrets=secrets) if error.__cause__ else None

@@ -10,7 +10,16 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
@@ -247,9 +256,17 @@ def _checked_cursor(value: Any) -> Any:
 
 
 class ToolInput(BaseModel):
-    """The arguments of a tool; others are refused."""
+    """The arguments of a tool; others are refused. Null stands for an optional argument that is not given."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in given.items() if value is not None or name not in optional}
 
 
 class MessageBatchIdInput(ToolInput):

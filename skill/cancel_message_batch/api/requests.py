@@ -24,7 +24,6 @@ from .errors import (
     header_date,
     masked,
     redirected,
-    retry_after_seconds,
     status_error,
     workspace_of,
 )
@@ -165,16 +164,8 @@ class RequestBuilder:
         location = answer.headers.get("location")
         if location and 300 <= answer.status < 400:
             return redirected(self.place, answer.url, location, secrets=self._connection.secrets)
-        return status_error(
-            answer.status,
-            answer.body,
-            reason=answer.reason,
-            request_id=answer.headers.get("request-id"),
-            retry_after=retry_after_seconds(answer.headers),
-            should_retry={"true": True, "false": False}.get(answer.headers.get("x-should-retry", "")),
-            workspace=workspace_of(answer.headers, self._connection.secrets),
-            secrets=self._connection.secrets,
-        )
+        secrets = self._connection.secrets
+        return status_error(answer.status, answer.body, answer.headers, reason=answer.reason, secrets=secrets)
 
 
 def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:

@@ -2,21 +2,26 @@
 
 import re
 
-# The size of a request does not change (API reference: Errors).
+# A request that is sent again as it is has the same size (API reference: Errors).
 _TYPES = frozenset({"request_too_large"})
 
 # The type invalid_request_error alone says nothing: an empty account answers "Your credit balance is too low" with it
-# (bespokelabsai/curator issue 296). So its message has to say that the request itself is wrong. Sources: the messages
-# of the API as users report them.
+# (bespokelabsai/curator issue 296). So its message has to say that the request itself is wrong. Each source is an issue
+# that quotes the API; a number alone is one of anthropics/claude-code. "roles must alternate" is not here: the API
+# accepts such requests since (anthropics/courses issue 57).
 _MESSAGES = re.compile(
     r"""
-    prompt\ is\ too\ long:\ \d+\ tokens\ >\ \d+\ maximum       # anthropics/claude-code issue 59696
-    | max_tokens:\ \d+\ >\ \d+                                # the model's maximum number of output tokens
-    | input\ length\ and\ `max_tokens`\ exceed\ context\ limit
-    | [\w.\[\]]+:\ (Field\ required|Extra\ inputs\ are\ not\ permitted|(Input|String|List)\ should\ )  # its validation
-    | messages:\ text\ content\ blocks\ must\ (be\ non-empty|contain\ non-whitespace\ text)  # the same, 53473 and 23352
-    | messages\.\d+:\ all\ messages\ must\ have\ non-empty\ content  # the same, 4416
-    | messages:\ (at\ least\ one\ message\ is\ required|roles\ must\ alternate)
+    prompt\ is\ too\ long:\ \d+\ tokens\ >\ \d+\ maximum                                # 59696
+    | max_tokens:\ \d+\ >\ \d+,\ which\ is\ the\ maximum                                # 24451
+    | input\ length\ and\ `max_tokens`\ exceed\ context\ limit:\ \d+\ \+\ \d+\ >\ \d+    # 228
+    | [\w.\[\]-]+:\ (
+        Field\ required                                                                  # 26542
+        | Extra\ inputs\ are\ not\ permitted                                             # 4378
+        | (Input|String)\ should\                                                        # 6696, 1423
+      )
+    | messages:\ at\ least\ one\ message\ is\ required                                   # langgenius/dify 25953
+    | messages:\ text\ content\ blocks\ must\ (be\ non-empty|contain\ non-whitespace\ text)  # 53473, 23352
+    | messages\.\d+:\ all\ messages\ must\ have\ non-empty\ content                       # 4416
     """,
     re.VERBOSE,
 )

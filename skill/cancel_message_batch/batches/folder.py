@@ -40,15 +40,6 @@ def told(what: str) -> Iterator[None]:
         raise SaveError(f"{what}: {clean(reason)}") from error
 
 
-def checksum(path: IO[bytes]) -> tuple[int, int]:
-    """Return the length and the CRC-32 of a file, read from where it stands."""
-    length = crc = 0
-    while piece := path.read(2**20):
-        length += len(piece)
-        crc = zlib.crc32(piece, crc)
-    return length, crc
-
-
 class Folder:
     """``DIR/ID``, locked for one run at a time.
 
@@ -62,8 +53,10 @@ class Folder:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.path = Path(os.path.normpath(directory)) / name
-        self._shown = clean(str(self.path), limit=400)
+        self.shown = clean(str(self.path), limit=400)
         self._descriptors: list[int] = []
+        self._parts: dict[str, IO[bytes]] = {}
+        self._kept = ""
         if sys.platform == "win32":
             raise SaveError("Results are saved only on systems with POSIX directories, such as Linux and macOS.")
         try:
@@ -80,7 +73,7 @@ class Folder:
                     missing.mkdir(mode=0o700)
             above = os.open(parent, flags)
         self._descriptors.append(above)
-        with told(f"The directory {self._shown} cannot be used"):
+        with told(f"The directory {self.shown} cannot be used"):
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=above)
             self._here = os.open(name, flags, dir_fd=above)
@@ -94,15 +87,7 @@ class Folder:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise SaveError(f"Another run is saving to {self._shown}. Nothing was changed by this one.") from error
-
-    def size(self, name: str) -> int | None:
-        """Return the size of a file; None when there is no regular file of this name."""
-        try:
-            found = os.stat(name, dir_fd=self._here, follow_symlinks=False)
-        except OSError:
-            return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
+                raise SaveError(f"Another run is saving to {self.shown}. Nothing was changed by this one.") from error
 
     def summary(self) -> dict[str, Any] | None:
         """Return what a complete run has noted, None when there was none."""
@@ -115,85 +100,103 @@ class Folder:
 
     def damaged(self, summary: dict[str, Any], *, but: str = "") -> set[str]:
         """Return the files that are not as long as they were written; of the one that may be edited, if it is gone."""
-        sizes = {name: self.size(name) for name in map(str, summary["files"])}
+        sizes = {name: self._size(name) for name in map(str, summary["files"])}
         return {
             name for name, size in sizes.items() if size is None or (name != but and size != summary["files"][name])
         }
 
+    def _size(self, name: str) -> int | None:
+        """Return the size of a file; None when there is no regular file of this name."""
+        try:
+            found = os.stat(name, dir_fd=self._here, follow_symlinks=False)
+        except OSError:
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
     def reading(self, name: str, *, part: bool = False) -> IO[bytes]:
-        """Open a file to read it."""
+        """Open a file to read it, or what has been written so far to the one that replaces it."""
+        if part:
+            self._parts[name].flush()
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         return open(os.open(name + _PART * part, flags, dir_fd=self._here), "rb")
 
-    def writing(self, name: str) -> IO[bytes]:
-        """Open the temporary file that becomes a file of this name."""
-        with told(f"{self._shown}/{name}{_PART} cannot be written"):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name + _PART, dir_fd=self._here)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-            return open(os.open(name + _PART, flags, 0o600, dir_fd=self._here), "wb", buffering=2**18)
+    def part(self, name: str) -> IO[bytes]:
+        """Return the temporary file that becomes a file of this name."""
+        if name not in self._parts:
+            with told(f"{self.shown}/{name}{_PART} cannot be written"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name + _PART, dir_fd=self._here)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                file = os.open(name + _PART, flags, 0o600, dir_fd=self._here)
+                self._parts[name] = open(file, "wb", buffering=2**18)  # noqa: SIM115 - closed by close
+        return self._parts[name]
 
-    def written(self, file: IO[bytes]) -> None:
-        """Bring a file that was written to the disk and close it."""
-        with file:
-            file.flush()
-            os.fsync(file.fileno())
+    def drop(self, *names: str) -> None:
+        """Give up temporary files; all of them when none is named."""
+        for name in names or tuple(self._parts):
+            with contextlib.suppress(OSError):
+                self._parts.pop(name).close()
+
+    def keep(self, name: str) -> None:
+        """Leave one temporary file behind, for a person to look at."""
+        self._kept = name
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each temporary file."""
+        return {name: file.tell() for name, file in sorted(self._parts.items())}
 
     def edited(self, name: str) -> bool:
         """Return whether a file is there that is not as a run has written it."""
-        if not self._exists(name):
-            return False
         try:
             with self.reading(name) as file:
-                here = checksum(file)
-            os.lseek(self._lock, 0, os.SEEK_SET)
-            known = os.read(self._lock, 2**20).decode("ascii", "replace").splitlines()
+                return _checksum(file) not in self._noted()
+        except FileNotFoundError:
+            return False
         except OSError:
             return True
-        return f"{here[0]} {here[1]}" not in known
 
-    def commit(self, parts: list[str], *, outdated: tuple[str, ...], own: str) -> None:
+    def _noted(self) -> list[bytes]:
+        """Return how the file that a person may edit was written by each run; the next note follows."""
+        os.lseek(self._lock, 0, os.SEEK_SET)
+        return os.read(self._lock, 2**20).splitlines()
+
+    def commit(self, *, outdated: tuple[str, ...], own: str) -> None:
         """Give the temporary files their final names, the summary last.
 
         Args:
-            parts: The names, without the summary.
-            outdated: Files of an earlier run that this run does not write.
-            own: The file among them that a person may edit; how it was written is noted first.
+            outdated: Files of an earlier run that are removed, unless this run has written them anew.
+            own: The file that a person may edit; how it was written is noted first.
         """
-        if own in parts:
+        if own in self._parts:
             with self.reading(own, part=True) as file:
-                length, crc = checksum(file)
-            os.lseek(self._lock, 0, os.SEEK_END)
-            os.write(self._lock, f"{length} {crc}\n".encode())
-            os.fsync(self._lock)
-        for name in (SUMMARY, *outdated):
+                written = _checksum(file)
+            if written not in self._noted():
+                os.write(self._lock, written + b"\n")
+                os.fsync(self._lock)
+        for file in self._parts.values():
+            with file:
+                file.flush()
+                os.fsync(file.fileno())
+        for name in (SUMMARY, *(name for name in outdated if name not in self._parts)):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._here)
         os.fsync(self._here)
-        for name in (*parts, SUMMARY):
+        for name in sorted(self._parts, key=SUMMARY.__eq__):
             if name == SUMMARY:
                 os.fsync(self._here)
             os.rename(name + _PART, name, src_dir_fd=self._here, dst_dir_fd=self._here)
         os.fsync(self._here)
 
-    def clear(self, *, keep: str = "") -> None:
-        """Remove the temporary files, except one."""
-        for name in os.listdir(self._here):
-            if name.endswith(_PART) and name != keep + _PART:
-                with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=self._here)
-
     def close(self) -> None:
-        """Let other runs in."""
+        """Remove the temporary files, and let other runs in."""
+        if self._parts:
+            self.drop()
+            for name in os.listdir(self._here):
+                if name.endswith(_PART) and name != self._kept + _PART:
+                    with contextlib.suppress(OSError):
+                        os.unlink(name, dir_fd=self._here)
         while self._descriptors:
             os.close(self._descriptors.pop())
-
-    def _exists(self, name: str) -> bool:
-        try:
-            os.stat(name, dir_fd=self._here, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
 
     def __enter__(self) -> Self:
         return self
@@ -202,3 +205,12 @@ class Folder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _checksum(file: IO[bytes]) -> bytes:
+    """Return the length and the CRC-32 of a file."""
+    length = crc = 0
+    while piece := file.read(2**20):
+        length += len(piece)
+        crc = zlib.crc32(piece, crc)
+    return b"%d %d" % (length, crc)

@@ -1,7 +1,7 @@
 """Canceling many batches side by side."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -11,7 +11,7 @@ from httpx2 import AsyncClient, Limits
 from cancel_message_batch import summary
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
-from cancel_message_batch.api.errors import MessageBatchError, clean
+from cancel_message_batch.api.errors import MessageBatchError, clean, timed_out
 from cancel_message_batch.api.requests import RetryPolicy, refused_by_limit
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
@@ -58,16 +58,40 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            try:
-                outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
-            except Exception as error:  # noqa: BLE001 - whatever happens to one batch, the others are canceled
-                what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
-                unexpected = MessageBatchError(what, may_have_arrived=True)
-                told = summary.failed(unexpected, "cancel", message_batch_id)
-                outcome = ToolOutcome(told, what, error=unexpected)
+            sending = CANCEL.run_async({"message_batch_id": message_batch_id}, batches.with_options(own))
+            outcome = await outcome_of(message_batch_id, sending)
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 
     async with anyio.create_task_group() as tasks:
         for message_batch_id in message_batch_ids:
             tasks.start_soon(cancel, message_batch_id)
+
+
+async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
+    """Return what a cancel came to: whatever happens to one batch, the others are canceled and reported."""
+    try:
+        return await cancel
+    except Exception as error:  # noqa: BLE001 - of any kind
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+
+
+def sorted_outcomes(
+    ids: Iterable[str], outcomes: Mapping[str, ToolOutcome], sent: Container[str]
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """Sort what cancels came to by the time they had: canceling, ended, and failed with what is said about each."""
+    canceling: list[str] = []
+    ended: list[str] = []
+    failed: dict[str, str] = {}
+    for name in ids:
+        outcome = outcomes.get(name)
+        if outcome is None:
+            unsent = MessageBatchError("the cancel could not be sent in time")
+            failed[name] = summary.failed(timed_out() if name in sent else unsent, "cancel", name)
+        elif outcome.error is not None or outcome.batch is None:
+            failed[name] = outcome.text
+        else:
+            (ended if outcome.batch.ended else canceling).append(name)
+    return canceling, ended, failed

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import itertools
 import json
 import os
 import re
@@ -14,10 +15,11 @@ from typing import IO, Any
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
 
-from .lines import Lines, identity, parsed
+from .lines import Lines, identity, parsed, pieces
 
 _PIECE = 2**18
 _LIST = re.compile(r'\s*(?:\{\s*"requests"\s*:\s*)?\[')
+_BETWEEN, _BREAK = re.compile(r"[ \t\r\n,]*"), re.compile(r"[\r\n][ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
 
@@ -49,7 +51,7 @@ class RequestsFile:
         self._first = False
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield each request on one line, without the line's end, as it stands in JSON Lines.
+        """Yield each request as a line with its end, as it stands in JSON Lines.
 
         Raises:
             InvalidInputError: The file has changed since it was read first.
@@ -102,14 +104,17 @@ class RequestsFile:
             opening = _LIST.match(text)
             at = opening.end() if opening else 0
             while not closed:
-                at = _skipped(text, at, "," if opening else "")
+                if between := _BETWEEN.match(text, at):
+                    at = between.end()
                 end = _value(text, at)
                 if opening and text[at : at + 1] == "]":
                     closed = True
                 elif end is not None:
                     number += 1
-                    # A line's end cannot stand inside a JSON string, so this changes no value.
-                    yield re.sub(r"\s*[\r\n]\s*", " ", text[at:end]).encode("utf-8", "surrogatepass")
+                    value = text[at:end]
+                    if "\n" in value or "\r" in value:  # never inside a JSON string, so this changes no value
+                        value = _BREAK.sub("", value)
+                    yield value.encode("utf-8", "surrogatepass") + b"\n"
                     at = end
                 elif piece := reader.read(max(_PIECE, len(text) - at)):  # a long value is not parsed for each piece
                     text, at = text[at:] + decoder.decode(piece), 0
@@ -149,20 +154,11 @@ def _begins_with_a_line(start: bytes) -> bool:
 
 
 def _lines(start: bytes, reader: Any) -> Iterator[bytes]:
-    lines, piece = Lines(), start
-    while piece:
+    lines = Lines()
+    for piece in itertools.chain([start] * bool(start), pieces(reader)):
         for line in lines.feed(piece):
-            if line.strip():
+            if not line.isspace():
                 yield line
-        piece = reader.read(_PIECE)
-    if (line := lines.rest()).strip():
-        yield line
-
-
-def _skipped(text: str, at: int, also: str) -> int:
-    while at < len(text) and text[at] in " \t\r\n" + also:
-        at += 1
-    return at
 
 
 def _value(text: str, at: int) -> int | None:

@@ -2,20 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIResponseError, APIStatusError, InvalidInputError
+from cancel_message_batch.api.errors import APIConnectionError, APIStatusError
 from cancel_message_batch.api.models import MessageBatch, ascii_json
 from cancel_message_batch.api.requests import checked_id
 from cancel_message_batch.summary import no_results_now
 
 from .folder import SUMMARY, Folder, SaveError, told
-from .lines import Lines
+from .lines import Lines, identity, pieces
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
@@ -60,12 +59,13 @@ class Options:
     """What is saved.
 
     Args:
-        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all.
-        split: Whether there is a file for each type as well.
+        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None
+            for ``RETRY``, or whatever an earlier run was told, as long as its files are whole.
+        split: Whether there is to be a file for each type as well.
         requests: The requests that the batch was made of.
     """
 
-    retry: Sequence[str] = RETRY
+    retry: Sequence[str] | None = None
     split: bool = False
     requests: RequestsFile | None = None
 
@@ -76,8 +76,8 @@ class Options:
             isinstance(known, dict)
             and (known.get("bytes"), known.get("crc32")) == (self.requests.length, self.requests.crc)
         )
-        asked = (sorted(self.retry), self.split)
-        return same_file and (sorted(summary.get("retry", ())), summary.get("split")) == asked
+        same_retry = self.retry is None or sorted(self.retry) == sorted(summary.get("retry", ()))
+        return bool(same_file and same_retry and (summary.get("split") or not self.split))
 
 
 def save(
@@ -115,109 +115,73 @@ def save(
     if batch.archived_at or batch.as_of > batch.created_at + KEPT:
         return Saved("archived", message_batch_id, batch)
     with Folder(directory, message_batch_id) as folder:
-        return _Saving(batches, batch, folder, options, progress).run()
+        return _Saving(batch, folder, options, progress).run(batches)
 
 
 class _Saving:
     """One run that writes the files of one batch."""
 
-    def __init__(
-        self, batches: MessageBatches, batch: MessageBatch, folder: Folder, options: Options, progress: Progress
-    ) -> None:
-        self._batches = batches
+    def __init__(self, batch: MessageBatch, folder: Folder, options: Options, progress: Progress) -> None:
         self._batch = batch
         self._folder = folder
         self._options = options
+        self._retry = options.retry or RETRY
         self._progress = progress
-        self._files = ExitStack()
-        self._open: dict[str, IO[bytes]] = {}
-        self._tally = Tally(options.retry)
-        self._lines = Lines()
-        self._bytes = 0
-        self._keeps_results = False
+        there = folder.summary()
+        self._downloads = there is None or RESULTS_FILE in folder.damaged(there)
 
-    def run(self) -> Saved:
+    def run(self, batches: MessageBatches) -> Saved:
         if self._options.requests and self._folder.edited(RESUBMIT_FILE):
             raise SaveError(
-                f"{RESUBMIT_FILE} in {self._folder.path} was edited, and is not overwritten: move it away, or choose "
+                f"{RESUBMIT_FILE} in {self._folder.shown} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
             )
-        keep = ""
-        try:
-            with told(f"The results of {self._batch.id} could not be saved to {self._folder.path}"):
-                self._folder.clear()
-                self._read()
-                keep = RESULTS_FILE
-                self._check()
-                keep = ""
-                summary = self._finish()
-        except BaseException:
-            with suppress(OSError):
-                self._files.close()
-            self._folder.clear(keep=keep)
-            raise
+        with told(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
+            self._read(batches)
+            self._check()
+            summary = self._finish()
         return Saved("saved", self._batch.id, self._batch, summary, self._folder.path)
 
-    def _read(self) -> None:
+    def _read(self, batches: MessageBatches) -> None:
         """Go through the results: those of an earlier run, else those of the API."""
-        there = self._folder.summary()
-        self._keeps_results = bool(there and RESULTS_FILE not in self._folder.damaged(there))
-        if self._keeps_results:
-            self._begin()
+        if not self._downloads:
+            take = self._begin()
             with self._folder.reading(RESULTS_FILE) as file:
-                while piece := file.read(2**18):
-                    self._take(piece)
-        else:
-            try:
-                self._batches.download_results(self._batch, self._begin)
-            except APIStatusError as error:
-                if error.status != 404:
-                    raise
-                raise SaveError(no_results_now(error, self._batch.id)) from error
-        unreadable = self._tally.unreadable
-        if self._lines.rest().strip():
-            self._take(b"\n", received=False)
-            if not self._keeps_results and self._tally.unreadable > unreadable:
-                raise APIResponseError("the results end in the middle of a line", from_api=True)
+                for piece in pieces(file):
+                    take(piece)
+            return
+        try:
+            batches.download_results(self._batch, self._begin)
+        except APIStatusError as error:
+            if error.status != 404:
+                raise
+            raise SaveError(no_results_now(error, self._batch.id)) from error
 
     def _begin(self) -> Callable[[bytes], object]:
-        self._files.close()
-        self._files, self._open = ExitStack(), {}
-        self._tally, self._lines, self._bytes = Tally(self._options.retry), Lines(), 0
-        if not self._keeps_results:
-            self._part(RESULTS_FILE)
-        if self._options.requests is None:
-            self._part(IDS_FILE)
+        self._folder.drop()
+        self._tally, self._lines, self._bytes = Tally(self._retry), Lines(), 0
+        self._results = self._folder.part(RESULTS_FILE) if self._downloads else None
+        self._ids = None if self._options.requests else self._folder.part(IDS_FILE)
         if self._options.split:
             for name in _SPLIT.values():
-                self._part(name)
+                self._folder.part(name)
         return self._take
 
-    def _part(self, name: str) -> IO[bytes]:
-        if name not in self._open:
-            self._open[name] = self._files.enter_context(self._folder.writing(name))
-        return self._open[name]
-
-    def _take(self, piece: bytes, *, received: bool = True) -> None:
-        if received:
-            self._bytes += len(piece)
-            if not self._keeps_results:
-                self._open[RESULTS_FILE].write(piece)
-        add, ids, split = self._tally.add, self._open.get(IDS_FILE), self._options.split
-        for line in self._lines.feed(piece):
-            if line and not line.isspace():
-                kind, fate, custom_id = add(line)
-                if fate == INVALID or split:
-                    self._copy(line, kind, fate)
-                if fate == RESUBMIT and ids and custom_id:
-                    ids.write(_id_line(custom_id))
+    def _take(self, piece: bytes) -> None:
+        self._bytes += len(piece)
+        if self._results:
+            self._results.write(piece)
+        unreadable, line = self._tally.unreadable, b""
+        for line, kind, fate, custom_id in self._tally.read(self._lines.feed(piece)):
+            if fate == INVALID:
+                self._folder.part(INVALID_FILE).write(line)
+            if self._options.split:
+                self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
+            if fate == RESUBMIT and self._ids and custom_id:
+                self._ids.write(_id_line(custom_id))
+        if not piece and self._results and self._tally.unreadable > unreadable and line.lstrip().startswith(b"{"):
+            raise APIConnectionError("the results ended in the middle of a line", may_have_arrived=True)
         self._progress(self._bytes, self._tally.lines)
-
-    def _copy(self, line: bytes, kind: str, fate: int) -> None:
-        if fate == INVALID:
-            self._part(INVALID_FILE).write(line + b"\n")
-        if self._options.split:
-            self._part(_SPLIT.get(kind, _OTHER)).write(line + b"\n")
 
     def _check(self) -> None:
         """Compare with the batch's own counts.
@@ -230,77 +194,68 @@ class _Saving:
         more = any(counted[kind] > expected[kind] for kind in TYPES)
         if more or self._tally.lines != sum(expected.values()):
             others = self._tally.lines - sum(counted[kind] for kind in TYPES)
+            if self._downloads:
+                self._folder.keep(RESULTS_FILE)
             raise SaveError(
                 f"The results of {self._batch.id} do not match its counts: the batch has {_told(expected)}; "
                 f"{self._tally.lines:,} lines came, {_told(counted)}{f', {others:,} others' if others else ''}. "
                 + (
-                    f"The files in {self._folder.path} were left as they are; remove them and run the command again."
-                    if self._keeps_results
-                    else f"What came is in {self._folder.path / RESULTS_FILE}.part; "
-                    "run the command again to start over."
+                    f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
+                    if self._downloads
+                    else f"The files in {self._folder.shown} were left as they are; remove them and run the command "
+                    "again."
                 )
             )
 
     def _finish(self) -> dict[str, Any]:
         """Write what follows from all results, and give the files their names."""
         self._tally.repeated = self._tally.fates.sort()
-        described, resubmit = self._with_file() if self._options.requests else (None, self._tally.fated[RESUBMIT])
-        own = {"message_batch_id": self._batch.id}
-        batch = self._part(BATCH_FILE)
-        batch.write(self._batch.to_json().encode() + b"\n")
-        sizes = {}
-        for name, file in self._open.items():
-            file.flush()
-            sizes[name] = file.tell()
-            self._folder.written(file)
-        parts = list(sizes)
-        if self._keeps_results:
-            sizes[RESULTS_FILE] = self._bytes
+        described, resubmit = None, self._tally.fated[RESUBMIT]
+        if self._options.requests:
+            described, resubmit = self._with_file(self._options.requests)
+        elif self._tally.repeated:
+            self._folder.drop(IDS_FILE)
+            resubmit = self._write_ids()
+        self._folder.part(BATCH_FILE).write(self._batch.to_json().encode() + b"\n")
+        sizes = self._folder.sizes()
         summary = {
-            **own,
+            "message_batch_id": self._batch.id,
             "created_at": self._batch.created_at.isoformat(),
             "ended_at": self._batch.ended_at.isoformat() if self._batch.ended_at else None,
             "results_available_until": (self._batch.created_at + KEPT).isoformat(),
             "request_counts": self._batch.request_counts.model_dump(include={*TYPES, "processing"}),
             **self._tally.described(),
-            "retry": list(self._options.retry),
+            "retry": list(self._retry),
             "split": self._options.split,
             "requests_file": described,
             "to_resubmit": resubmit,
             "invalid": self._tally.fated[INVALID],
-            "files": dict(sorted(sizes.items())),
+            "files": sizes if self._downloads else {**sizes, RESULTS_FILE: self._bytes},
         }
-        mark = self._folder.writing(SUMMARY)
-        mark.write(ascii_json(summary).encode() + b"\n")
-        self._folder.written(mark)
-        outdated = tuple(name for name in _GENERATED if name not in parts)
-        self._folder.commit(parts, outdated=outdated, own=RESUBMIT_FILE)
-        self._folder.clear()
+        self._folder.part(SUMMARY).write(ascii_json(summary).encode() + b"\n")
+        self._folder.commit(outdated=_GENERATED, own=RESUBMIT_FILE)
         return summary
 
-    def _with_file(self) -> tuple[dict[str, Any], int]:
+    def _with_file(self, requests: RequestsFile) -> tuple[dict[str, Any], int]:
         """Find the requests that are to be sent again; return what is told about the file, and their number."""
-        requests, fates = self._options.requests, self._tally.fates
-        if requests is None:
-            raise InvalidInputError("there is no requests file")
+        fates = self._tally.fates
         again = unanswered = resubmit = 0
-        out = self._part(RESUBMIT_FILE)
+        out = self._folder.part(RESUBMIT_FILE)
         for key, line in zip(requests.order, requests, strict=True):
             fate, repeated = fates.find(key)
             if fate is None:
                 unanswered += 1
-                self._part(UNANSWERED_FILE).write(line + b"\n")
+                self._folder.part(UNANSWERED_FILE).write(line)
             elif repeated:
                 again += 1
             elif fate == RESUBMIT:
                 resubmit += 1
-                out.write(line + b"\n")
+                out.write(line)
         wrong = bool(self._tally.lines) and not fates.met()
         if wrong:  # nothing of the file belongs to this batch: as without one
-            for name in (RESUBMIT_FILE, UNANSWERED_FILE):
-                self._open.pop(name).close()
-        without = fates.never_found(RESUBMIT)
-        if without or wrong:
+            self._folder.drop(RESUBMIT_FILE, UNANSWERED_FILE)
+        never_found = fates.never_found()
+        if never_found[RESUBMIT] or wrong:
             self._write_ids()
         described = {
             "path": requests.shown,
@@ -309,25 +264,23 @@ class _Saving:
             "requests": len(requests.order),
             "unanswered": unanswered,
             "repeated": again,
-            "results_without_request": fates.never_found(),
-            "to_resubmit_without_request": without,
+            "results_without_request": sum(never_found),
+            "to_resubmit_without_request": never_found[RESUBMIT],
             "is_of_another_batch": wrong,
         }
         return described, resubmit
 
-    def _write_ids(self) -> None:
-        """Write the custom_ids to send again whose requests the file lacks, in one more pass over the results."""
-        again, lines = Tally(self._options.retry), Lines()
-        out = self._part(IDS_FILE)
-        if not self._keeps_results:
-            self._open[RESULTS_FILE].flush()
-        with self._folder.reading(RESULTS_FILE, part=not self._keeps_results) as file:
-            while piece := file.read(2**18) or (lines.rest() and b"\n"):
-                for line in lines.feed(piece):
-                    if line and not line.isspace():
-                        _, fate, custom_id = again.add(line)
-                        if fate == RESUBMIT and custom_id and self._tally.fates.unmet(custom_id):
-                            out.write(_id_line(custom_id))
+    def _write_ids(self) -> int:
+        """Write the custom_ids to send again that were not asked for yet, in one more pass over the results."""
+        tally, lines, number = Tally(self._retry), Lines(), 0
+        out = self._folder.part(IDS_FILE)
+        with self._folder.reading(RESULTS_FILE, part=self._downloads) as file:
+            for piece in pieces(file):
+                for _, _, _, custom_id in tally.read(lines.feed(piece)):
+                    if custom_id and self._tally.fates.find(identity(custom_id)) == (RESUBMIT, False):
+                        number += 1
+                        out.write(_id_line(custom_id))
+        return number
 
 
 def _id_line(custom_id: str) -> bytes:

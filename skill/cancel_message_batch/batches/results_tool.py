@@ -1,5 +1,6 @@
 """The tool with which an agent saves results: offered only where a person has said which directory to write to."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,17 +9,16 @@ from cancel_message_batch import summary
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatchIdInput
-from cancel_message_batch.tools import Tool, ToolOutcome
+from cancel_message_batch.tools import Tool, ToolOutcome, document
 
 from .folder import SaveError
 from .results import Saved, save
 
 NAME = "save_message_batch_results"
-OFFER = f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants that."
 
 
 def results_tool(directory: Path | str) -> Tool:
-    """Return the tool that saves results below a directory.
+    """Return the tool ``save_message_batch_results``, which saves results below a directory.
 
     Args:
         directory: The directory; made where it is missing. The model cannot choose another.
@@ -37,7 +37,39 @@ def results_tool(directory: Path | str) -> Tool:
         action="get",
         input_model=MessageBatchIdInput,
         handler=partial(_answer, Path(directory)),
+        offer=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants "
+        "that.",
     )
+
+
+def results_function(directory: Path | str) -> Callable[[str], str]:
+    """Return ``save_message_batch_results``, the tool as a plain function for frameworks that take one.
+
+    Args:
+        directory: The directory that it saves below; the model cannot choose another.
+    """
+    tool = results_tool(directory)
+
+    def save_message_batch_results(message_batch_id: str) -> str:
+        return tool.run({"message_batch_id": message_batch_id}).text
+
+    document(save_message_batch_results, tool)
+    return save_message_batch_results
+
+
+def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[str]]:
+    """Return ``save_message_batch_results`` as an async function; saving blocks no other task.
+
+    Args:
+        directory: The directory that it saves below; the model cannot choose another.
+    """
+    tool = results_tool(directory)
+
+    async def save_message_batch_results(message_batch_id: str) -> str:
+        return (await tool.run_async({"message_batch_id": message_batch_id})).text
+
+    document(save_message_batch_results, tool)
+    return save_message_batch_results
 
 
 async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> ToolOutcome:

@@ -4,27 +4,29 @@ import re
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from cancel_message_batch.api.errors import clean
 
 from .failing import fails_again
-from .lines import ID_BITS, identity, parsed
+from .lines import identity, parsed
 from .prices import AS_OF, cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
-UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})  # API reference: stop_reason
+# API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
+UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded", "pause_turn"})
 KEEP, RESUBMIT, INVALID = range(3)  # what becomes of a request that has a result
 
 _BUCKETS = 256
 _GROUPS = 200  # kinds of errors, models or unknown types that are told apart
-_TOKENS = {
-    "input": "input_tokens",
-    "output": "output_tokens",
-    "cache_write": "cache_creation_input_tokens",
-    "cache_read": "cache_read_input_tokens",
-}
+_TOKENS = (
+    ("input", "input_tokens"),
+    ("output", "output_tokens"),
+    ("cache_write", "cache_creation_input_tokens"),
+    ("cache_read", "cache_read_input_tokens"),
+)
+_NO_TOKENS = dict.fromkeys((*(name for name, _ in _TOKENS), "cache_write_1h"), 0)
 
 
 class Fates:
@@ -42,15 +44,9 @@ class Fates:
         """Make ``find`` possible; return how many lines repeat the custom_id of another one."""
         repeated = 0
         for number, bucket in enumerate(self._buckets):
-            ordered = array("Q", sorted(bucket))
-            self._buckets[number] = array("Q")
-            previous = -1
-            for entry in ordered:
-                if entry >> 3 == previous:
-                    repeated += 1
-                else:
-                    self._buckets[number].append(entry)
-                previous = entry >> 3
+            first = {entry >> 3: entry for entry in sorted(bucket, reverse=True)}  # the smallest of each is kept
+            repeated += len(bucket) - len(first)
+            self._buckets[number] = array("Q", sorted(first.values()))
         self._met = [bytearray(len(bucket)) for bucket in self._buckets]
         return repeated
 
@@ -63,19 +59,13 @@ class Fates:
         again, met[at] = bool(met[at]), 1
         return bucket[at] & 7, again
 
-    def unmet(self, custom_id: str) -> bool:
-        """Return whether nobody has asked for this request."""
-        key = identity(custom_id)
-        bucket = self._buckets[key % _BUCKETS]
-        return not self._met[key % _BUCKETS][bisect_left(bucket, key << 3)]
-
-    def never_found(self, fate: int | None = None) -> int:
-        """Count the requests, of one fate or all, that nobody asked for."""
-        return sum(
-            not met[at] and (fate is None or entry & 7 == fate)
-            for bucket, met in zip(self._buckets, self._met, strict=True)
-            for at, entry in enumerate(bucket)
-        )
+    def never_found(self) -> list[int]:
+        """Count the requests that nobody asked for, by what becomes of them."""
+        numbers = [0, 0, 0]
+        for bucket, met in zip(self._buckets, self._met, strict=True):
+            for entry, asked in zip(bucket, met, strict=True):
+                numbers[entry & 7] += not asked
+        return numbers
 
     def met(self) -> int:
         """Count the requests that were asked for."""
@@ -106,40 +96,45 @@ class Tally:
         self._unfinished: dict[str, dict[str, Any]] = {}
         self._tokens: dict[str, dict[str, int]] = {}
 
-    def add(self, line: bytes) -> tuple[str, int, str]:
-        """Add a line; return the type of its result, what becomes of the request, and the custom_id.
+    def read(self, lines: Iterable[bytes]) -> Iterator[tuple[bytes, str, int, str]]:
+        """Add lines; yield each one with the type of its result, what becomes of the request, and the custom_id.
 
         This runs 100,000 times for a full batch, so it does the common things first.
         """
-        self.lines += 1
-        try:
-            entry = parsed(line)
-            result = entry["result"]
-            kind = result.get("type")
-            custom_id = entry.get("custom_id")
-        except (ValueError, TypeError, KeyError, AttributeError):
-            self.unreadable += 1
-            return "unreadable", KEEP, ""
-        if custom_id.__class__ is not str:
-            custom_id = ""
-        fate = self._fates.get(kind) if kind.__class__ is str else None
-        if fate is None:
-            fate = RESUBMIT if self._all else KEEP
-            kind = _bounded(self.unknown, clean(str(kind), limit=40))
-            self.unknown[kind] += 1
-        else:
-            self.counts[kind] += 1
-            if kind == "succeeded":
-                self._succeeded(result.get("message"), custom_id)
-            elif kind == "errored":
-                fate = self._errored(result.get("error"), custom_id, fate)
-        if custom_id:
-            key = hash(custom_id) & ID_BITS
-            self._buckets[key % _BUCKETS].append(key << 3 | fate)
-            self.fated[fate] += 1
-        else:
-            self.nameless += 1
-        return kind, fate, custom_id
+        fates, counts, buckets, fated = self._fates, self.counts, self._buckets, self.fated
+        for line in lines:
+            if line.isspace():
+                continue
+            self.lines += 1
+            try:
+                entry = parsed(line)
+                result = entry["result"]
+                kind = result.get("type")
+                custom_id = entry.get("custom_id")
+            except (ValueError, TypeError, KeyError, AttributeError):
+                self.unreadable += 1
+                yield line, "unreadable", KEEP, ""
+                continue
+            if custom_id.__class__ is not str:
+                custom_id = ""
+            fate = fates.get(kind) if kind.__class__ is str else None
+            if fate is None:
+                fate = RESUBMIT if self._all else KEEP
+                kind = _bounded(self.unknown, clean(str(kind), limit=40))
+                self.unknown[kind] += 1
+            else:
+                counts[kind] += 1
+                if kind == "succeeded":
+                    self._succeeded(result.get("message"), custom_id)
+                elif kind == "errored":
+                    fate = self._errored(result.get("error"), custom_id, fate)
+            if custom_id:
+                key = identity(custom_id)
+                buckets[key % _BUCKETS].append(key << 3 | fate)
+                fated[fate] += 1
+            else:
+                self.nameless += 1
+            yield line, kind, fate, custom_id
 
     def _succeeded(self, message: Any, custom_id: str) -> None:
         if message.__class__ is not dict:
@@ -154,9 +149,9 @@ class Tally:
         tokens = self._tokens.get(model)
         if tokens is None:
             named = _bounded(self._tokens, clean(model, limit=80))
-            tokens = self._tokens.setdefault(named, dict.fromkeys((*_TOKENS, "cache_write_1h"), 0))
-        for name, field in _TOKENS.items():
-            if field in usage and (number := usage[field]).__class__ is int and number:
+            tokens = self._tokens.setdefault(named, _NO_TOKENS.copy())
+        for name, field in _TOKENS:
+            if (number := usage.get(field)).__class__ is int:
                 tokens[name] += number
         written = usage.get("cache_creation")
         if written.__class__ is dict and (number := written.get("ephemeral_1h_input_tokens")).__class__ is int:

@@ -25,6 +25,8 @@ def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
     shown = f"{condition}only batches with at least N requests"
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
+    shown = f"{condition}only batches whose program, on this machine, is gone while they run on"
+    parser.add_argument("--orphaned", action="store_true", help=shown)
     shown = f"{condition}only batches whose name matches PATTERN ('nightly*')"
     parser.add_argument("--named", metavar="PATTERN", help=shown)
 

@@ -1,7 +1,7 @@
 """Canceling one batch or many, and reporting each outcome."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from cancel_message_batch import summary
@@ -14,10 +14,14 @@ from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 from .exit_codes import ExitCode, Interrupted
 from .outcomes import combined, exit_code, print_batches, print_outcome
 from .output import Output
+from .recording import tell_elsewhere
+
+# Notes what cancels came to, by id; None stands for an answer that was not awaited.
+Note = Callable[[Mapping[str, ToolOutcome | None]], None]
 
 
-def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -> ToolOutcome:
-    """Cancel one batch and print the outcome."""
+def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, note: Note) -> ToolOutcome:
+    """Cancel one batch, print the outcome, and then note it."""
     waits_until = 0.0
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
@@ -31,15 +35,18 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output) -
         waits = time.monotonic() < waits_until
         ids = [message_batch_id]
         output.warn(summary.interrupted(0, [] if waits else ids, [], limited=ids if waits else []))
+        note({} if waits else {message_batch_id: None})
         raise Interrupted from None
     print_outcome(outcome, output)
+    tell_elsewhere({message_batch_id: outcome}, batches, output)
+    note({message_batch_id: outcome})
     return outcome
 
 
 def cancel_all(
-    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output
+    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
 ) -> list[ToolOutcome]:
-    """Cancel batches side by side and print each outcome as it comes, and a sum at the end."""
+    """Cancel batches side by side and print each outcome as it comes, and a sum at the end; then note them."""
     import anyio  # one batch needs none of it
 
     from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
@@ -73,10 +80,13 @@ def cancel_all(
         lost = [name for name in ids if name in open_ids]
         unsent = [name for name in ids if name not in progress.sent]
         output.warn(summary.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
+        note({**progress.outcomes, **dict.fromkeys(lost)})
         raise Interrupted from None
     outcomes = [progress.outcomes[name] for name in ids]
     if not output.json:
         output.say(summary.tally([outcome.result for outcome in outcomes]))
+    tell_elsewhere(progress.outcomes, batches, output)
+    note(progress.outcomes)
     return outcomes
 
 

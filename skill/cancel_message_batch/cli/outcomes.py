@@ -1,7 +1,7 @@
 """Outcomes and batches as printed results, and the exit codes that outcomes lead to."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
@@ -30,26 +30,20 @@ def print_status(batch: MessageBatch, output: Output) -> None:
         output.print(block(batch, sys.stdout))
 
 
-def print_batches(batches: Iterable[MessageBatch], output: Output, *, described: bool = False) -> int:
-    """Print batches as they come; returns how many there were. ``described`` adds a tab, size and age to plain ids."""
-    printed = 0
-
-    def counted() -> Iterator[MessageBatch]:
-        nonlocal printed
-        for batch in batches:
-            printed += 1
-            yield batch
-
+def print_batches(batches: Iterable[MessageBatch], output: Output, *, described: bool = False) -> bool:
+    """Print batches as they come; returns whether there were any. ``described`` adds a tab, size and age to ids."""
+    printed = False
     if output.json:
-        lines: Iterable[str] = (batch.to_json() for batch in counted())
+        lines: Iterable[str] = (batch.to_json() for batch in batches)
     elif output.quiet:
         # Shells and scripts take each line for an id, so nothing else may stand there.
-        ids = (batch for batch in counted() if not message_batch_id_fault(batch.id))
+        ids = (batch for batch in batches if not message_batch_id_fault(batch.id))
         lines = (f"{batch.id}\t{size_and_age(batch)}" if described else batch.id for batch in ids)
     else:
-        lines = table(counted(), sys.stdout)
+        lines = table(batches, sys.stdout)
     for line in lines:
         output.print(line)
+        printed = True
         if output.closed:
             break
     return printed

@@ -33,8 +33,16 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Parse flags and ids in any order."""
-        given, unknown = self.parse_known_intermixed_args(arguments)
+        """Parse flags and ids in any order; after ``--``, the words of a command to run stay as they are."""
+        own, command = list(arguments), []
+        if runs := any(action.dest == "command" for action in self._actions):
+            end = own.index("--") if "--" in own else len(own)
+            own, command = own[:end], own[end + 1 :]
+        given, unknown = self.parse_known_intermixed_args(own)
+        if runs:
+            if given.command:
+                raise UsageError(f"put -- before the command: `{self.prog} -- {shlex.join(given.command)} …`")
+            given.command = command
         for word in (*getattr(given, "ids", ()), *unknown):
             if word in COMMANDS and hasattr(given, "ids"):
                 raise UsageError(f"put the command first: `{PROGRAM} {word} …`")
@@ -107,8 +115,9 @@ def build_parser(command: Command) -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.arguments(parser)
-    if width() < _NARROW:
+    if width() < _NARROW and parser.usage is None:
         given = [action for action in parser.shown() if not action.option_strings]
-        names = ["[ID ...]" if action.nargs else str(action.dest) for action in given]
+        shapes = {"*": "[{} ...]", "?": "[{}]"}
+        names = [shapes.get(str(action.nargs), "{}").format(action.metavar or action.dest) for action in given]
         parser.usage = f"{parser.prog}\n       {' '.join(['[options]', *names])}"
     return parser

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Literal
 
-from .exit_codes import ExitCode
 from .output import Output
 
 PROGRAM = "cancel-message-batch"
@@ -25,6 +24,9 @@ COMMANDS = {
     "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
+    "run": "run a command; when it fails, cancel the batches it created",
+    "name": "give a batch a name, which only this machine knows",
+    "history": "show what was done to batches from this machine",
     "doctor": "check credential, base URL and permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
@@ -35,23 +37,17 @@ _NO_DELETE = "no command deletes batches: `cancel` stops one, the Anthropic SDK 
 
 # Words that other tools have for what a command of ours does, or that none of ours does.
 OTHER_WORDS = {
-    "get": "did you mean status?",
-    "show": "did you mean status?",
-    "describe": "did you mean status?",
-    "retrieve": "did you mean status?",
-    "ls": "did you mean list?",
-    "ps": "did you mean list?",
-    "stop": "did you mean cancel?",
-    "kill": "did you mean cancel?",
-    "abort": "did you mean cancel?",
-    "rm": _NO_DELETE,
-    "delete": _NO_DELETE,
-    "remove": _NO_DELETE,
-    "logs": "did you mean results?",
-    "download": "did you mean results?",
-    "help": "did you mean --help?",
-    "version": "did you mean --version?",
-}
+    word: f"did you mean {ours}?"
+    for ours, others in {
+        "status": "get show describe retrieve",
+        "list": "ls ps",
+        "cancel": "stop kill abort",
+        "results": "logs download",
+        "--help": "help",
+        "--version": "version",
+    }.items()
+    for word in others.split()
+} | dict.fromkeys(("rm", "delete", "remove"), _NO_DELETE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ class Command:
     about: str
     examples: tuple[str, ...]
     arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace, Output], ExitCode]  # raises UsageError for arguments that conflict
+    run: Callable[[argparse.Namespace, Output], int]  # returns the exit code; raises UsageError
     completes: Literal["running", "any"] | None = None  # the ids that a shell offers
 
 

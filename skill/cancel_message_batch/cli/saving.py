@@ -12,16 +12,14 @@ from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
 from cancel_message_batch.api.models import ascii_json
 from cancel_message_batch.batches.folder import SaveError
 from cancel_message_batch.batches.requests_file import RequestsFile
-from cancel_message_batch.batches.results import RESUBMIT_FILE, RETRY, Options, Saved, save
+from cancel_message_batch.batches.results import RESUBMIT_FILE, Options, Saved, save
 
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .outcomes import combined, error_code
 from .output import Output
 
-DEFAULT_RETRY = RETRY
 
-
-def options_of(requests: str | None, retry: Sequence[str], *, split: bool) -> Options:
+def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
     """Return what is to be saved; a requests file is read and checked before anything is sent.
 
     Raises:
@@ -41,8 +39,8 @@ def save_all(
     Raises:
         Interrupted: The user stopped it.
     """
-    if "all" in options.retry:
-        output.say(summary.all_retried())
+    if warning := summary.paid_retried(options.retry or ()):
+        output.say(warning)
     codes = []
     totals = [0, 0]
     for number, message_batch_id in enumerate(ids):

@@ -4,12 +4,13 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import anthropic
 
 from cancel_message_batch import summary
+from cancel_message_batch.agent.approval import named_ids
 from cancel_message_batch.agent.conversation import (
     DEFAULT_MODEL,
     Conversation,
@@ -26,22 +27,38 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 from .output import Output
+from .recording import note_cancels
 from .terminal import Prose, confirm, fitted, interactive, paint
 
 
 class Screen:
     """Shows a conversation, the answer as it streams in and each tool call as one dim line, and asks the person.
 
-    ``outcomes`` holds the last outcome of each call, by tool and id, and ``complete`` whether each answer was.
+    It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
+    ``complete`` whether each answer was.
+
+    Args:
+        output: Where to show it.
+        through: The command.
+        may_cancel: The batches for which the person gave consent beside their words.
     """
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, through: str, may_cancel: Iterable[str] = ()) -> None:
         self.outcomes: dict[tuple[str, str], ToolOutcome] = {}
         self.complete = True
         self._output = output
+        self._through = through
+        self._may_cancel = frozenset(may_cancel)
+        self._said = ""
+        self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
+
+    def hear(self, message: str) -> None:
+        """Begin a turn with what the person says."""
+        self._said = message
+        self._agreed.clear()
 
     def report(self, event: Event) -> None:
         """Show what happens."""
@@ -61,23 +78,42 @@ class Screen:
                 self.outcomes[self._call] = outcome
                 self._canceling = ""
                 self._dim(f"← {outcome.headline}")
+                if self._call[0] == CANCEL.name:
+                    self._note(outcome)
 
     def approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
         answer = confirm(summary.question(batch))
         self._canceling = batch.id if answer else ""
+        if answer:
+            self._agreed.add(batch.id)
         return answer
 
     def stopped(self) -> None:
         """Report what an interruption leaves behind."""
         self._answer.end()
+        if self._canceling:  # before it is told: what a person types after that is for the next prompt
+            self._note(None)
         self._output.warn(f"\n{summary.stopped(clean(self._canceling))}")
         self._canceling = ""
 
     def end(self) -> None:
         """End the line if one has begun."""
         self._answer.end()
+
+    def _note(self, outcome: ToolOutcome | None) -> None:
+        message_batch_id = outcome.batch.id if outcome and outcome.batch else self._call[1].strip()
+        consent = None
+        if message_batch_id in self._agreed:
+            consent = "yes"
+        elif message_batch_id in named_ids(self._said):
+            consent = "named"
+        elif message_batch_id in self._may_cancel:
+            consent = "--may-cancel"
+        note_cancels(
+            {message_batch_id: outcome}, self._output.warn, through=self._through, consent=consent, words=self._said
+        )
 
     def _dim(self, text: str) -> None:
         if not self._output.quiet:
@@ -103,9 +139,9 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     more = []
     if given.results is not None:
-        from cancel_message_batch.batches.results_tool import OFFER, results_tool
+        from cancel_message_batch.batches.results_tool import results_tool
 
-        more.append((results_tool(given.results), OFFER))
+        more.append(results_tool(given.results))
     with client:
         yield Conversation(
             client,

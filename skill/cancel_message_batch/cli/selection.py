@@ -35,12 +35,22 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             ids.append(word.strip())
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
-    filters = (given.older_than, given.newer_than, given.at_least, given.named)
-    if not given.all and any(value is not None for value in filters):
-        raise UsageError("--older-than, --newer-than, --at-least and --named go with --all")
+    if not given.all and (filters_of(given) or given.orphaned):
+        raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned go with --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
     return list(dict.fromkeys(ids))
+
+
+def checked_id(word: str) -> str:
+    """Return the one id that a command takes.
+
+    Raises:
+        UsageError: It is not an id.
+    """
+    if fault := _fault(word):
+        raise UsageError(f"{_quoted(word)} is not a message batch id: {fault}")
+    return word.strip()
 
 
 def _fault(word: str) -> str | None:
@@ -121,11 +131,20 @@ def every(
     if given.named is not None:
         check_names(output)
     statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
-    known, unreadable = found(batches, statuses, filters_of(given))
-    if unreadable:
-        output.warn(summary.unreadable(unreadable))
+    if given.orphaned:
+        from .recording import orphaned
+
+        known = [
+            batch
+            for batch in orphaned(batches, output)
+            if batch.processing_status in statuses and filters_of(given).match(batch)
+        ]
+    else:
+        known, unreadable = found(batches, statuses, filters_of(given))
+        if unreadable:
+            output.warn(summary.unreadable(unreadable))
     if not known:
-        like = " like that" if filters_of(given) else ""
+        like = " like that" if filters_of(given) or given.orphaned else ""
         rest = " or canceling" if canceling else ": there is nothing to cancel"
         output.say(f"No message batch{like} is in progress{rest}.")
     return known

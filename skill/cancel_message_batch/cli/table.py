@@ -7,7 +7,7 @@ from typing import TextIO
 
 from cancel_message_batch import names
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import day_and_time, details, distance, facts
+from cancel_message_batch.summary import Facts, day_and_time, details, distance, facts
 
 from .terminal import cut, paint, width, wrapped
 
@@ -40,14 +40,15 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
 
 def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
     """Format a batch as one line or, where the terminal is too narrow, as several; ``named`` is a column for names."""
-    size, created = f"{facts(batch).requests:,}", day_and_time(batch.created_at, batch)
-    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {size:>7} {age(batch.created_at, batch):>4} "
+    known, created = facts(batch), day_and_time(batch.created_at, batch)
+    size = f"{known.requests:,}"
+    line = f"{known.id:<33} {known.status:<11} {size:>7} {age(batch.created_at, batch):>4} "
     if fits() and len(line) + len(created) <= width():
-        name = facts(batch).name if named or batch.name else None
-        return (_with_color(line, batch, stream) + last_columns(created, name, len(line), stream)).rstrip()
-    lines = f"{facts(batch).id}\n  {facts(batch).status}, {size} requests,\n  "
-    lines = _with_color(lines, batch, stream) + f"{created} ({distance(batch.created_at, batch)})"
-    return f"{lines}\n  {cut(facts(batch).name, width() - 2)}" if batch.name else lines
+        name = known.name if named or batch.name else None
+        return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
+    lines = f"{known.id}\n  {known.status}, {size} requests,\n  "
+    lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
+    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.name else lines
 
 
 def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:
@@ -75,11 +76,12 @@ def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
     elapsed, counts = age(batch.cancel_initiated_at or batch.created_at, batch), batch.request_counts
     size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
     latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.as_of else ""
-    line = f"{facts(batch).id:<33} {facts(batch).status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
+    known = facts(batch)
+    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
     if fits() and len(line) <= width():
-        return _with_color(line, batch, stream)
-    lines = f"{facts(batch).id}\n  {facts(batch).status} for {elapsed},\n  {size} requests"
-    return _with_color(lines, batch, stream) + (f",\n  ends by {latest}" if latest else "")
+        return _with_color(line, known, stream)
+    lines = f"{known.id}\n  {known.status} for {elapsed},\n  {size} requests"
+    return _with_color(lines, known, stream) + (f",\n  ends by {latest}" if latest else "")
 
 
 def block(batch: MessageBatch, stream: TextIO) -> str:
@@ -105,8 +107,7 @@ def age(time: datetime, batch: MessageBatch) -> str:
     return f"{seconds}s"
 
 
-def _with_color(line: str, batch: MessageBatch, stream: TextIO) -> str:
+def _with_color(line: str, known: Facts, stream: TextIO) -> str:
     """Color the status, which follows the id."""
-    status, start = facts(batch).status, len(facts(batch).id)
-    color = _STATUS_COLORS.get(batch.processing_status, "0")
-    return line[:start] + line[start:].replace(status, paint(status, color, stream), 1)
+    start, painted = len(known.id), paint(known.status, _STATUS_COLORS.get(known.status, "0"), stream)
+    return line[:start] + line[start:].replace(known.status, painted, 1)

@@ -65,6 +65,7 @@ class Confirmation:
     call: types.CallToolRequestParams
     deadline: asyncio.Timeout  # of the call, which is put off while the person is asked
     question: types.InputRequiredResult | None = None  # what the client must ask before it calls again
+    agreed: bool = False  # whether the person said yes
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
@@ -83,7 +84,9 @@ class Confirmation:
                 return None
         else:
             returned = await self._ask(_form(batch))
-        return _answer(returned)
+        answer = _answer(returned)
+        self.agreed = answer is True
+        return answer
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
         """Ask in a request of ours; returns None when the client cannot, or takes too long."""

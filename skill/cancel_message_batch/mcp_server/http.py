@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -82,16 +83,15 @@ def _guarded(app: ASGIApp, token: str) -> ASGIApp:
         if not _brings(scope, token):
             await refused(scope, receive, send)
             return
-        body, more = bytearray(), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":  # there is nobody to answer
-                return
-            body += message.get("body", b"")
-            if len(body) > _BODY_BYTES:
-                await too_large(scope, receive, send)
-                return
-            more = message.get("more_body", False)
+        body = bytearray()
+        try:
+            async for chunk in Request(scope, receive).stream():
+                body += chunk
+                if len(body) > _BODY_BYTES:
+                    await too_large(scope, receive, send)
+                    return
+        except ClientDisconnect:  # there is nobody to answer
+            return
         whole = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
 
         async def receive_whole() -> Message:

@@ -7,7 +7,7 @@ the same truth as the text: some clients show a model only one of the two.
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mcp import types
@@ -129,7 +129,13 @@ def _compact(schema: Any, defs: Any = None) -> Any:
     }
 
 
-def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
+# Notes a cancel: the batch's id, what it came to, and whether the person was asked and said yes.
+Note = Callable[[str, ToolOutcome, bool], None]
+
+
+def build_server(
+    *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
+) -> Server[Any]:
     """Build the server, with tools besides the three, if wished asking the person before each cancel.
 
     The timeout is in seconds for one tool call, without the time in which the person is asked.
@@ -157,10 +163,12 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
                 outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
             late = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-            message_batch_id = clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
-            outcome = ToolOutcome(summary.failed(late, tool.action, message_batch_id), str(late), error=late)
+            outcome = ToolOutcome(summary.failed(late, tool.action, _id(call)), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
+        if note and tool is CANCEL:  # in a thread, while the client is answered
+            agreed = confirmation is not None and confirmation.agreed
+            asyncio.get_running_loop().run_in_executor(None, note, _id(call), outcome, agreed)
         await context.session.report_progress(1, 1, "Answered")
         structured = None if outcome.is_error else _structured(tool, outcome)
         return _result(outcome.text, is_error=outcome.is_error, structured=structured)
@@ -173,6 +181,10 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
         on_list_tools=list_tools,
         on_call_tool=call_tool,
     )
+
+
+def _id(call: types.CallToolRequestParams) -> str:
+    return clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
 
 
 def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:

@@ -3,12 +3,11 @@
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A process, in a form that can be written down.
 
     ``started`` tells it from a later process of the same pid: where it runs and when it began, as this machine says
@@ -66,10 +65,8 @@ def _place() -> list[str]:
 
 def _start(pid: int) -> str:
     """Return when a process began; empty when that cannot be known, "ended" when nobody has waited for its end."""
-    with contextlib.suppress(OSError, IndexError):
-        # The program's name, in parentheses, may hold anything. Behind it: the state, and 19 fields on, the start.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return "ended" if fields[0] in {b"Z", b"X"} else fields[19].decode("ascii")
+    if start := _from_proc(pid):
+        return start
     if sys.platform == "win32":
         return ""
     import subprocess
@@ -85,6 +82,15 @@ def _start(pid: int) -> str:
     except (OSError, subprocess.SubprocessError):
         return ""
     return "-".join(told.stdout.decode("ascii", "replace").split())
+
+
+def _from_proc(pid: int) -> str:
+    try:
+        # The program's name, in parentheses, may hold anything. Behind it: the state, and 19 fields on, the start.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return "ended" if fields[0] in {b"Z", b"X"} else fields[19].decode("ascii")
+    except (OSError, IndexError):
+        return ""
 
 
 def _exists(pid: int) -> bool:

@@ -11,10 +11,9 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.names import VARIABLE, clean_name, names_in, record_path
@@ -55,6 +54,18 @@ _MIGRATIONS = (
     CREATE INDEX actions_of_a_batch ON actions (id);
     """,
 )
+_CREATED = """
+    INSERT INTO batches (
+        id, name, origin, workspace, created_at, host, pid, started, program, requests, models,
+        first_custom_id, last_custom_id
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET
+        name = coalesce(excluded.name, name), origin = excluded.origin, workspace = excluded.workspace,
+        created_at = excluded.created_at, host = excluded.host, pid = excluded.pid, started = excluded.started,
+        program = excluded.program, requests = excluded.requests, models = excluded.models,
+        first_custom_id = excluded.first_custom_id, last_custom_id = excluded.last_custom_id
+"""
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
 _LIVES = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
@@ -64,9 +75,10 @@ _creating = threading.Lock()
 
 Value = TypeVar("Value")
 
+# Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
 
-@dataclass(frozen=True)
-class Creation:
+
+class Creation(NamedTuple):
     """A batch that was seen being created, by a process through the guard or ``run``."""
 
     message_batch_id: str
@@ -81,8 +93,7 @@ class Creation:
     through: str = "guard"
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(NamedTuple):
     """Something that was done to a batch.
 
     ``origin`` and ``workspace`` say where the batch is, and are None where it was not found.
@@ -98,16 +109,22 @@ class Action:
     workspace: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry(Action):
+class Entry(NamedTuple):
     """An action that is in the record, with its time and the name that its batch has now."""
 
+    message_batch_id: str
+    through: str
+    what: str
+    consent: str | None
+    words: str | None
+    answer: str | None
+    origin: str | None
+    workspace: str | None
     at: datetime
     name: str | None
 
 
-@dataclass(frozen=True)
-class KnownBatch:
+class KnownBatch(NamedTuple):
     """A batch that is in the record. What is not known of it is None."""
 
     message_batch_id: str
@@ -130,16 +147,17 @@ class _UnusableError(Exception):
 class Record:
     """The record. No method raises for a file that cannot be used: it warns, once, and does without.
 
-    ``fault`` says why the last operation was not done, or is None.
+    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
+    or is None.
 
     Args:
-        path: The file; None when the record is turned off.
+        path: The file, which need not be there.
         warn: Tells the person one line.
     """
 
     def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
-        self._path = path
+        self.path = path
         self._warn = warn
         self._warned = False
 
@@ -164,16 +182,9 @@ class Record:
             _kept(creation.first_custom_id),
             _kept(creation.last_custom_id),
         )
-        columns = "id, name, origin, workspace, created_at, host, pid, started, program, requests, models"
-        columns += ", first_custom_id, last_custom_id"
-        replaced = ", ".join(f"{column} = excluded.{column}" for column in columns.split(", ")[2:])
 
         def write(record: sqlite3.Connection) -> None:
-            record.execute(
-                f"INSERT INTO batches ({columns}) VALUES ({', '.join('?' * len(row))}) "  # noqa: S608 - our own words
-                f"ON CONFLICT (id) DO UPDATE SET name = coalesce(excluded.name, name), {replaced}",
-                row,
-            )
+            record.execute(_CREATED, row)
             action = Action(creation.message_batch_id, creation.through, "create", origin=creation.origin)
             _add_action(record, action)
 
@@ -219,7 +230,7 @@ class Record:
 
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
-        found = self._batches("id = ?", (message_batch_id,))
+        found = self._batches("SELECT * FROM batches WHERE id = ?", (message_batch_id,))
         return found[0] if found else None
 
     def history(self, message_batch_id: str | None = None) -> Iterator[Entry]:
@@ -232,15 +243,18 @@ class Record:
                 "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC",
                 (message_batch_id,),
             )
-            return [Entry(*row[:8], at=_time(row[8]), name=row[9]) for row in rows]
+            return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
 
         entries: list[Entry] = self._read(read, [])
         yield from entries
 
     def orphans(self, origin: str) -> list[KnownBatch]:
         """Return the batches at an origin that may be running while the process that created them is gone."""
-        since = _now() - _LIVES.total_seconds()
-        found = self._batches("origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ?", (origin, since))
+        found = self._batches(
+            "SELECT * FROM batches WHERE origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ? "
+            "ORDER BY created_at DESC",
+            (origin, _now() - _LIVES.total_seconds()),
+        )
         return [batch for batch in found if batch.process and batch.process.is_gone()]
 
     def note_ended(self, ids: Iterable[str]) -> None:
@@ -248,9 +262,8 @@ class Record:
         if rows := [(one,) for one in ids]:
             self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
 
-    def _batches(self, condition: str, values: tuple[object, ...]) -> list[KnownBatch]:
+    def _batches(self, query: str, values: tuple[object, ...]) -> list[KnownBatch]:
         def read(record: sqlite3.Connection) -> list[KnownBatch]:
-            rows = record.execute(f"SELECT * FROM batches WHERE {condition} ORDER BY created_at DESC", values)  # noqa: S608
             return [
                 KnownBatch(
                     message_batch_id=row["id"],
@@ -260,15 +273,13 @@ class Record:
                     ended=bool(row["ended"]),
                     **{column: row[column] for column in _AS_IT_IS},
                 )
-                for row in rows
+                for row in record.execute(query, values)
             ]
 
         return self._read(read, [])
 
     def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        if self._path is not None and not os.path.lexists(self._path):
-            return otherwise
-        return self._used(read, otherwise, "what it says is left out")
+        return self._used(read, otherwise, "what it says is left out", create=False)
 
     def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
         def in_transaction(record: sqlite3.Connection) -> None:
@@ -276,18 +287,22 @@ class Record:
             write(record)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not noted")
+        self._used(in_transaction, None, "this is not noted", create=True)
 
-    def _used(self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str) -> Value:
-        if self._path is None:
+    def _used(
+        self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
+    ) -> Value:
+        if self.path is None:
             return otherwise
         self.fault = None
         try:
-            with contextlib.closing(_opened(self._path)) as record:
+            with contextlib.closing(_opened(self.path, create=create)) as record:
                 return use(record)
         except (sqlite3.Error, OSError, _UnusableError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
+                return otherwise
             reason = getattr(error, "strerror", None) or str(error)
-            path = clean(str(self._path), limit=400)
+            path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
             if not self._warned:
                 self._warned = True
@@ -300,11 +315,11 @@ def open_record(warn: Callable[[str], None]) -> Record:
     return Record(record_path(), warn)
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """Open the file, which is created where it is missing, at the version of this program."""
+def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+    """Open the file at the version of this program."""
     # SQLite keeps its locks only as long as this process closes no other descriptor of the same file.
     with _creating:
-        _create(path)
+        _check(path, create=create)
     record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
     record.row_factory = sqlite3.Row
     try:
@@ -319,10 +334,13 @@ def _opened(path: Path) -> sqlite3.Connection:
     return record
 
 
-def _create(path: Path) -> None:
+def _check(path: Path, *, create: bool) -> None:
+    """Refuse what is not a plain file; a file that is missing can be made, for nobody else to read."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
+        if not create:
+            raise
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

@@ -195,14 +195,12 @@ class _TokenCount(_Endpoint):
 
 class _Models(_Endpoint):
     async def get(self, request: Request) -> Response:
-        only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
-        return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})
-
-
-class _Model(_Endpoint):
-    async def get(self, request: Request) -> Response:
-        if request.path_params["id"] != STAND_IN_MODEL:
-            raise APIError(404, f"model: {request.path_params['id']}")
+        model = request.path_params.get("id")
+        if model is None:
+            only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
+            return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})
+        if model != STAND_IN_MODEL:
+            raise APIError(404, f"model: {model}")
         return JSONResponse(_STAND_IN_DESCRIPTION)
 
 
@@ -214,7 +212,7 @@ _ROUTES = [
     Route("/messages", _Messages),
     Route("/messages/count_tokens", _TokenCount),
     Route("/models", _Models),
-    Route("/models/{id}", _Model),
+    Route("/models/{id}", _Models),
 ]
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -19,15 +19,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
     if announced.isdecimal() and int(announced[:20]) > limit:
         return None
     body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
+    async for chunk in Request(scope, receive).stream():
+        body += chunk
         if len(body) > limit:
             return None
-        if not message.get("more_body", False):
-            return bytes(body)
+    return bytes(body)
 
 
 def parsed(body: bytes) -> Any:

@@ -38,7 +38,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         check_sdk()
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
-        screen = Screen(output)
+        screen = Screen(output, "ask", given.may_cancel)
+        screen.hear(message)
         try:
             with open_conversation(batches, given, screen) as conversation:
                 conversation.say(message)

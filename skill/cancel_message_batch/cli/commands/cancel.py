@@ -1,6 +1,7 @@
 """``cancel-message-batch ID …``: cancel batches."""
 
 import argparse
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from cancel_message_batch.cli.terminal import copyable, interactive, width
 
 if TYPE_CHECKING:  # --help does not need it
     from cancel_message_batch.batches.results import Options
+    from cancel_message_batch.cli.cancellation import Note
 
 _HINT = 3  # ids that fit into a hint
 
@@ -22,6 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     add_batches(parser, every="every batch in progress in the workspace")
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    parser.add_argument("--reason", metavar="TEXT", help="why, for `history`; this machine keeps it, the API does not")
     parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: save their results below DIR afterwards")
     parser.add_argument("--requests", metavar="FILE", help="with --results: the requests, to prepare what is left")
@@ -34,6 +37,8 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
         raise UsageError("--results goes with --wait: results exist once a batch has ended")
     if given.requests is not None and given.results is None:
         raise UsageError("--requests goes with --results DIR")
+    if given.reason is not None and given.dry_run:
+        raise UsageError("--reason goes with a cancel, and --dry-run cancels nothing")
     if interactive():
         return
     if given.all and not (given.yes or given.dry_run):
@@ -49,6 +54,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.outcomes import combined, exit_code
 
     options = _options(given)
+    note = _note(given, output, consent="named" if ids else "--yes" if given.yes else "yes")
     with open_batches(given, waiting=given.wait) as batches:
         try:
             known = () if ids else choose(batches, given, output)
@@ -61,10 +67,10 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         if not ids:
             return ExitCode.DONE
         if len(ids) == 1:
-            outcomes = [cancel_one(batches, ids[0], output)]
+            outcomes = [cancel_one(batches, ids[0], output, note)]
         else:
             each = None if given.wait else given.timeout
-            outcomes = cancel_all(batches, ids, timeout=each, output=output)
+            outcomes = cancel_all(batches, ids, timeout=each, output=output, note=note)
         codes = [exit_code(outcome) for outcome in outcomes]
         if options:  # a batch that had ended before leaves nothing undone then
             codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]
@@ -90,13 +96,25 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     return code
 
 
+def _note(given: argparse.Namespace, output: Output, *, consent: str) -> "Note":
+    """Return what notes the cancels in the record."""
+    from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.names import record_path
+
+    if given.reason is not None and record_path() is None:
+        output.warn("The record is turned off, so the reason is not kept.")
+    return functools.partial(
+        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
+    )
+
+
 def _options(given: argparse.Namespace) -> "Options | None":
     """Return what of the results is saved; a requests file is checked before anything is canceled."""
     if given.results is None:
         return None
-    from cancel_message_batch.cli.saving import DEFAULT_RETRY, options_of
+    from cancel_message_batch.cli.saving import options_of
 
-    return options_of(given.requests, DEFAULT_RETRY, split=False)
+    return options_of(given.requests)
 
 
 COMMAND = Command(
@@ -110,6 +128,8 @@ COMMAND = Command(
         "cancel-message-batch msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch ID ID --wait --timeout 30m",
         "cancel-message-batch --all --older-than 2h --dry-run",
+        "cancel-message-batch --all --named 'nightly*'",
+        'cancel-message-batch ID --reason "wrong prompt"',
         "cancel-message-batch list --status in_progress",
         'cancel-message-batch ask "cancel my newest batch"',
     ),

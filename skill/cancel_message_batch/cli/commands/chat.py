@@ -12,6 +12,7 @@ from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.terminal import interactive
 
 _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
+_PATIENCE = 2.0  # seconds in which batches whose program is gone are looked up
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,21 +23,26 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch import summary
+    from cancel_message_batch.cli.recording import hint
+    from cancel_message_batch.record import open_record
 
     with open_batches(given) as batches:
         check_sdk()
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
-        screen = Screen(output)
+        screen = Screen(output, "chat")
         if hasattr(sys.stdin, "reconfigure"):
             sys.stdin.reconfigure(errors="replace")
         read = _prompt() if interactive() else _read_line
         with open_conversation(batches, given, screen) as conversation:
+            if orphans := hint(batches, open_record(output.warn), timeout=_PATIENCE):
+                output.say(orphans)
             if interactive():
                 output.say(_WELCOME)
             while (message := read()) is not None and message.strip() not in {"exit", "quit"}:
                 if not message.strip():
                     continue
+                screen.hear(message)
                 try:
                     conversation.say(message)
                     screen.end()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
+_PATIENCE = 10.0  # seconds in which batches whose program is gone are looked up
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -45,6 +46,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     yield None, f"Base URL: {base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield None, f"Workspace: {workspace} (in the request)"
+    yield from _record(batches)
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
@@ -71,6 +73,21 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
                 yield None, f"Workspace: {error.workspace} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
+
+
+def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
+    """Check the record, and what it knows of batches whose program is gone."""
+    from cancel_message_batch.cli.recording import hint
+    from cancel_message_batch.record import open_record
+
+    record = open_record(lambda _: None)
+    record.names(())  # which opens it, if there is one
+    if record.fault:
+        yield False if record.path else None, record.fault
+        return
+    yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
+    if told := hint(batches, record, timeout=_PATIENCE):
+        yield None, told
 
 
 def _fault(error: MessageBatchError, name: str) -> str:

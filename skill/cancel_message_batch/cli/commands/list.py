@@ -1,13 +1,18 @@
 """``cancel-message-batch list``: list batches."""
 
 import argparse
+from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_connection, add_filters, open_batches, parse_count
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.selection import check_names, filters_of
+
+if TYPE_CHECKING:  # --help does not need it
+    from cancel_message_batch.api.models import MessageBatch
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,12 +32,19 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     limit, filters = given.limit or None, filters_of(given)
     page = 1000 if given.status or filters or limit is None else min(limit, 1000)
     unreadable: list[int] = []
+    found: Iterator[MessageBatch]
     check_names(output)
     with open_batches(given) as batches:
-        found = listing(batches, given.status, page=page, filters=filters, unreadable=unreadable.append)
+        if given.orphaned:
+            from cancel_message_batch.cli.recording import orphaned
+
+            every = filter(filters.match, orphaned(batches, output))
+            found = (batch for batch in every if given.status in {None, batch.processing_status})
+        else:
+            found = listing(batches, given.status, page=page, filters=filters, unreadable=unreadable.append)
         printed = print_batches(islice(found, limit), output, described=given.described)
         if not printed and not output.closed:
-            if filters:
+            if filters or given.orphaned:
                 output.say("There is no message batch like that.")
             else:
                 output.say(summary.listed((), given.status or "any", more=False).text)
@@ -48,6 +60,7 @@ COMMAND = Command(
         "cancel-message-batch list",
         "cancel-message-batch list --status in_progress --limit 5",
         "cancel-message-batch list --older-than 1d --at-least 1000",
+        "cancel-message-batch list --orphaned",
         "cancel-message-batch list --named 'nightly*'",
         "cancel-message-batch list --json --limit 0 | jq -r .id",
     ),

@@ -4,6 +4,7 @@ import argparse
 import functools
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
@@ -15,6 +16,8 @@ _IN_A_TERMINAL = (
     f"To add it to Claude Code: claude mcp add message-batches -- {PROGRAM} mcp",
     "It waits for a client here. Ctrl-C ends it.",
 )
+if TYPE_CHECKING:  # --help needs no HTTP client
+    from cancel_message_batch.tools import ToolOutcome
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     except ModuleNotFoundError as error:
         output.warn(f"The MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'")
         return ExitCode.USAGE
+    from cancel_message_batch.cli.recording import note_cancels
+
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
@@ -38,7 +43,12 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.batches.results_tool import results_tool
 
         more.append(results_tool(given.results))
-    server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout)
+
+    def note(message_batch_id: str, outcome: "ToolOutcome", agreed: bool) -> None:
+        name = outcome.batch.id if outcome.batch else message_batch_id
+        note_cancels({name: outcome}, output.warn, through="mcp", consent="yes" if agreed else None)
+
+    server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout, note=note)
     if given.http is None:
         if sys.stdin.isatty():
             output.show(_IN_A_TERMINAL)

@@ -29,9 +29,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--requests", metavar="FILE", help="the requests of the batch (JSON Lines or JSON, gzip or not)"
     )
     shown = f"which to send again (default: {_RETRY}; all for a wrong prompt)"
-    parser.add_argument("--retry", type=_retry, default=_retry(_RETRY), metavar="TYPES", help=shown)
+    parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
     parser.add_argument("--split", action="store_true", help="write one file for each type of result as well")
-    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None)
+    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None, orphaned=False)
     add_connection(parser)
 
 

@@ -17,21 +17,24 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "status")
     from cancel_message_batch.cli.outcomes import combined, exit_code, print_status
+    from cancel_message_batch.cli.recording import tell_elsewhere
     from cancel_message_batch.tools import GET
 
     check_names(output)
     codes = []
+    outcomes = {}
     with open_batches(given) as batches:
         if given.all:
             for batch in every(batches, given, output):
                 print_status(batch, output)
         for message_batch_id in ids:
-            outcome = GET.run({"message_batch_id": message_batch_id}, batches)
+            outcome = outcomes[message_batch_id] = GET.run({"message_batch_id": message_batch_id}, batches)
             if outcome.batch is None:
                 output.warn(outcome.text)
             else:
                 print_status(outcome.batch, output)
             codes.append(exit_code(outcome))
+        tell_elsewhere(outcomes, batches, output)
     return combined(codes)
 
 

@@ -1,0 +1,80 @@
+"""``cancel-message-batch history``: what was done to batches from this machine."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.selection import checked_id
+from cancel_message_batch.cli.terminal import paint, width, wrapped
+
+if TYPE_CHECKING:  # --help needs no record
+    from cancel_message_batch.record import Entry
+
+_WIDTH = 80  # columns of a row; a narrower terminal gets several lines for it
+_HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", nargs="?", help="only what was done to this batch")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    message_batch_id = checked_id(given.id) if given.id is not None else None
+    from cancel_message_batch.api.models import ascii_json
+    from cancel_message_batch.record import open_record
+
+    record = open_record(lambda _: None)
+    empty = True
+    for entry in record.history(message_batch_id):
+        if empty and not output.json and width() >= _WIDTH:
+            output.print(paint(_HEAD, "1", sys.stdout))
+        empty = False
+        if output.json:
+            output.print(ascii_json(entry._asdict() | {"at": entry.at.isoformat()}))
+        else:
+            for line in _lines(entry):
+                output.print(line)
+        if output.closed:
+            break
+    if record.fault:
+        output.warn(record.fault)
+        return ExitCode.FAILED
+    if empty:
+        output.say(f"The record holds nothing about {message_batch_id or 'any message batch'}.")
+    return ExitCode.DONE
+
+
+def _lines(entry: "Entry") -> Iterator[str]:
+    """Yield what was done as a row, and below it, indented, what was said and answered."""
+    how = ", ".join(filter(None, (entry.through, entry.consent)))
+    when = f"{entry.at.astimezone():%Y-%m-%d %H:%M}"
+    if width() >= _WIDTH:
+        yield f"{when:<16} {entry.what:<6} {entry.message_batch_id:<33} {how}"
+    else:
+        yield f"{when} {entry.what}"
+        yield f"  {entry.message_batch_id}"
+        yield f"  {how}"
+    name = f'named "{entry.name}"' if entry.name and entry.what != "name" else ""
+    words = f'"{entry.words}"' if entry.words else "name taken away" if entry.what == "name" else ""
+    for text in filter(None, (name, words, entry.answer)):
+        line = f"    {text}"
+        yield wrapped(line, width(), indent="    ") if sys.stdout.isatty() else line
+
+
+COMMAND = Command(
+    name="history",
+    about="Show what was done to batches from this machine, newest first: when, through what, why, and the answer.",
+    examples=(
+        "cancel-message-batch history",
+        "cancel-message-batch history msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
+        "cancel-message-batch history --json | jq -r .message_batch_id",
+    ),
+    arguments=_arguments,
+    run=_run,
+    completes="any",
+)

@@ -1,0 +1,49 @@
+"""``cancel-message-batch name ID NAME``: give a batch a name."""
+
+import argparse
+
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import Command
+from cancel_message_batch.cli.selection import checked_id
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("id", metavar="ID", help="a message batch id")
+    parser.add_argument("name", metavar="NAME", help='the name, at most 100 characters; "" takes it away')
+
+
+def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    message_batch_id = checked_id(given.id)
+    from cancel_message_batch import summary
+    from cancel_message_batch.api.errors import InvalidInputError
+    from cancel_message_batch.names import clean_name
+    from cancel_message_batch.record import open_record
+
+    try:
+        name = clean_name(given.name)
+    except InvalidInputError as error:
+        raise UsageError(f"{error}. Nothing was changed.") from None
+    record = open_record(lambda _: None)
+    record.set_name(message_batch_id, name)
+    if record.fault:
+        output.warn(record.fault)
+        return ExitCode.FAILED
+    output.say(summary.named(message_batch_id, name))
+    return ExitCode.DONE
+
+
+COMMAND = Command(
+    name="name",
+    about=(
+        "Give a batch a name, which `list`, `status` and the other commands then show. The API keeps no names: only "
+        "this machine knows it, and nothing is sent."
+    ),
+    examples=(
+        'cancel-message-batch name msgbatch_013Zva2CMHLNnXjNJJKqJ2EF "nightly eval v3"',
+        'cancel-message-batch name msgbatch_013Zva2CMHLNnXjNJJKqJ2EF ""',
+    ),
+    arguments=_arguments,
+    run=_run,
+    completes="any",
+)

@@ -1,0 +1,162 @@
+"""``cancel-message-batch run -- COMMAND …``: run a command, and cancel the batches it created if it fails."""
+
+import argparse
+import contextlib
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cancel_message_batch.cli.exit_codes import UsageError
+from cancel_message_batch.cli.output import Output
+from cancel_message_batch.cli.registry import PROGRAM, Command
+from cancel_message_batch.cli.terminal import width, wrapped
+
+if TYPE_CHECKING:  # --help needs none of it
+    from cancel_message_batch.record import Record
+    from cancel_message_batch.running.created import Created
+    from cancel_message_batch.tools import ToolOutcome
+
+_DEADLINE = 10.0  # seconds after the command's end
+_FOR_ANSWERS = 5.0  # of these: for creates that are under way
+_LAST_MOMENT = 0.2  # of these: for the answers that came too late
+
+
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = wrapped(f"{parser.prog} [options] -- COMMAND ...", width() - 7, indent=" " * 7)
+    parser.add_argument("--name", default="", help="the name that the batches get on this machine")
+    parser.add_argument("--keep", action="store_true", help="cancel nothing, only say what is left running")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="after --: the command and its arguments")
+
+
+def _run(given: argparse.Namespace, output: Output) -> int:
+    command: list[str] = given.command
+    if not command:
+        raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
+    from cancel_message_batch import summary
+    from cancel_message_batch.api.credentials import origin, program_base_url
+    from cancel_message_batch.api.errors import InvalidInputError
+    from cancel_message_batch.names import clean_name
+    from cancel_message_batch.record import Creation, Process, open_record
+    from cancel_message_batch.running.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
+    from cancel_message_batch.running.proxy import Proxy
+
+    try:
+        name = clean_name(given.name)
+    except InvalidInputError as error:
+        raise UsageError(f"{error}. Nothing was run.") from None
+    record = open_record(output.warn)
+
+    def note(batch: "Created") -> None:
+        about = (batch.workspace, name, batch.requests, batch.models, batch.first_custom_id, batch.last_custom_id)
+        record.add_creation(Creation(batch.message_batch_id, origin(batch.base_url), process, *about, through="run"))
+
+    with Proxy(program_base_url(), note) as proxy, Child(command, _environment(proxy.url)) as child:
+        try:
+            process = Process.of(child.start(), _program(command))
+        except OSError as error:
+            output.warn(f"{PROGRAM} run: {command[0]} cannot be run ({error.strerror}).")
+            return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        proxy.start()
+        code = child.wait()
+        end = time.monotonic() + _DEADLINE
+        if held := proxy.stop(_FOR_ANSWERS):
+            output.warn(summary.connections_held(held))
+        for lost in proxy.lost:
+            output.warn(summary.creation_lost(lost.began, lost.scanner.requests))
+        record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
+        left = [batch for batch in proxy.created.values() if batch.status != "ended"]
+        if code and left:
+            how = f"{_program(command)} {ended_by(code)}"
+            output.warn(summary.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
+            if not given.keep:
+                _cancel(left, end, record, output)
+    return code if code >= 0 else 128 - code
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Return the environment in which a program talks to the API through us, and to us without a proxy."""
+    environment = {**os.environ, "ANTHROPIC_BASE_URL": url}
+    without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if without != "*" and any(name.lower().endswith("_proxy") for name in os.environ):
+        environment |= dict.fromkeys(("no_proxy", "NO_PROXY"), f"{without},127.0.0.1".lstrip(","))
+    return environment
+
+
+def _program(command: Sequence[str]) -> str:
+    """Return the name of a program and of the script it runs; other arguments may hold secrets."""
+    script = next((word for word in command[1:] if os.path.isfile(word)), "")
+    return " ".join(Path(word).name for word in (command[0], script) if word)
+
+
+def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
+    """Cancel batches until the deadline or a Ctrl-C, say what became of each, and note it."""
+    from cancel_message_batch import summary
+    from cancel_message_batch.batches.many import sorted_outcomes
+    from cancel_message_batch.cli.recording import note_cancels
+
+    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
+    running = {batch.message_batch_id: batch for batch in left if batch.status != "canceling"}
+    outcomes, sent = _sent_cancels(list(running.values()), end)
+    canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
+    output.warn(summary.program_left(itself + canceling, ended, failed))
+    record.note_ended(ended)
+    note_cancels({name: outcomes.get(name) for name in sent}, output.warn, through="run")
+
+
+def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, ToolOutcome], set[str]]":
+    """Send cancels with the command's own credentials; returns the outcomes, and what was sent.
+
+    Its credential surely may cancel what it created. Ours may be missing, or of another workspace.
+    """
+    import anyio
+
+    from cancel_message_batch.api.credentials import borrowed
+    from cancel_message_batch.api.requests import RetryPolicy
+    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
+
+    progress = Progress()
+    alike = defaultdict(list)
+    for batch in left:
+        alike[batch.base_url, *sorted(batch.headers.items())].append(batch)
+
+    async def cancel(same: "list[Created]") -> None:
+        policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
+        async with client_for_many(borrowed(same[0].base_url, same[0].headers)) as client:
+            ids = [batch.message_batch_id for batch in same]
+            await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
+
+    async def work() -> None:
+        with anyio.move_on_after(end - time.monotonic()):
+            async with anyio.create_task_group() as tasks:
+                for same in alike.values():
+                    tasks.start_soon(cancel, same)
+
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt):
+        anyio.run(work)
+    signal.signal(signal.SIGINT, before)
+    return progress.outcomes, progress.sent
+
+
+COMMAND = Command(
+    name="run",
+    about=(
+        "Run a command with ANTHROPIC_BASE_URL at a proxy on this machine, which passes its requests on to the API and "
+        "notes the batches it creates. If the command fails, is interrupted or loses its terminal, those that have not "
+        "ended are canceled. No other batch is touched. The exit code is the command's: 128 and the signal's number if "
+        "a signal ended it, 127 if there is no such command, 126 if it cannot be run."
+    ),
+    examples=(
+        "cancel-message-batch run -- python nightly.py",
+        'cancel-message-batch run --name "nightly eval v3" -- node eval.mjs --all',
+        "cancel-message-batch run --keep -- ./submit.sh  # only say what is left running",
+    ),
+    arguments=_arguments,
+    run=_run,
+)

@@ -1,0 +1,98 @@
+"""The command that is run: its start, the signals that reach it, and its exit code."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it
+
+_TYPED = [getattr(signal, name) for name in ("SIGINT", "SIGQUIT") if hasattr(signal, name)]
+_SENT = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Child:
+    """Starts a command and waits for its end. Until then, no signal ends this process before the command.
+
+    What is typed at the terminal, such as Ctrl-C, reaches the command without us; other signals are passed on to it.
+
+    Args:
+        command: The command and its arguments.
+        environment: Its environment.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = command
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []  # signals that came before the command had started
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (*_TYPED, *_SENT):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in the background: the command inherits it
+                self._before[number] = signal.signal(number, self._received)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def start(self) -> int:
+        """Start the command; returns its pid.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        self._process = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 - it is what is asked for
+        for number in self._early:
+            self._pass_on(number)
+        return self._process.pid
+
+    def wait(self) -> int:
+        """Wait for the end of the command; returns its exit code, negative for the signal that ended it."""
+        if self._process is None:
+            raise RuntimeError("the command has not been started")
+        return self._process.wait()
+
+    def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as Python calls it
+        if self._process is None:
+            self._early.append(number)
+        elif number not in _TYPED or not _has_terminal():
+            self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            if self._process:
+                self._process.send_signal(number)
+
+
+def _has_terminal() -> bool:
+    """Return whether we are in the foreground of a terminal, and so the command is."""
+    if sys.platform == "win32":
+        return True
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
+
+
+def ended_by(code: int) -> str:
+    """Say how a command ended."""
+    if code >= 0:
+        return f"failed (exit code {code})"
+    with contextlib.suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"

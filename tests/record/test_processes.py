@@ -1,0 +1,65 @@
+"""A process is called gone only when it surely is."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cancel_message_batch.record import Process, processes
+
+
+def test_a_process_is_gone_once_it_has_ended_also_before_anybody_waited_for_it() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        known = Process.of(process.pid, "script")
+        assert not known.is_gone()
+        process.kill()
+        assert process.stdout
+        process.stdout.read()
+        while not (gone := known.is_gone()) and process.poll() is None:
+            pass
+        assert gone or known.is_gone()
+    assert known.is_gone()
+
+
+def test_this_process_is_there_under_the_name_of_its_script() -> None:
+    known = Process.current()
+    assert not known.is_gone()
+    assert known.program == Path(sys.argv[0]).name
+    assert Process.current("train.py").program == "train.py"
+
+
+def test_a_pid_that_is_used_again_is_not_the_process() -> None:
+    known = Process.current()
+    *place, start = known.started.split(" ")
+    assert known._replace(started=" ".join([*place, f"1{start}"])).is_gone()
+
+
+@pytest.mark.skipif(not Path("/proc/sys/kernel/random/boot_id").exists(), reason="boots are told apart on Linux")
+def test_after_another_boot_every_process_is_gone() -> None:
+    known = Process.current()
+    machine, _, namespace, start = known.started.split(" ")
+    assert known._replace(started=f"{machine} another-boot {namespace} {start}").is_gone()
+    assert not known._replace(started=f"another-machine another-boot {namespace} {start}").is_gone()
+
+
+@pytest.mark.parametrize(
+    "what", [{"host": "another"}, {"started": ""}, {"started": "noted in another way"}, {"started": "x"}]
+)
+def test_what_is_not_known_is_not_gone(what: dict[str, str]) -> None:
+    assert not Process.current()._replace(**what, pid=2**22 + 1).is_gone()
+
+
+def test_without_proc_the_start_comes_from_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    if not Path("/bin/ps").exists():
+        pytest.skip("there is no ps")
+    monkeypatch.setattr(processes, "_place", list)
+    monkeypatch.setattr(processes, "_from_proc", lambda _pid: "")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        known = Process.of(process.pid, "script")
+        assert known.started.count(" ") == 0
+        assert known.started
+        assert not known.is_gone()
+        assert known._replace(started="Mon-Jan-1-00:00:00-2001").is_gone()
+        process.kill()
+    assert known.is_gone()

@@ -1,0 +1,351 @@
+"""The record: what is kept, by how many processes at once, and what a file that cannot be used costs."""
+
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from cancel_message_batch import InvalidInputError, MessageBatch, names
+from cancel_message_batch.names import record_path
+from cancel_message_batch.record import Action, Creation, Process, Record, open_record
+from tests.conftest import described
+
+HERE = "https://api.example:443"
+
+
+@pytest.fixture
+def path() -> Path:
+    path = record_path()
+    assert path
+    return path
+
+
+@pytest.fixture
+def warnings() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def record(warnings: list[str]) -> Record:
+    return open_record(warnings.append)
+
+
+def names_of(*ids: str) -> dict[str, str]:
+    """Read names as a listing does, without the record's own code."""
+    batches = [MessageBatch.model_validate(described(name)) for name in ids]
+    names.attach(batches)
+    return {batch.id: batch.name for batch in batches if batch.name}
+
+
+def created(which: str, **others: object) -> Creation:
+    return Creation(f"msgbatch_{which}", HERE, Process.current("test"), **others)  # type: ignore[arg-type]
+
+
+def test_what_was_noted_is_there_newest_first(record: Record, warnings: list[str]) -> None:
+    record.add_creation(created("A", name="nightly eval", requests=3, models=("claude",), first_custom_id="row-1"))
+    record.set_name("msgbatch_B", "the other")
+    record.add_action(
+        Action("msgbatch_A", "ask", "cancel", "yes", "stop the nightly eval", "canceling", HERE, "wrkspc_1"),
+        Action("msgbatch_B", "mcp", "cancel", answer="canceling"),
+    )
+    told = [(entry.message_batch_id, entry.what, entry.name) for entry in record.history()]
+    assert told == [
+        ("msgbatch_B", "cancel", "the other"),
+        ("msgbatch_A", "cancel", "nightly eval"),
+        ("msgbatch_B", "name", "the other"),
+        ("msgbatch_A", "create", "nightly eval"),
+    ]
+    cancel, create = record.history("msgbatch_A")
+    assert (cancel.through, cancel.consent, cancel.words, cancel.answer) == (
+        "ask",
+        "yes",
+        "stop the nightly eval",
+        "canceling",
+    )
+    assert cancel.at >= create.at
+    known = record.known("msgbatch_A")
+    assert known
+    assert (known.origin, known.workspace, known.requests, known.models) == (HERE, "wrkspc_1", 3, ("claude",))
+    assert known.first_custom_id == "row-1"
+    assert record.known("msgbatch_C") is None
+    assert warnings == []
+
+
+def test_a_cancel_that_found_no_batch_does_not_move_what_is_known(record: Record) -> None:
+    record.add_action(Action("msgbatch_A", "mcp", "cancel", origin=HERE, workspace="wrkspc_1"))
+    record.add_action(Action("msgbatch_A", "mcp", "cancel", answer="404"))
+    known = record.known("msgbatch_A")
+    assert known
+    assert (known.origin, known.workspace) == (HERE, "wrkspc_1")
+
+
+def test_a_name_is_found_by_id_and_by_pattern_until_it_is_taken_away(record: Record) -> None:
+    record.set_name("msgbatch_A", "nightly eval")
+    record.add_creation(created("B", name="nightly translation"))
+    record.add_creation(created("C"))
+    assert record.named("nightly*") == ["msgbatch_B", "msgbatch_A"]
+    assert record.named("nightly e*") == ["msgbatch_A"]
+    assert record.names(["msgbatch_A", "msgbatch_C", "msgbatch_D"]) == {"msgbatch_A": "nightly eval"}
+    assert names_of("msgbatch_A", "msgbatch_C") == {"msgbatch_A": "nightly eval"}
+    record.set_name("msgbatch_A", "")
+    assert names_of("msgbatch_A") == {}
+    assert record.named("*") == ["msgbatch_B"]
+
+
+def test_a_name_stays_when_the_batch_is_seen_again_without_one(record: Record) -> None:
+    record.set_name("msgbatch_A", "mine")
+    record.add_creation(created("A"))
+    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+
+
+def test_no_prompt_key_or_control_character_is_kept(record: Record, path: Path) -> None:
+    record.add_action(
+        Action("msgbatch_A", "ask", "cancel", words="stop\x1b[2J it\n" + "x" * 9_000 + " sk-ant-api03-abcdefgh")
+    )
+    (entry,) = record.history()
+    assert entry.words
+    assert entry.words.startswith("stop [2J it x")
+    assert len(entry.words) <= 500
+    record.add_action(Action("msgbatch_A", "ask", "cancel", words="with sk-ant-api03-abcdefgh"))
+    assert b"api03" not in path.read_bytes()
+
+
+def test_only_the_user_can_read_it(record: Record, path: Path) -> None:
+    record.set_name("msgbatch_A", "mine")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_looking_creates_no_file(record: Record, path: Path) -> None:
+    assert not [*record.history(), *record.orphans(HERE), *record.named("*")]
+    record.note_ended([])
+    assert record.fault is None
+    assert not path.exists()
+
+
+def test_turned_off_it_keeps_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch, warnings: list[str]) -> None:
+    monkeypatch.setenv("CANCEL_MESSAGE_BATCH_RECORD", "off")
+    record = open_record(warnings.append)
+    record.set_name("msgbatch_A", "mine")
+    assert list(record.history()) == []
+    assert record.fault
+    assert "turned off" in record.fault
+    assert warnings == []
+
+
+def a_directory(path: Path) -> None:
+    path.mkdir(parents=True)
+
+
+def a_text(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("this is not a database, it is a text of some length\n" * 40)
+
+
+def a_link(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(path.parent / "elsewhere")
+
+
+def below_a_file(path: Path) -> None:
+    path.parent.write_text("")
+
+
+def newer(path: Path) -> None:
+    Record(path, print).set_name("msgbatch_A", "mine")
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("PRAGMA user_version = 99")
+
+
+def of_another_program(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as file:
+        file.execute("CREATE TABLE notes (text TEXT)")
+
+
+BROKEN: dict[Callable[[Path], None], str] = {
+    a_directory: "it is a directory",
+    a_text: "file is not a database",
+    a_link: "it is a symbolic link",
+    below_a_file: "Not a directory",
+    newer: "a newer version of this program has written it",
+    of_another_program: "it is the database of another program",
+}
+
+
+@pytest.mark.parametrize("make", BROKEN, ids=lambda make: make.__name__)
+def test_a_file_that_cannot_be_used_costs_one_line(
+    record: Record, path: Path, warnings: list[str], make: Callable[[Path], None]
+) -> None:
+    make(path)
+    before = path.lstat().st_size if path.parent.is_dir() else 0
+    for _ in range(2):
+        record.set_name("msgbatch_A", "mine")
+        record.add_creation(created("A"))
+        record.add_action(Action("msgbatch_A", "mcp", "cancel"))
+        record.note_ended(["msgbatch_A"])
+        assert not [*record.history(), *record.orphans(HERE), *record.named("*")]
+        assert record.known("msgbatch_A") is None
+    (warning,) = warnings
+    assert BROKEN[make] in warning
+    assert "\n" not in warning
+    assert isinstance(names_of("msgbatch_A"), dict)
+    assert not path.parent.is_dir() or path.lstat().st_size == before
+    assert not (path.parent / "elsewhere").exists()
+
+
+def test_a_file_that_another_process_keeps_locked_costs_one_line(
+    record: Record, path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cancel_message_batch.record.store._PATIENCE", 0.05)
+    record.set_name("msgbatch_A", "mine")
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        record.set_name("msgbatch_A", "another")
+        assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
+    (warning,) = warnings
+    assert "locked" in warning
+    record.set_name("msgbatch_A", "another")
+    assert record.fault is None
+    assert names_of("msgbatch_A") == {"msgbatch_A": "another"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, path: Path, there: bool) -> None:
+    if there:
+        record.set_name("msgbatch_A", "mine")
+    program = (
+        "from cancel_message_batch.record import *\n"
+        "record = open_record(print)\n"
+        "record.set_name('msgbatch_B', 'x' * 90)\n"
+        "record.set_name('msgbatch_B', 'x' * 90)\n"
+    )
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    # PYTHONDONTWRITEBYTECODE: there is no room for that either.
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=False, preexec_fn=full
+    )
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
+    assert "this is not noted" in done.stdout
+    assert record.names(["msgbatch_A", "msgbatch_B"]) == ({"msgbatch_A": "mine"} if there else {})
+    record.set_name("msgbatch_B", "room again")
+    assert record.names(["msgbatch_B"]) == {"msgbatch_B": "room again"}
+
+
+def test_a_file_that_may_not_be_read_costs_one_line(
+    record: Record, path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.set_name("msgbatch_A", "mine")
+
+    def refused(*_: object, **__: object) -> None:  # tests that run as root may read everything
+        raise sqlite3.OperationalError("unable to open database file")
+
+    monkeypatch.setattr(sqlite3, "connect", refused)
+    assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 10_000, "\x00\x1b\u202e", "msgbatch_B", "not msgbatch_B"], ids=["long", "control", "id", "holds id"]
+)
+def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: str) -> None:
+    record.set_name("msgbatch_A", "mine")
+    with pytest.raises(InvalidInputError):
+        record.set_name("msgbatch_A", name)
+    record.add_creation(created("A", name=name))
+    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+
+
+def test_a_name_is_one_line_of_text() -> None:
+    record = open_record(print)
+    record.set_name("msgbatch_A", " cancel\neverything\x1b[2J \u202e now ")
+    assert names_of("msgbatch_A") == {"msgbatch_A": "cancel everything [2J now"}
+
+
+def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
+    program = (
+        "import sys; from cancel_message_batch.record import *\n"
+        "record = open_record(print)\n"
+        "for n in range(20): record.set_name(f'msgbatch_{sys.argv[1]}_{n}', f'name {n}')\n"
+    )
+    several = [
+        subprocess.Popen([sys.executable, "-c", program, str(number)], stdout=subprocess.PIPE, text=True)
+        for number in range(4)
+    ]
+    assert [process.communicate(timeout=60)[0] for process in several] == [""] * 4
+    record = open_record(print)
+    assert len(record.named("name *")) == len(list(record.history())) == 80
+
+
+def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: record.add_creation(created(f"{n}", name="mine")), range(40)))
+    assert len(record.named("mine")) == 40
+
+
+def test_a_program_that_dies_while_it_writes_leaves_what_was_there(record: Record) -> None:
+    record.set_name("msgbatch_A", "mine")
+    program = (
+        "import os; from cancel_message_batch.record import *; from cancel_message_batch.record import store\n"
+        "store._add_action = lambda *_: os._exit(9)\n"
+        "open_record(print).set_name('msgbatch_A', 'half')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
+    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process:
+        yield process
+        process.kill()
+
+
+def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
+    record: Record, sleeper: subprocess.Popen[bytes]
+) -> None:
+    theirs = Process.of(sleeper.pid, "train.py")
+    elsewhere = Process("another-host", theirs.pid, theirs.started, "train.py")
+    for name, origin, process in (
+        ("left", HERE, theirs),
+        ("ended", HERE, theirs),
+        ("at_another_api", "https://other:443", theirs),
+        ("of_another_host", HERE, elsewhere),
+        ("mine", HERE, Process.current()),
+    ):
+        record.add_creation(Creation(f"msgbatch_{name}", origin, process))
+    record.set_name("msgbatch_named_only", "x", HERE)
+    assert record.orphans(HERE) == []
+    sleeper.kill()
+    sleeper.wait()
+    record.note_ended(["msgbatch_ended"])
+    (orphan,) = record.orphans(HERE)
+    assert orphan.message_batch_id == "msgbatch_left"
+    assert orphan.process == theirs
+
+
+def test_a_batch_that_must_have_expired_is_not_looked_for(
+    record: Record, path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    record.add_creation(Creation("msgbatch_A", HERE, Process.of(sleeper.pid, "train.py")))
+    sleeper.kill()
+    sleeper.wait()
+    assert record.orphans(HERE)
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE batches SET created_at = created_at - 26 * 3600")
+    assert record.orphans(HERE) == []

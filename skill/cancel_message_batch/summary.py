@@ -175,8 +175,8 @@ def creation_lost(began: datetime, requests: int) -> str:
     """Say that a batch may have been created whose id nobody knows."""
     size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     return (
-        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
-        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        f"The creation of a message batch of {size} was sent at {at}, and no answer said what came of it. The batch "
+        "may exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
         "`cancel-message-batch ID`"
     )
 

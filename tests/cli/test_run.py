@@ -217,6 +217,14 @@ def test_a_batch_that_may_exist_is_told_even_after_a_success(sandbox: Sandbox, r
     assert re.search(r"a message batch of 3 requests was sent at .* The batch may\s+exist", done.stderr)
 
 
+def test_a_record_that_cannot_be_used_is_told_once_and_the_batch_is_canceled(
+    sandbox: Sandbox, run_process: Run, tmp_path: Path
+) -> None:
+    done = run_process("run", "--", *a_script("create(); sys.exit(7)"), CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
+    assert (done.returncode, cancels(sandbox)) == (7, [done.stdout.strip()])
+    assert done.stderr.count("cannot be used") == 1
+
+
 def test_a_cancel_that_fails_is_told_with_what_to_type(sandbox: Sandbox, run_process: Run) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=401))
     done = run_process("run", "--", *a_script("create(); sys.exit(7)"))
@@ -298,6 +306,7 @@ def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox,
         (["--name", "msgbatch_1", "--", "true"], 2, "a name may not hold msgbatch_"),
         (["--", "no-such-command"], 127, "no-such-command cannot be run (No such file or directory)"),
         (["--", "/"], 126, "/ cannot be run (Permission denied)"),
+        (["--", "\x1b[31m\u202ered"], 127, "run: [31m red cannot be run"),
     ],
 )
 def test_a_command_that_cannot_be_run(run: Run, words: list[str], code: int, told: str) -> None:

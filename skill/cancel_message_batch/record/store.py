@@ -185,8 +185,8 @@ class Record:
 
         def write(record: sqlite3.Connection) -> None:
             record.execute(_CREATED, row)
-            action = Action(creation.message_batch_id, creation.through, "create", origin=creation.origin)
-            _add_action(record, action)
+            where = {"origin": creation.origin, "workspace": creation.workspace}
+            _add_action(record, Action(creation.message_batch_id, creation.through, "create", **where))
 
         self._write(write)
 

@@ -1,9 +1,7 @@
 """``cancel-message-batch run -- COMMAND …``: run a command, and cancel the batches it created if it fails."""
 
 import argparse
-import contextlib
 import os
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -95,7 +93,7 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
-    """Cancel batches until the deadline or a Ctrl-C, say what became of each, and note it."""
+    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
     from cancel_message_batch import summary
     from cancel_message_batch.batches.many import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
@@ -138,12 +136,7 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
                 for same in alike.values():
                     tasks.start_soon(cancel, same)
 
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        anyio.run(work)
-    signal.signal(signal.SIGINT, before)
+    anyio.run(work)
     return progress.outcomes, progress.sent
 
 

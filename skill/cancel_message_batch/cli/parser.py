@@ -99,15 +99,15 @@ def _exit_codes(command: Command) -> str:
 
 def build_parser(command: Command) -> Parser:
     """Build the parser of a command, with its whole ``--help``."""
-    epilog = _exit_codes(command)
+    examples = "\n".join(map(_example, command.examples))
+    description = f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}"
     if command.name == DEFAULT:
         commands = "\n".join(_hanging(f"  {name:<11} ", one_line) for name, one_line in COMMANDS.items())
-        epilog = f"commands:\n{commands}\n\n{epilog}"
-    examples = "\n".join(map(_example, command.examples))
+        description += f"\n\ncommands:\n{commands}"
     parser = Parser(
         prog=PROGRAM if command.name == DEFAULT else f"{PROGRAM} {command.name}",
-        description=f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}",
-        epilog=epilog,
+        description=description,
+        epilog=_exit_codes(command),
         formatter_class=_Help,
         allow_abbrev=False,
     )

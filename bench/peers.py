@@ -127,6 +127,7 @@ def definitions() -> None:
         batch = account.add(100, 60)
         with Sandbox(account=account) as running:
             environment = {"ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": running.url}
+            environment["CANCEL_MESSAGE_BATCH_RECORD"] = "off"
             command = ["-m", "cancel_message_batch", "mcp"]
             parameters = StdioServerParameters(command=sys.executable, args=command, env=environment)
             async with stdio_client(parameters) as (read, write), ClientSession(read, write) as session:

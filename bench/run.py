@@ -254,8 +254,10 @@ def main() -> None:
     chosen = parser.parse_args().parts or list(parts)
     versions = ", ".join(f"{name} {version(name)}" for name in (PROGRAM.name, "anthropic", "httpx2", "pydantic"))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}")
-    for part in chosen:
-        parts[part]()
+    with tempfile.TemporaryDirectory() as directory:
+        os.environ["CANCEL_MESSAGE_BATCH_RECORD"] = f"{directory}/record.sqlite3"  # and not the person's own
+        for part in chosen:
+            parts[part]()
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def main() -> None:
     with Sandbox(account=account) as sandbox:
         environment = {
             "ANTHROPIC_BASE_URL": sandbox.url, "ANTHROPIC_API_KEY": "demo", "PS1": "$ ", "TZ": "UTC",
+            "CANCEL_MESSAGE_BATCH_RECORD": "off",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }  # fmt: skip
         settings = [f"{name}={value}" for name, value in environment.items()]

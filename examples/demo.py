@@ -5,6 +5,7 @@ Only the model is a stand-in: it follows a script, and says so in everything it 
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -111,6 +112,7 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
 
 def main() -> None:
     """Tell the story."""
+    os.environ["CANCEL_MESSAGE_BATCH_RECORD"] = "off"  # the sandbox's batches are not yours
     with Sandbox(account=Account.example(speed=40.0)) as sandbox:
         batches = MessageBatches(api_key="demo", base_url=sandbox.url)
         story = Story(sandbox)

@@ -651,8 +651,9 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
     if estimate["usd"] is not None:
         without = estimate["models_without_price"]
         but = f" without {clean(', '.join(without))}, whose price is not known" if without else ""
+        cost = f"${estimate['usd']:,.2f}" if estimate["usd"] >= 0.01 else "less than $0.01"
         lines.append(
-            f"Estimated cost: ${estimate['usd']:,.2f} at batch prices of {estimate['prices_as_of']}{but}. This is an "
+            f"Estimated cost: {cost} at batch prices of {estimate['prices_as_of']}{but}. This is an "
             "estimate; the Console shows what is billed."
         )
     elif summary["tokens"]:
@@ -665,8 +666,8 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
     what = " ".join(("1 request is" if number == 1 else f"{number:,} requests are", "to be sent again"))
     if file is None:
         lines = [
-            f"{what}: the custom_ids are in resubmit_ids.txt. The API gives no request back; --requests FILE takes the "
-            "requests from your own file."
+            f"{what}: the custom_ids are in resubmit_ids.txt. The API does not return requests. With --requests FILE, "
+            "the file the batch was made of, they are written to resubmit.jsonl."
         ]
     elif file["is_of_another_batch"]:
         lines = [

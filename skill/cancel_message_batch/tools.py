@@ -171,7 +171,7 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
     if answer:
         return None
     text = summary.declined(given.message_batch_id, asked=answer is not None)
-    return ToolOutcome(text, text, batch=look.batch, declined=True)
+    return ToolOutcome(text, f"{text.partition('. ')[0]}.", batch=look.batch, declined=True)
 
 
 def _failure(error: MessageBatchError, action: summary.Action, message_batch_id: str = "") -> ToolOutcome:

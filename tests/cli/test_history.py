@@ -33,7 +33,7 @@ def test_a_cancel_is_noted_with_its_reason_and_answer(sandbox: Sandbox, run: Run
     name, canceled, *told = rest
     assert name == '    "nightly eval"'
     assert canceled.endswith(f" cancel {EXAMPLE_ID} command line, named")
-    assert told == ['    named "nightly eval"', '    "wrong prompt"', "    canceling"]
+    assert told == ['    named "nightly eval"', '    "wrong prompt"', f"    answer: canceling, from {sandbox.url}"]
 
 
 def test_as_json_each_action_is_one_object_of_plain_characters(sandbox: Sandbox, run: Run) -> None:
@@ -73,7 +73,7 @@ def test_the_history_fits_the_terminal(run: Run, columns: int) -> None:
 def test_an_empty_history_says_so_and_is_0(run: Run) -> None:
     done = run("history")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "The record holds nothing about any message batch.\n"
+    assert done.stderr == "This machine has noted nothing about any message batch yet.\n"
     assert EXAMPLE_ID in run("history", EXAMPLE_ID).stderr
     assert run("history", "nightly").returncode == 2
 

@@ -60,7 +60,7 @@ def test_one_that_has_ended_drops_out_and_is_not_asked_for_again(sandbox: Sandbo
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
-    assert "There is no message batch like that." in run("list", "--orphaned").stderr
+    assert "This machine knows no unfinished batch whose program is gone." in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 

@@ -329,3 +329,9 @@ def test_a_base_url_with_a_path_is_kept(run_process: Run) -> None:
         assert done.returncode == 1, done.stderr
         assert next(entry.path for entry in mounted.journal).startswith("/rest/anthropic-message-batches-api/1.0.0/v1")
         assert len(cancels(mounted)) == 1
+
+
+def test_a_name_that_is_not_kept_is_told(run: Run) -> None:
+    off = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "CANCEL_MESSAGE_BATCH_RECORD": "off"}
+    assert "so the name is not kept" in run("run", "--name", "nightly", "--", "true", **off).stderr
+    assert run("run", "--", "true", **off).stderr == ""

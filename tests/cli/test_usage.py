@@ -68,6 +68,7 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
         (("wait", EXAMPLE_ID, "--older-than", "1h"), "go with --all"),
         (("ask", "what", "is", "running"), '`cancel-message-batch ask "what is running"`'),
         (("ask", "what", "costs", "$5", "--model", "m"), "`cancel-message-batch ask 'what costs $5'`"),
+        (("name", EXAMPLE_ID, "nightly", "eval"), f'`cancel-message-batch name {EXAMPLE_ID} "nightly eval"`'),
         (("completion", "zsh", "bash"), "unknown argument bash"),
         (("ask", " "), "say something"),
     ],

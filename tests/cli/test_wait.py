@@ -2,8 +2,11 @@
 
 import re
 
+import pytest
+
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.cli.test_terminal import Terminal
 from tests.conftest import Run, described, running
 
 
@@ -14,6 +17,14 @@ def test_wait_ends_when_the_batches_have_ended_with_their_counts_and_results(san
     assert "Final counts: " in done.stdout
     assert "results" in done.stdout
     assert run("wait", active).returncode == 0
+
+
+@pytest.mark.parametrize("command", [[], ["wait"]])
+def test_at_a_terminal_the_end_of_a_batch_says_how_to_save_its_results(sandbox: Sandbox, command: list[str]) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    screen = Terminal(80, *command, ended)
+    assert screen.end() == (0 if command else 3)
+    assert f"To save the results:\n  cancel-message-batch results {ended}" in screen.text
 
 
 def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbox: Sandbox, run: Run) -> None:

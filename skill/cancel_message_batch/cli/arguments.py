@@ -25,7 +25,7 @@ def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
     shown = f"{condition}only batches with at least N requests"
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
-    shown = f"{condition}only batches whose program, on this machine, is gone while they run on"
+    shown = f"{condition}only unfinished batches whose program on this machine is gone"
     parser.add_argument("--orphaned", action="store_true", help=shown)
     shown = f"{condition}only batches whose name matches PATTERN ('nightly*')"
     parser.add_argument("--named", metavar="PATTERN", help=shown)
@@ -51,9 +51,13 @@ def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> Non
     group.add_argument("--timeout", type=parse_seconds, metavar="TIME", help=shown)
     shown = "retries of a request (default: 2)"
     group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help=shown)
-    group.add_argument("--quiet", "-q", action="store_true", help="no messages but errors")
+    group.add_argument(
+        "--quiet", "-q", action="store_true", help="print no messages but errors; `list` prints only ids"
+    )
     if json:
-        group.add_argument("--json", action="store_true", help="print the API's own objects, one a line")
+        group.add_argument(
+            "--json", action="store_true", help="print JSON, one object a line; batches as the API returns them"
+        )
 
 
 def parse_duration(text: str) -> timedelta:

@@ -16,13 +16,13 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# The part of every --help that explains the codes.
-EXIT_CODES_HELP = """\
-exit codes:
-  0 done   1 the API or the network failed   2 wrong usage, or no credential
-  3 nothing to cancel, it had already ended; results: they are gone   4 partly done
-  5 the time was up while waiting; results: not ended yet   6 ask: a cancel needed a yes, and none came
-  130 interrupted"""
+# What the codes mean for every command. A command adds what they mean for it.
+EXITS = {
+    0: "done",
+    1: "the API or the network failed",
+    2: "wrong usage, or no credential",
+    130: "interrupted",
+}
 
 
 class UsageError(Exception):

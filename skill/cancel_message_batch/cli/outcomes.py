@@ -9,7 +9,11 @@ from cancel_message_batch.tools import ToolOutcome
 
 from .exit_codes import ExitCode
 from .output import Output
+from .registry import PROGRAM
 from .table import block, size_and_age, table
+from .terminal import copyable, interactive, width
+
+FEW = 3  # ids that fit into a suggested command
 
 
 def print_outcome(outcome: ToolOutcome, output: Output) -> None:
@@ -20,6 +24,19 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
         output.print(outcome.batch.to_json())
     elif not output.quiet:
         output.tell(outcome.text)
+
+
+def suggest(what: str, command: str, output: Output) -> None:
+    """Show a person at a terminal what to type next."""
+    if interactive() and not output.json:
+        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")
+
+
+def suggest_results(ended: Iterable[MessageBatch], output: Output) -> None:
+    """Show how the results of batches that have ended are saved, if there are any."""
+    if ids := [batch.id for batch in ended if batch.results_url]:
+        shown = " ".join(ids) if len(ids) <= FEW else "ID"
+        suggest("To save the results", f"results {shown}", output)
 
 
 def print_status(batch: MessageBatch, output: Output) -> None:

@@ -1,14 +1,13 @@
 """The argument parser of a command, and its ``--help``."""
 
 import argparse
-import re
 import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
 from cancel_message_batch import __version__
 
-from .exit_codes import EXIT_CODES_HELP, UsageError
+from .exit_codes import EXITS, UsageError
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command
 from .terminal import copyable, width, wrapped
 
@@ -57,11 +56,12 @@ class Parser(argparse.ArgumentParser):
 
     def _check_quotes(self, given: argparse.Namespace, unknown: Sequence[str]) -> None:
         """Explain how to give a sentence, where its words came one by one."""
-        text = next((action.dest for action in self._actions if not action.option_strings and not action.choices), "")
-        if isinstance(first := getattr(given, text, None), str) and not any(word.startswith("-") for word in unknown):
-            sentence = " ".join([first, *unknown])
+        names = [action.dest for action in self._actions if not action.option_strings and not action.choices]
+        words = [getattr(given, name) for name in names]
+        if words and isinstance(words[-1], str) and not any(word.startswith("-") for word in unknown):
+            sentence = " ".join([words.pop(), *unknown])
             quoted = shlex.quote(sentence) if set(sentence) & set('"$`\\!') else f'"{sentence}"'
-            raise UsageError(f"put the {text} in quotes: `{self.prog} {quoted}`")
+            raise UsageError(f"put the {names[-1]} in quotes: `{' '.join([self.prog, *words, quoted])}`")
 
     def flags(self) -> list[str]:
         """Return all flags, short ones included, but not those that ``--help`` hides."""
@@ -89,35 +89,34 @@ def _example(example: str) -> str:
     return f"{wrapped(f'  # {comment}', _columns(), indent='  # ')}\n{copyable(command, _columns())}"
 
 
-def _exit_codes() -> str:
-    """Return the exit codes, one a line where the terminal is narrow."""
-    lines = EXIT_CODES_HELP.splitlines()
-    if max(map(len, lines)) <= _columns():
-        return EXIT_CODES_HELP
-    parts = [part for line in lines[1:] for part in re.split(r" {3,}", line.strip())]
-    codes = [part.partition(" ") for part in parts]
-    return "\n".join([lines[0], *(_hanging(f"  {code:<4}", meaning) for code, _, meaning in codes)])
+def _exit_codes(command: Command) -> str:
+    """Return the exit codes, one a line; nothing for a command that ends as another program does."""
+    if command.exits is None:
+        return ""
+    meanings = sorted((EXITS | command.exits).items())
+    return "\n".join(["exit codes:", *(_hanging(f"  {code:<4}", meaning) for code, meaning in meanings), ""])
 
 
 def build_parser(command: Command) -> Parser:
     """Build the parser of a command, with its whole ``--help``."""
-    epilog = f"{_exit_codes()}\n"
+    examples = "\n".join(map(_example, command.examples))
+    description = f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}"
     if command.name == DEFAULT:
         commands = "\n".join(_hanging(f"  {name:<11} ", one_line) for name, one_line in COMMANDS.items())
-        epilog = f"commands:\n{commands}\n\n{epilog}"
-    examples = "\n".join(map(_example, command.examples))
+        description += f"\n\ncommands:\n{commands}"
     parser = Parser(
         prog=PROGRAM if command.name == DEFAULT else f"{PROGRAM} {command.name}",
-        description=f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}",
-        epilog=epilog,
+        description=description,
+        epilog=_exit_codes(command),
         formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.arguments(parser)
-    if width() < _NARROW and parser.usage is None:
+    if parser.usage is None:
         given = [action for action in parser.shown() if not action.option_strings]
         shapes = {"*": "[{} ...]", "?": "[{}]"}
         names = [shapes.get(str(action.nargs), "{}").format(action.metavar or action.dest) for action in given]
-        parser.usage = f"{parser.prog}\n       {' '.join(['[options]', *names])}"
+        usage = " ".join([parser.prog, "[options]", *names])
+        parser.usage = wrapped(usage, _columns() - 7, indent=" " * 7)
     return parser

@@ -6,7 +6,7 @@ light modules at its top, and the rest when the command runs.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Literal
 
@@ -33,7 +33,7 @@ COMMANDS = {
     "sandbox": "run a local imitation of the API, no key needed",
 }
 
-_NO_DELETE = "no command deletes batches: `cancel` stops one, the Anthropic SDK deletes it"
+_NO_DELETE = "no command deletes batches. `cancel` stops a batch; the Anthropic SDK can delete it once it has ended"
 
 # Words that other tools have for what a command of ours does, or that none of ours does.
 OTHER_WORDS = {
@@ -43,7 +43,6 @@ OTHER_WORDS = {
         "list": "ls ps",
         "cancel": "stop kill abort",
         "results": "logs download",
-        "--help": "help",
         "--version": "version",
     }.items()
     for word in others.split()
@@ -60,6 +59,7 @@ class Command:
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Output], int]  # returns the exit code; raises UsageError
     completes: Literal["running", "any"] | None = None  # the ids that a shell offers
+    exits: dict[int, str] | None = field(default_factory=dict)  # its own meanings; None: no codes of ours
 
 
 def load(name: str) -> Command:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             ids += _piped_ids()
         elif fault := _fault(word):
             if command == DEFAULT and not word.startswith("msgbatch_"):
-                raise UsageError(f"{_quoted(word)} is not a command or a message batch id; {_meant(word) or fault}")
+                told = _meant(word) or f"{fault}{_by_name(word)}"
+                raise UsageError(f"{_quoted(word)} is not a command or a message batch id; {told}")
             raise UsageError(f"{_quoted(word)} is not a message batch id: {fault}. Nothing was sent.")
         else:
             ids.append(word.strip())
@@ -71,6 +73,15 @@ def _meant(word: str) -> str:
 
     nearest = get_close_matches(word, COMMANDS, 1)
     return OTHER_WORDS.get(word) or (f"did you mean {nearest[0]}?" if nearest else "")
+
+
+def _by_name(word: str) -> str:
+    """Say how batches are chosen by name, on a machine that keeps names."""
+    from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.names import kept
+
+    pattern = shlex.quote(f"{clean(word, limit=60)}*")
+    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if kept() else ""
 
 
 def _piped_ids() -> Iterator[str]:

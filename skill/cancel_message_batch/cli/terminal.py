@@ -44,10 +44,12 @@ def width() -> int:
 
 
 def wrapped(text: str, columns: int, *, indent: str = "") -> str:
-    """Wrap a line between words; ids and other long words stay whole. Further lines begin with ``indent``."""
-    return textwrap.fill(
-        text, max(columns, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    """Wrap a line between words, but not within an id or a duration. Further lines begin with ``indent``."""
+    glued = re.sub(r"(?<=\d) (?=(?:s|min|h|d)\b)", "\0", text)
+    lines = textwrap.fill(
+        glued, max(columns, 1), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return lines.replace("\0", " ")
 
 
 def cut(text: str, columns: int) -> str:
@@ -85,6 +87,8 @@ def fitted(text: str, stream: TextIO) -> str:
 
 def copyable(command: str, columns: int) -> str:
     """Indent a command. Where it is too long for a line, it goes on after a backslash, as a shell reads it."""
+    if len(command) + 2 <= columns:
+        return f"  {command}"
     lines = wrapped(f"  {command}", columns - 2, indent="    ").splitlines()
     for number in range(1, len(lines)):
         if "".join(lines[:number]).count('"') % 2:  # the indent would become part of a quoted argument

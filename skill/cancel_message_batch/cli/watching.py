@@ -12,14 +12,24 @@ from cancel_message_batch.summary import facts
 from cancel_message_batch.tools import ToolOutcome
 
 from .exit_codes import ExitCode, Interrupted
-from .outcomes import combined, error_code, print_outcome
+from .outcomes import combined, error_code, print_outcome, suggest_results
 from .output import Output
 from .table import waiting_table
 from .terminal import write
 
 
-def wait_for(batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output) -> ExitCode:
-    """Wait until batches have ended, and report each. ``timeout``: seconds after which to give up, or None."""
+def wait_for(
+    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, saves: bool = False
+) -> ExitCode:
+    """Wait until batches have ended, and report each.
+
+    Args:
+        batches: The client.
+        ids: The batches.
+        timeout: Seconds after which to give up, or None.
+        output: Where to report.
+        saves: Whether the caller saves the results next; else the person is told how.
+    """
     state = WaitState(pending=tuple(ids))
     interrupted = False
     try:
@@ -31,9 +41,11 @@ def wait_for(batches: MessageBatches, ids: Sequence[str], *, timeout: float | No
     failures = [summary.failed(state.failed[name], "get", name) for name in ids if name in state.failed]
     for text in dict.fromkeys(failures):
         output.warn(text)
-    for batch in (state.batches[name] for name in ids if name in state.batches):
-        if batch.ended:
-            print_outcome(ToolOutcome(summary.status(batch), batch=batch), output)
+    ended = [state.batches[name] for name in ids if name in state.batches and state.batches[name].ended]
+    for batch in ended:
+        print_outcome(ToolOutcome(summary.status(batch), batch=batch), output)
+    if not saves:
+        suggest_results(ended, output)
     if state.pending:
         seen = [name for name in state.pending if name in state.batches]
         unknown = [name for name in state.pending if name not in state.batches]

@@ -89,4 +89,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
+    exits={4: "partly done", 6: "a cancel needed a yes, and none came"},
 )

@@ -11,23 +11,25 @@ from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageErro
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.selection import choose, read_ids
-from cancel_message_batch.cli.terminal import copyable, interactive, width
+from cancel_message_batch.cli.terminal import interactive
 
 if TYPE_CHECKING:  # --help does not need it
     from cancel_message_batch.batches.results import Options
     from cancel_message_batch.cli.cancellation import Note
-
-_HINT = 3  # ids that fit into a hint
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add_batches(parser, every="every batch in progress in the workspace")
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    parser.add_argument("--reason", metavar="TEXT", help="why, for `history`; this machine keeps it, the API does not")
+    parser.add_argument("--reason", metavar="TEXT", help="why; kept on this machine, for `history`")
     parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: save their results below DIR afterwards")
-    parser.add_argument("--requests", metavar="FILE", help="with --results: the requests, to prepare what is left")
+    parser.add_argument(
+        "--requests",
+        metavar="FILE",
+        help="with --results: the file the batch was made of, to prepare what is left to send",
+    )
     add_connection(parser)
 
 
@@ -51,7 +53,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.outcomes import combined, exit_code
+    from cancel_message_batch.cli.outcomes import FEW, combined, exit_code, suggest, suggest_results
 
     options = _options(given)
     note = _note(given, output, consent="named" if ids else "--yes" if given.yes else "yes")
@@ -80,7 +82,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         if given.wait and running:
             from cancel_message_batch.cli.watching import wait_for
 
-            waited = wait_for(batches, running, timeout=given.timeout, output=output)
+            waited = wait_for(batches, running, timeout=given.timeout, output=output, saves=bool(options))
             code = waited if waited != ExitCode.DONE else code
         if options and answered and not (code == ExitCode.TIME_UP and len(ids) == 1):
             from cancel_message_batch.cli.saving import save_all
@@ -89,10 +91,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             return saved if code == ExitCode.DONE else combined([code, saved])
         if given.wait and running:
             return code
-    if running and not output.json and interactive():
-        few = len(running) <= _HINT
+    if running:
+        few = len(running) <= FEW
         wait = f"wait {' '.join(running)}" if few else f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-        output.say(f"To wait until stopped:\n{copyable(f'{PROGRAM} {wait}', width())}")
+        suggest("To wait until stopped", wait, output)
+    suggest_results([batch for _, batch in answered if batch.ended], output)
     return code
 
 
@@ -136,4 +139,10 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="running",
+    exits={
+        1: "the API or the network failed, or a cancellation is not confirmed",
+        3: "nothing to cancel, it had already ended",
+        4: "partly done",
+        5: "--wait: the time was up",
+    },
 )

@@ -141,4 +141,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
+    exits={2: "wrong usage"},
 )

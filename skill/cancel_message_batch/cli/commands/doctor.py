@@ -118,4 +118,5 @@ COMMAND = Command(
     examples=("cancel-message-batch doctor", "cancel-message-batch doctor --base-url http://localhost:8080"),
     arguments=add_connection,
     run=_run,
+    exits={1: "something failed, which the command names"},
 )

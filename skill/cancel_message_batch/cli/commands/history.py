@@ -45,12 +45,15 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         output.warn(record.fault)
         return ExitCode.FAILED
     if empty:
-        output.say(f"The record holds nothing about {message_batch_id or 'any message batch'}.")
+        whose = message_batch_id or "any message batch"
+        output.say(f"This machine has noted nothing about {whose} yet.")
     return ExitCode.DONE
 
 
 def _lines(entry: "Entry") -> Iterator[str]:
     """Yield what was done as a row, and below it, indented, what was said and answered."""
+    from cancel_message_batch.api.credentials import DEFAULT_BASE_URL
+
     how = ", ".join(filter(None, (entry.through, entry.consent)))
     when = f"{entry.at.astimezone():%Y-%m-%d %H:%M}"
     if width() >= _WIDTH:
@@ -61,14 +64,19 @@ def _lines(entry: "Entry") -> Iterator[str]:
         yield f"  {how}"
     name = f'named "{entry.name}"' if entry.name and entry.what != "name" else ""
     words = f'"{entry.words}"' if entry.words else "name taken away" if entry.what == "name" else ""
-    for text in filter(None, (name, words, entry.answer)):
+    elsewhere = f", from {entry.origin}" if entry.origin not in {None, DEFAULT_BASE_URL} else ""
+    answer = f"answer: {entry.answer}{elsewhere}" if entry.answer else ""
+    for text in filter(None, (name, words, answer)):
         line = f"    {text}"
         yield wrapped(line, width(), indent="    ") if sys.stdout.isatty() else line
 
 
 COMMAND = Command(
     name="history",
-    about="Show what was done to batches from this machine, newest first: when, through what, why, and the answer.",
+    about=(
+        "Show what was done to batches from this machine, newest first: when, through what, how a person agreed, why, "
+        "and the answer."
+    ),
     examples=(
         "cancel-message-batch history",
         "cancel-message-batch history msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
@@ -77,4 +85,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
+    exits={1: "the record cannot be used", 2: "wrong usage"},
 )

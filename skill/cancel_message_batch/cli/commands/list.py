@@ -44,7 +44,10 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             found = listing(batches, given.status, page=page, filters=filters, unreadable=unreadable.append)
         printed = print_batches(islice(found, limit), output, described=given.described)
         if not printed and not output.closed:
-            if filters or given.orphaned:
+            if given.orphaned:
+                like = " like that" if filters or given.status else ""
+                output.say(f"This machine knows no unfinished batch{like} whose program is gone.")
+            elif filters:
                 output.say("There is no message batch like that.")
             else:
                 output.say(summary.listed((), given.status or "any", more=False).text)

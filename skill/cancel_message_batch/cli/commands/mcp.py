@@ -83,4 +83,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
+    exits={1: "the port cannot be used", 2: "wrong usage, or a package is missing"},
 )

@@ -46,4 +46,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
+    exits={1: "the record cannot be used", 2: "wrong usage"},
 )

@@ -24,9 +24,11 @@ def _retry(text: str) -> list[str]:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
-    parser.add_argument("--out", metavar="DIR", default="message-batches", help="save below DIR (message-batches)")
     parser.add_argument(
-        "--requests", metavar="FILE", help="the requests of the batch (JSON Lines or JSON, gzip or not)"
+        "--out", metavar="DIR", default="message-batches", help="save below DIR (default: message-batches)"
+    )
+    parser.add_argument(
+        "--requests", metavar="FILE", help="the file the batch was made of (JSON Lines or JSON, gzip or not)"
     )
     shown = f"which to send again (default: {_RETRY}; all for a wrong prompt)"
     parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
@@ -49,9 +51,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="results",
     about=(
-        "Save the results of batches that have ended below DIR/ID, with a summary: what succeeded, what failed and "
-        "why, what it cost. With the requests of the batch it also writes resubmit.jsonl, the requests to send again, "
-        "and prints the lines of Python that send it. It sends nothing itself."
+        "Save the results of ended batches in DIR/ID, with a summary: what succeeded, what failed and why, what it "
+        "cost. With --requests it also writes resubmit.jsonl, the requests to send again, and prints the lines of "
+        "Python that send them. It sends nothing itself."
     ),
     examples=(
         "cancel-message-batch results msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
@@ -62,4 +64,10 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
+    exits={
+        1: "the API or the network failed, the results are incomplete, or the requests are of another batch",
+        3: "the results are gone",
+        4: "partly done, or something in the results is strange",
+        5: "not ended yet",
+    },
 )

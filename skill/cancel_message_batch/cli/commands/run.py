@@ -47,6 +47,8 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was run.") from None
     record = open_record(output.warn)
+    if name and record.path is None:
+        output.warn("The record is turned off, so the name is not kept.")
 
     def note(batch: "Created") -> None:
         about = (batch.workspace, name, batch.requests, batch.models, batch.first_custom_id, batch.last_custom_id)
@@ -141,10 +143,11 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
 COMMAND = Command(
     name="run",
     about=(
-        "Run a command with ANTHROPIC_BASE_URL at a proxy on this machine, which passes its requests on to the API and "
-        "notes the batches it creates. If the command fails, is interrupted or loses its terminal, those that have not "
-        "ended are canceled. No other batch is touched. The exit code is the command's: 128 and the signal's number if "
-        "a signal ended it, 127 if there is no such command, 126 if it cannot be run."
+        "Run a command with ANTHROPIC_BASE_URL set to a proxy on this machine. The proxy passes the command's requests "
+        "and credentials on to the API and notes the batches it creates. If the command fails, is interrupted or loses "
+        "its terminal, those that have not ended are canceled. No other batch is touched. The exit code is that of the "
+        "command: 128 plus the signal's number if a signal ended it, 127 if there is no such command, 126 if it cannot "
+        "be run."
     ),
     examples=(
         "cancel-message-batch run -- python nightly.py",
@@ -153,4 +156,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
+    exits=None,
 )

@@ -49,4 +49,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
+    exits={4: "some were found, and some were not"},
 )

@@ -35,4 +35,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
+    exits={4: "some have ended, and some could not be looked up", 5: "the time was up"},
 )

@@ -249,6 +249,9 @@ def test_a_second_signal_waits_until_the_cancel_is_answered(sandbox: Sandbox, se
     assert cancels(sandbox) == [batch]
 
 
+FORKS = pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")  # the child does nothing but start a program
+
+
 def in_a_terminal(command: list[str]) -> tuple[int, int]:
     pid, terminal = pty.fork()
     if not pid:
@@ -263,6 +266,7 @@ def until(terminal: int, pattern: str) -> "re.Match[str]":
     return match
 
 
+@FORKS
 def test_a_ctrl_c_in_a_terminal_reaches_the_command_once(sandbox: Sandbox) -> None:
     code = (
         "import signal; seen = []; signal.signal(2, lambda *_: seen.append(1)); create(); print('ready', flush=True)\n"
@@ -278,6 +282,7 @@ def test_a_ctrl_c_in_a_terminal_reaches_the_command_once(sandbox: Sandbox) -> No
     assert len(cancels(sandbox)) == 1
 
 
+@FORKS
 def test_a_closed_terminal_ends_the_command_and_its_batch(sandbox: Sandbox) -> None:
     pid, terminal = in_a_terminal(a_script(WAIT))
     batch = until(terminal, r"(msgbatch_\w+)\r")[1]

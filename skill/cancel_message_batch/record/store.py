@@ -230,8 +230,8 @@ class Record:
             rows = record.execute(
                 "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
                 "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
-                "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC",
-                (message_batch_id,),
+                "WHERE :id IS NULL OR id = :id ORDER BY at DESC, number DESC",
+                {"id": message_batch_id},
             )
             return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
 

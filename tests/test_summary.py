@@ -225,9 +225,9 @@ def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_
 
 def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_for() -> None:
     assert summary.creation_lost(NOW, 1_000) == (
-        "The creation of a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and its answer did not "
-        "come. The batch may exist and be running. To look for one of this time and size: `cancel-message-batch list`. "
-        "To cancel it: `cancel-message-batch ID`"
+        "The creation of a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no answer said "
+        "what came of it. The batch may exist and be running. To look for one of this time and size: "
+        "`cancel-message-batch list`. To cancel it: `cancel-message-batch ID`"
     )
 
 

@@ -94,7 +94,7 @@ def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
             start = f"Message batch {facts(batch).id} was already canceling, since {began}. It has not stopped yet."
         case _:
             start = (
-                f"Cancellation of message batch {facts(batch).id} ({_size(batch)}) is accepted but not immediate: "
+                f"Cancellation of message batch {facts(batch).id} ({size(batch)}) is accepted but not immediate: "
                 f"it is now {facts(batch).status}."
             )
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
@@ -175,8 +175,8 @@ def creation_lost(began: datetime, requests: int) -> str:
     """Say that a batch may have been created whose id nobody knows."""
     size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     return (
-        f"The creation of a message batch of {size} was sent at {at}, and its answer did not come. The batch may "
-        "exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        f"The creation of a message batch of {size} was sent at {at}, and no answer said what came of it. The batch "
+        "may exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
         "`cancel-message-batch ID`"
     )
 
@@ -207,24 +207,24 @@ def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = ()
 
 def status(batch: MessageBatch) -> str:
     """Say what state a batch is in."""
-    size, created = _size(batch), f"Created {moment(batch.created_at, batch)}."
+    many, created = size(batch), f"Created {moment(batch.created_at, batch)}."
     if batch.ended:
         return (
-            f"Message batch {facts(batch).title} ({size}) has ended{_at_end(batch)}. None of its requests is running. "
+            f"Message batch {facts(batch).title} ({many}) has ended{_at_end(batch)}. None of its requests is running. "
             f"{created} {_final(batch)}"
         )
     if batch.processing_status == "canceling":
         began = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
         start = (
-            f"Message batch {facts(batch).title} ({size}) is canceling{began}. It has not stopped yet. "
+            f"Message batch {facts(batch).title} ({many}) is canceling{began}. It has not stopped yet. "
             "Requests already being processed may still complete and are billed."
         )
     elif batch.processing_status == "in_progress":
         start = (
-            f"Message batch {facts(batch).title} ({size}) is in_progress: it is running, and nobody has canceled it."
+            f"Message batch {facts(batch).title} ({many}) is in_progress: it is running, and nobody has canceled it."
         )
     else:
-        start = f"Message batch {facts(batch).title} ({size}) has the status {facts(batch).status}. It has not ended."
+        start = f"Message batch {facts(batch).title} ({many}) has the status {facts(batch).status}. It has not ended."
     return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {_latest(batch)}."
 
 
@@ -436,7 +436,8 @@ def counts(batch: MessageBatch) -> str:
     return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
 
 
-def _size(batch: MessageBatch) -> str:
+def size(batch: MessageBatch) -> str:
+    """Say how many requests a batch has."""
     return f"{batch.request_counts.total:,} request{'s' if batch.request_counts.total != 1 else ''}"
 
 

@@ -56,6 +56,11 @@ class ToolOutcome:
         """Whether the call failed. A batch that had already ended is no failure."""
         return self.error is not None
 
+    @property
+    def answer(self) -> str:
+        """What the API said, in a few words, as the record keeps it."""
+        return str(self.error or (self.result or self.headline).replace("_", " "))
+
 
 # Asks a person whether a batch may be canceled: True for a yes, False for a no, None when there is nobody to ask.
 Approve = Callable[[MessageBatch], bool | None]

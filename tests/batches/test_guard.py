@@ -164,8 +164,8 @@ def test_a_batch_is_in_the_record_before_its_program_knows_it_and_its_cancel_aft
     assert known.workspace == DEFAULT_WORKSPACE
     assert known.process
     assert known.process.pid == program.process.pid
-    done = [(entry.through, entry.what, entry.words) for entry in record().history(program.ids[0])]
-    assert done == [("guard", "cancel", "CancelledError"), ("guard", "create", None)]
+    done = [(entry.through, entry.what, entry.words, entry.answer) for entry in record().history(program.ids[0])]
+    assert done == [("guard", "cancel", "CancelledError", "canceling"), ("guard", "create", None, None)]
     assert cancels(slow) == program.ids
 
 
@@ -303,6 +303,7 @@ def test_what_cannot_be_canceled_is_told_with_the_reason_and_the_command(
     assert f"To cancel: `cancel-message-batch {created.id}`" in note
     assert caplog.messages == [note]
     assert (caplog.records[0].name, caplog.records[0].levelno) == ("cancel_message_batch.guard", logging.ERROR)
+    assert str(next(record().history(created.id)).answer).startswith("the API answered 500")
 
 
 @pytest.mark.parametrize("trouble", [Fault(status=429), Fault(status=500), Fault(drop=True)], ids=["429", "500", "cut"])
@@ -368,7 +369,7 @@ def test_a_creation_that_is_interrupted_is_told_as_one_that_may_exist(
                 await batches.create(requests=REQUESTS)
 
     anyio.run(run)
-    assert "its answer did not come. The batch may exist" in caplog.text
+    assert "no answer said what came of it. The batch may exist" in caplog.text
 
 
 def test_batches_created_at_once_in_threads_are_all_canceled(slow: Sandbox) -> None:

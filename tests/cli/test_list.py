@@ -15,8 +15,10 @@ def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Ru
     assert done.returncode == 0
     assert EXAMPLE_ID in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+    sandbox.account.add(requests=1, age=600, status="in_progress")
     narrow = run("list", COLUMNS="40")
     assert EXAMPLE_ID in narrow.stdout
+    assert "in_progress, 1 request,\n" in narrow.stdout
     assert max(map(len, narrow.stdout.splitlines())) <= 40
 
 

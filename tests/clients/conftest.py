@@ -32,7 +32,8 @@ def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Client:
     commands = [f"{CLIENTS}/node_modules/.bin", str(Path(sys.executable).parent)]
     monkeypatch.setenv("PATH", os.pathsep.join([*commands, os.environ["PATH"]]))
     monkeypatch.setenv("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-    monkeypatch.setenv("MCP_CONNECTION_NONBLOCKING", "0")  # the first request waits for the servers
+    monkeypatch.setenv("MCP_CONNECTION_NONBLOCKING", "0")  # the first request waits for the servers,
+    monkeypatch.setenv("MCP_CONNECT_TIMEOUT_MS", "120000")  # longer than it does by itself
     monkeypatch.setenv("MCP_TIMEOUT", "120000")  # and the first start of the plugin's installs the packages
 
     def run(*command: str | Path) -> "subprocess.CompletedProcess[str]":

@@ -96,12 +96,11 @@ def test_claude_code_loads_the_skill_by_its_name(client: Client, sandbox: Sandbo
 def test_the_plugin_installs_from_its_own_marketplace_and_its_server_cancels(
     client: Client, sandbox: Sandbox, skill: Path
 ) -> None:
-    for command in (
-        ("marketplace", "add", str(skill)),
-        ("install", "cancel-message-batch@cancel-message-batch", "--config", "api_key=sk-of-the-plugin"),
-    ):
-        done = client("claude", "plugin", *command)
-        assert done.returncode == 0, done.stdout + done.stderr
+    (commands,) = re.findall(
+        r"^claude plugin .*\nclaude plugin .*", (skill / "docs/install.md").read_text(), re.MULTILINE
+    )
+    done = client("sh", "-ec", f"cd '{skill}'; {commands} --config api_key=sk-of-the-plugin")
+    assert done.returncode == 0, done.stdout + done.stderr
     server = "mcp__plugin_cancel-message-batch_message-batches"
     events, answer = claude(client, ASKED, "--allowedTools", server)
     assert [found["status"] for found in events[0]["mcp_servers"]] == ["connected"], events[0]["mcp_servers"]
@@ -124,7 +123,7 @@ def test_the_desktop_bundle_starts_as_its_manifest_says_and_cancels(
     given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
     done = client(
         "mcp-inspector", "--cli", *given, start["command"], *arguments,
-        "--method", "tools/call", "--tool-name", "cancel_message_batch",
+        "--connect-timeout", "120000", "--method", "tools/call", "--tool-name", "cancel_message_batch",
         "--tool-arg", f"message_batch_id={DOCUMENTED_ID}",
     )  # fmt: skip
     assert "not immediate" in done.stdout, done.stderr

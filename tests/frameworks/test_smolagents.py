@@ -1,6 +1,7 @@
 """The example for smolagents: its messages are flat text, so the model is scripted with the framework's own classes."""
 
 import importlib.util
+import warnings
 from typing import Any
 
 import pytest
@@ -65,9 +66,10 @@ def test_the_batch_the_model_names_is_canceled_once_and_a_failure_is_told_as_tex
     assert cancels(sandbox) == [batch, "msgbatch_x"]
 
 
-@pytest.mark.filterwarnings("error:.*decorators other than @tool")
 def test_the_framework_sees_no_decorator_that_it_would_warn_of() -> None:
-    assert run().told
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*decorators other than")
+        assert run().told
 
 
 def test_the_model_is_given_our_words_and_the_id_as_required(sandbox: Sandbox) -> None:

@@ -84,17 +84,15 @@ def test_a_cancel_that_found_no_batch_does_not_move_what_is_known(record: Record
     assert (known.origin, known.workspace) == (HERE, "wrkspc_1")
 
 
-def test_a_name_is_found_by_id_and_by_pattern_until_it_is_taken_away(record: Record) -> None:
+def test_a_name_is_found_by_id_until_it_is_taken_away(record: Record) -> None:
     record.set_name("msgbatch_A", "nightly eval")
     record.add_creation(created("B", name="nightly translation"))
     record.add_creation(created("C"))
-    assert record.named("nightly*") == ["msgbatch_B", "msgbatch_A"]
-    assert record.named("nightly e*") == ["msgbatch_A"]
-    assert record.names(["msgbatch_A", "msgbatch_C", "msgbatch_D"]) == {"msgbatch_A": "nightly eval"}
-    assert names_of("msgbatch_A", "msgbatch_C") == {"msgbatch_A": "nightly eval"}
+    ids = [f"msgbatch_{which}" for which in "ABCD"]
+    expected = {"msgbatch_A": "nightly eval", "msgbatch_B": "nightly translation"}
+    assert record.names(ids) == names_of(*ids) == expected
     record.set_name("msgbatch_A", "")
-    assert names_of("msgbatch_A") == {}
-    assert record.named("*") == ["msgbatch_B"]
+    assert record.names(ids) == names_of(*ids) == {"msgbatch_B": "nightly translation"}
 
 
 def test_a_name_stays_when_the_batch_is_seen_again_without_one(record: Record) -> None:
@@ -122,7 +120,7 @@ def test_only_the_user_can_read_it(record: Record, path: Path) -> None:
 
 
 def test_looking_creates_no_file(record: Record, path: Path) -> None:
-    assert not [*record.history(), *record.orphans(HERE), *record.named("*")]
+    assert not [*record.history(), *record.orphans(HERE), *record.names(["msgbatch_A"])]
     record.note_ended([])
     assert record.fault is None
     assert not path.exists()
@@ -189,7 +187,7 @@ def test_a_file_that_cannot_be_used_costs_one_line(
         record.add_creation(created("A"))
         record.add_action(Action("msgbatch_A", "mcp", "cancel"))
         record.note_ended(["msgbatch_A"])
-        assert not [*record.history(), *record.orphans(HERE), *record.named("*")]
+        assert not [*record.history(), *record.orphans(HERE), *record.names(["msgbatch_A"])]
         assert record.known("msgbatch_A") is None
     (warning,) = warnings
     assert BROKEN[make] in warning
@@ -287,7 +285,8 @@ def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     ]
     assert [process.communicate(timeout=60)[0] for process in several] == [""] * 4
     record = open_record(print)
-    assert len(record.named("name *")) == len(list(record.history())) == 80
+    history = list(record.history())
+    assert len(record.names(entry.message_batch_id for entry in history)) == len(history) == 80
 
 
 def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) -> None:
@@ -295,7 +294,7 @@ def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) 
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: record.add_creation(created(f"{n}", name="mine")), range(40)))
-    assert len(record.named("mine")) == 40
+    assert len(record.names(f"msgbatch_{n}" for n in range(40))) == 40
 
 
 def test_a_program_that_dies_while_it_writes_leaves_what_was_there(record: Record) -> None:

@@ -83,6 +83,10 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
     Each batch is noted in this machine's record before ``create`` returns. When the process is killed (SIGKILL,
     ``os._exit``, a power cut), nothing is canceled; ``cancel-message-batch list --orphaned`` then shows the batch.
 
+    If a ``create`` is not answered, the batch may exist: the log and the exception say so. But by default the SDK sends
+    such a ``create`` again, and nobody learns the id of a first batch. ``anthropic.Anthropic(max_retries=0)`` prevents
+    it.
+
     SIGTERM is handled if the guard is entered in the main thread and the program does not handle SIGTERM itself. The
     block is then left by ``SystemExit(143)``, or by a cancellation of the guard's asyncio task. After the cancels the
     process ends by SIGTERM, so that its parent sees what it would have seen without a guard.
@@ -132,7 +136,6 @@ class _Guard:
         self._record = open_record(logger.warning)
         self._lock = threading.Lock()
         self._open = False
-        self._begin()
 
     def _begin(self) -> None:
         self._end = math.inf  # by time.monotonic
@@ -292,7 +295,7 @@ class _Guard:
                 through="guard",
                 what="cancel",
                 words=self._why,
-                answer=outcome.headline,
+                answer=outcome.answer,
                 origin=self._origin,
                 workspace=self._created[name].workspace,
             )

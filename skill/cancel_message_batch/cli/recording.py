@@ -45,7 +45,7 @@ def note_cancels(
                 "cancel",
                 consent=consent,
                 words=words,
-                answer=_answer(outcome),
+                answer=outcome.answer if outcome else "interrupted before the answer came",
                 origin=outcome.batch.origin if outcome and outcome.batch else None,
                 workspace=outcome.batch.workspace if outcome and outcome.batch else None,
             )
@@ -54,12 +54,6 @@ def note_cancels(
             or not (outcome.declined or isinstance(outcome.error, InvalidInputError | ConfigurationError))
         )
     )
-
-
-def _answer(outcome: ToolOutcome | None) -> str:
-    if outcome is None:
-        return "interrupted before the answer came"
-    return str(outcome.error or (outcome.result or outcome.headline).replace("_", " "))
 
 
 def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:

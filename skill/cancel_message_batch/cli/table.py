@@ -7,7 +7,7 @@ from typing import TextIO
 
 from cancel_message_batch import names
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import Facts, day_and_time, details, distance, facts
+from cancel_message_batch.summary import Facts, day_and_time, details, distance, facts, size
 
 from .terminal import cut, paint, width, wrapped
 
@@ -41,12 +41,11 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
 def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
     """Format a batch as one line or, where the terminal is too narrow, as several; ``named`` is a column for names."""
     known, created = facts(batch), day_and_time(batch.created_at, batch)
-    size = f"{known.requests:,}"
-    line = f"{known.id:<33} {known.status:<11} {size:>7} {age(batch.created_at, batch):>4} "
+    line = f"{known.id:<33} {known.status:<11} {known.requests:>7,} {age(batch.created_at, batch):>4} "
     if fits() and len(line) + len(created) <= width():
         name = known.name if named or batch.name else None
         return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
-    lines = f"{known.id}\n  {known.status}, {size} requests,\n  "
+    lines = f"{known.id}\n  {known.status}, {size(batch)},\n  "
     lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
     return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.name else lines
 
@@ -95,7 +94,7 @@ def block(batch: MessageBatch, stream: TextIO) -> str:
 
 def size_and_age(batch: MessageBatch) -> str:
     """Describe a batch in a few words, beside its id."""
-    return f"{facts(batch).requests:,} requests, {age(batch.created_at, batch)} old"
+    return f"{size(batch)}, {age(batch.created_at, batch)} old"
 
 
 def age(time: datetime, batch: MessageBatch) -> str:

@@ -4,7 +4,6 @@ Any number of processes write to it at once. Each operation opens the file, so t
 """
 
 import contextlib
-import fnmatch
 import json
 import os
 import sqlite3
@@ -185,8 +184,8 @@ class Record:
 
         def write(record: sqlite3.Connection) -> None:
             record.execute(_CREATED, row)
-            action = Action(creation.message_batch_id, creation.through, "create", origin=creation.origin)
-            _add_action(record, action)
+            where = {"origin": creation.origin, "workspace": creation.workspace}
+            _add_action(record, Action(creation.message_batch_id, creation.through, "create", **where))
 
         self._write(write)
 
@@ -218,15 +217,6 @@ class Record:
     def names(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the names of those of these batches that have one."""
         return self._read(lambda record: names_in(record, ids), {})
-
-    def named(self, pattern: str) -> list[str]:
-        """Return the ids of the batches whose name matches a pattern such as ``nightly*``."""
-
-        def read(record: sqlite3.Connection) -> list[str]:
-            rows = record.execute("SELECT id, name FROM batches WHERE name IS NOT NULL ORDER BY rowid DESC")
-            return [row[0] for row in rows if fnmatch.fnmatchcase(row[1], pattern)]
-
-        return self._read(read, [])
 
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
@@ -346,7 +336,7 @@ def _check(path: Path, *, create: bool) -> None:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         mode = path.lstat().st_mode
     if not stat.S_ISREG(mode):
-        kind = "a symbolic link" if stat.S_ISLNK(mode) else "a directory" if stat.S_ISDIR(mode) else "no regular file"
+        kind = "a directory" if stat.S_ISDIR(mode) else "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
         raise _UnusableError(f"it is {kind}")
 
 

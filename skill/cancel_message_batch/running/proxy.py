@@ -122,7 +122,8 @@ class Proxy:
         writer.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         self._under_way[task] = None
         try:
-            await Relay(Side(reader, writer), self._origin, self._names, watch, learn).run()
+            with contextlib.suppress(asyncio.CancelledError):  # Python 3.11 would print it
+                await Relay(Side(reader, writer), self._origin, self._names, watch, learn).run()
         finally:
             del self._under_way[task]
 

@@ -1,9 +1,7 @@
 """``cancel-message-batch run -- COMMAND …``: run a command, and cancel the batches it created if it fails."""
 
 import argparse
-import contextlib
 import os
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,7 +36,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
     from cancel_message_batch import summary
     from cancel_message_batch.api.credentials import origin, program_base_url
-    from cancel_message_batch.api.errors import InvalidInputError
+    from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.names import clean_name
     from cancel_message_batch.record import Creation, Process, open_record
     from cancel_message_batch.running.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
@@ -60,7 +58,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         try:
             process = Process.of(child.start(), _program(command))
         except OSError as error:
-            output.warn(f"{PROGRAM} run: {command[0]} cannot be run ({error.strerror}).")
+            output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
         proxy.start()
         code = child.wait()
@@ -72,7 +70,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
         left = [batch for batch in proxy.created.values() if batch.status != "ended"]
         if code and left:
-            how = f"{_program(command)} {ended_by(code)}"
+            how = f"{clean(_program(command))} {ended_by(code)}"
             output.warn(summary.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
             if not given.keep:
                 _cancel(left, end, record, output)
@@ -95,7 +93,7 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
-    """Cancel batches until the deadline or a Ctrl-C, say what became of each, and note it."""
+    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
     from cancel_message_batch import summary
     from cancel_message_batch.batches.many import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
@@ -106,7 +104,8 @@ def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Out
     canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
     output.warn(summary.program_left(itself + canceling, ended, failed))
     record.note_ended(ended)
-    note_cancels({name: outcomes.get(name) for name in sent}, output.warn, through="run")
+    # The record has warned already if it cannot be used.
+    note_cancels({name: outcomes.get(name) for name in sent}, lambda _: None, through="run")
 
 
 def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, ToolOutcome], set[str]]":
@@ -137,12 +136,7 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
                 for same in alike.values():
                     tasks.start_soon(cancel, same)
 
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    with contextlib.suppress(KeyboardInterrupt):
-        anyio.run(work)
-    signal.signal(signal.SIGINT, before)
+    anyio.run(work)
     return progress.outcomes, progress.sent
 
 

@@ -124,14 +124,17 @@ class Sandbox:
 
 
 _WELCOME = """\
-A sandbox of the Message Batches API, and a scripted stand-in for Claude: {url}
-Everything here is simulated, and any API key will do. In another terminal:
+A sandbox of the Message Batches API runs at {url}
+Everything in it is simulated, Claude too, and any API key will do.
+In another terminal:
 
   export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any
   cancel-message-batch list
-  cancel-message-batch ask "Cancel the message batch with ID {id}."
+  cancel-message-batch ask "cancel my newest batch"
+  cancel-message-batch {id}
 
-That batch is the one of the API's examples: its cancel is accepted, but it never ends. The others in the list do.
+That last batch is the one of the API's examples: its cancel is accepted,
+but it never ends. The others do.
 Ctrl-C stops it."""
 
 

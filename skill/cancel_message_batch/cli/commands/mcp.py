@@ -13,7 +13,7 @@ from cancel_message_batch.cli.registry import PROGRAM, Command
 
 _IN_A_TERMINAL = (
     "This is a server for MCP clients, which start it themselves and talk to it on standard input and output.",
-    f"To add it to Claude Code: claude mcp add message-batches -- {PROGRAM} mcp",
+    f"To add it to Claude Code: `claude mcp add message-batches -- {PROGRAM} mcp`",
     "It waits for a client here. Ctrl-C ends it.",
 )
 if TYPE_CHECKING:  # --help needs no HTTP client
@@ -51,7 +51,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout, note=note)
     if given.http is None:
         if sys.stdin.isatty():
-            output.show(_IN_A_TERMINAL)
+            output.warn("\n".join(_IN_A_TERMINAL))
         mcp_server.serve_stdio(server)
         return ExitCode.DONE
     given_token = os.environ.get(mcp_server.TOKEN_VARIABLE)

@@ -69,7 +69,7 @@ def test_as_a_plain_function_it_takes_only_the_id(
 
 
 def test_the_async_tool_blocks_no_other_task(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.fail(Fault(match="GET */results", delay=0.3, body=line("a")))
+    sandbox.fail(Fault(match="GET */results", delay=1.0, body=line("a")))
     results = serve(sandbox, [line("a")], {"succeeded": 1})
     ticks = 0
 

@@ -303,7 +303,7 @@ def test_ctrl_c_stops_a_turn_of_a_chat_and_says_whether_anything_was_sent(
     screen.type("cancel my newest batch\r")
     screen.until("[y/N]")
     screen.interrupt()
-    screen.until("Stopped. No cancellation was under way.")
+    screen.until("Stopped. No cancellation was under way.\n>")
     assert cancels(sandbox) == []
     sandbox.fail(Fault(match="cancel", times=0, hang=True))
     screen.type(f"cancel {running[1]}\r")

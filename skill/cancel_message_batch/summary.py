@@ -144,8 +144,7 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
         return (
             f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
         )
-    number = len(batch_ids)
-    return f"{how}. Canceling what it created: {'1 message batch' if number == 1 else f'{number:,} message batches'}."
+    return f"{how}. Canceling what it created: {_counted(len(batch_ids), 'message batch')}."
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
@@ -173,9 +172,9 @@ def _ids(ids: Sequence[str]) -> str:
 
 def creation_lost(began: datetime, requests: int) -> str:
     """Say that a batch may have been created whose id nobody knows."""
-    size, at = f"{requests:,} request{'s' if requests != 1 else ''}", f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    many, at = _counted(requests, "request"), f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     return (
-        f"The creation of a message batch of {size} was sent at {at}, and no answer said what came of it. The batch "
+        f"The creation of a message batch of {many} was sent at {at}, and no answer said what came of it. The batch "
         "may exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
         "`cancel-message-batch ID`"
     )
@@ -183,7 +182,7 @@ def creation_lost(began: datetime, requests: int) -> str:
 
 def connections_held(number: int) -> str:
     """Say that something which a command left running lost its connections to the API."""
-    what = "1 connection" if number == 1 else f"{number:,} connections"
+    what = _counted(number, "connection")
     return (
         f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
         "`cancel-message-batch run` ends with the command."
@@ -318,7 +317,7 @@ def orphans(batches: Sequence[MessageBatch]) -> str:
 def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
     """Say which batches, whose program is gone, could not be looked up."""
     why = _sentence(str(trouble)) if trouble else "There was no answer in time."
-    return f"{why} Left out, because they could not be looked up: {' '.join(ids)}"
+    return f"{why} Left out, because they could not be looked up: {_ids(ids)}"
 
 
 def known_elsewhere(message_batch_id: str, where: str) -> str:
@@ -438,7 +437,13 @@ def counts(batch: MessageBatch) -> str:
 
 def size(batch: MessageBatch) -> str:
     """Say how many requests a batch has."""
-    return f"{batch.request_counts.total:,} request{'s' if batch.request_counts.total != 1 else ''}"
+    return _counted(batch.request_counts.total, "request")
+
+
+def _counted(number: int, what: str) -> str:
+    """Write a number of things: ``1 message batch``, ``12,850 requests``."""
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number:,} {what}{plural if number != 1 else ''}"
 
 
 def _so_far(batch: MessageBatch) -> str:
@@ -526,9 +531,9 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
 
 def amount(batches: Sequence[MessageBatch]) -> str:
     """Sum batches up: ``2 message batches, 12,850 requests``. A single one is told by its id and name."""
-    which = f"message batch {facts(batches[0]).title}" if len(batches) == 1 else f"{len(batches):,} message batches"
-    total = sum(batch.request_counts.total for batch in batches)
-    return f"{which}, {total:,} request{'s' if total != 1 else ''}"
+    one = len(batches) == 1
+    which = f"message batch {facts(batches[0]).title}" if one else _counted(len(batches), "message batch")
+    return f"{which}, {_counted(sum(batch.request_counts.total for batch in batches), 'request')}"
 
 
 def _results(batch: MessageBatch) -> str:
@@ -551,7 +556,7 @@ def dry_run(batches: Sequence[MessageBatch]) -> str:
 
 def unreadable(number: int) -> str:
     """Say that a listing holds batches that this version cannot read."""
-    which = "1 message batch" if number == 1 else f"{number:,} message batches"
+    which = _counted(number, "message batch")
     return f"{which} of the listing could not be read and {'is' if number == 1 else 'are'} left out."
 
 
@@ -663,7 +668,7 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
 
 def _left(summary: Mapping[str, Any]) -> list[str]:
     number, file = summary["to_resubmit"], summary["requests_file"]
-    what = " ".join(("1 request is" if number == 1 else f"{number:,} requests are", "to be sent again"))
+    what = f"{_counted(number, 'request')} {'is' if number == 1 else 'are'} to be sent again"
     if file is None:
         lines = [
             f"{what}: the custom_ids are in resubmit_ids.txt. The API does not return requests. With --requests FILE, "

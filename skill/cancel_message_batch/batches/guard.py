@@ -13,6 +13,7 @@ import os
 import signal
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -123,7 +124,7 @@ class _Created:
     workspace: str | None  # that the answer named
 
 
-class _Guard:
+class _Guard(ABC):
     """What sync and async guards share. To the tools it is ``messages.batches``, within the time that is left."""
 
     def __init__(self, batches: Any, name: str, cancel: When, deadline: float) -> None:
@@ -159,11 +160,13 @@ class _Guard:
         members = {"create": functools.wraps(kind.create)(self._watching()), "__module__": kind.__module__}
         return type(kind.__name__, (kind,), members)(self._batches._client)  # noqa: SLF001
 
+    @abstractmethod
     def _watching(self) -> Callable[..., Any]:
-        raise NotImplementedError
+        """Return the ``create`` that is watched."""
 
+    @abstractmethod
     def _pause(self) -> Any:
-        raise NotImplementedError
+        """Let a moment pass."""
 
     async def _create(self, options: dict[str, Any]) -> Any:
         """Create a batch, and note it before the caller learns its id."""

@@ -16,9 +16,9 @@ import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
-from tests.conftest import KEY, cancels
+from tests.conftest import an_example, cancels
 
 LOWEST = os.environ.get("LOWEST", "")
 
@@ -34,9 +34,7 @@ MCP = ("-m", "cancel_message_batch", "mcp")
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """As slow as the service: what was canceled is canceling to the end of the test."""
-    with Sandbox(account=Account.example(speed=1.0)) as running:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+    with an_example(monkeypatch, speed=1) as running:
         yield running
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from cancel_message_batch.record import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.conftest import KEY, PROGRAM, Run, cancels
+from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
 
 REQUESTS = json.dumps({"requests": [{"custom_id": f"q-{n}", "params": {"model": "m"}} for n in range(3)]})
 
@@ -44,9 +44,7 @@ WAIT = "create(); time.sleep(60)"
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox as slow as the API: no batch ends while a process starts."""
-    with Sandbox(account=Account.example(speed=1)) as running:
-        monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", running.url)
+    with an_example(monkeypatch, speed=1) as running:
         yield running
 
 

@@ -63,7 +63,7 @@ client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP regis
 	@$(BIN)/python release/client_files.py
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
-	@$(BIN)/python docs/record.py
+	@$(BIN)/python docs/draw_session.py
 
 check: $(READY) ## formatting, lint, types, the import rule, and the validators of what a user installs
 	$(BIN)/ruff format --check .

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
         MessageBatchError,
     )
     from .api.models import MessageBatch, RequestCounts
-    from .batches.guard import guard
-    from .batches.results_tool import async_results_function, results_function, results_tool
+    from .guarding.guard import guard
+    from .results.tool import async_results_function, results_function, results_tool
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
 
 __version__ = "0.1.0"
@@ -50,8 +50,8 @@ _MODULES = (
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
-    (".batches.guard", frozenset({"guard"})),
-    (".batches.results_tool", frozenset({"async_results_function", "results_function", "results_tool"})),
+    (".guarding.guard", frozenset({"guard"})),
+    (".results.tool", frozenset({"async_results_function", "results_function", "results_tool"})),
     (".tools", frozenset(__all__)),
 )
 

@@ -17,7 +17,7 @@ from cancel_message_batch.api.errors import (
     MessageBatchError,
 )
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.batches.strange_results import NAME, line, serve
+from tests.results.strange_results import NAME, line, serve
 
 LINES = [line(f"request-{n}") for n in range(200)]
 WHOLE = b"".join(one + b"\n" for one in LINES)

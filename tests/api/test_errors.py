@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from cancel_message_batch import APIResponseError, APIStatusError, summary
+from cancel_message_batch import APIResponseError, APIStatusError, words
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call
@@ -50,7 +50,7 @@ def test_an_unknown_batch_is_told_with_the_workspace_that_the_response_names(
     sandbox.fail(Fault(match="cancel", status=404, headers=headers))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
-    shown = summary.failed(caught.value, "cancel", EXAMPLE_ID)
+    shown = words.failed(caught.value, "cancel", EXAMPLE_ID)
     assert told in shown
     assert shown.isprintable()
     assert KEY not in shown

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.record import Action, Entry, open_record
+from cancel_message_batch.record.store import Action, Entry, open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.cli.test_terminal import Terminal
 from tests.conftest import KEY, PROGRAM, Run, cancels, running

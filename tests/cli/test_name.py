@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.record import open_record
+from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Sandbox
 from tests.conftest import Run, cancels, running
 

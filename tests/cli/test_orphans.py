@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.record import Creation, Process, open_record
+from cancel_message_batch.record.processes import Process
+from cancel_message_batch.record.store import Creation, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
 from tests.conftest import Run, cancels, running

@@ -13,8 +13,8 @@ import pytest
 
 from cancel_message_batch.cli import main
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.batches.strange_results import NAME, failed, line, serve
 from tests.conftest import PROGRAM, Run
+from tests.results.strange_results import NAME, failed, line, serve
 
 MIXED = [
     line("good"),

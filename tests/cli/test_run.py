@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch.record import open_record
+from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
 

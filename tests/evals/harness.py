@@ -24,8 +24,8 @@ import anthropic
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
-from cancel_message_batch.names import VARIABLE
-from cancel_message_batch.record import open_record
+from cancel_message_batch.record.names import VARIABLE
+from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import PROGRAM
 

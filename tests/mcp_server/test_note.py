@@ -7,7 +7,7 @@ import mcp_types as types
 import pytest
 
 from cancel_message_batch.mcp_server.confirmation import ANSWER
-from cancel_message_batch.record import open_record
+from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.tools import CANCEL, GET
 from tests.conftest import cancels

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch.record import Process, processes
+from cancel_message_batch.record import processes
+from cancel_message_batch.record.processes import Process
 
 
 def test_a_process_is_gone_once_it_has_ended_also_before_anybody_waited_for_it() -> None:

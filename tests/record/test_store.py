@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch import InvalidInputError, MessageBatch, names
-from cancel_message_batch.names import record_path
-from cancel_message_batch.record import Action, Creation, Process, Record, open_record
+from cancel_message_batch import InvalidInputError, MessageBatch
+from cancel_message_batch.record import names
+from cancel_message_batch.record.names import record_path
+from cancel_message_batch.record.processes import Process
+from cancel_message_batch.record.store import Action, Creation, Record, open_record
 from tests.conftest import described
 
 HERE = "https://api.example:443"
@@ -222,7 +224,7 @@ def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, p
     if there:
         record.set_name("msgbatch_A", "mine")
     program = (
-        "from cancel_message_batch.record import *\n"
+        "from cancel_message_batch.record.store import *\n"
         "record = open_record(print)\n"
         "record.set_name('msgbatch_B', 'x' * 90)\n"
         "record.set_name('msgbatch_B', 'x' * 90)\n"
@@ -275,7 +277,7 @@ def test_a_name_is_one_line_of_text() -> None:
 
 def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     program = (
-        "import sys; from cancel_message_batch.record import *\n"
+        "import sys; from cancel_message_batch.record.store import *\n"
         "record = open_record(print)\n"
         "for n in range(20): record.set_name(f'msgbatch_{sys.argv[1]}_{n}', f'name {n}')\n"
     )
@@ -300,7 +302,7 @@ def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) 
 def test_a_program_that_dies_while_it_writes_leaves_what_was_there(record: Record) -> None:
     record.set_name("msgbatch_A", "mine")
     program = (
-        "import os; from cancel_message_batch.record import *; from cancel_message_batch.record import store\n"
+        "import os; from cancel_message_batch.record.store import *; from cancel_message_batch.record import store\n"
         "store._add_action = lambda *_: os._exit(9)\n"
         "open_record(print).set_name('msgbatch_A', 'half')\n"
     )

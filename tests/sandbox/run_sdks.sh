@@ -25,12 +25,12 @@ if [ ! -x "$homes/python0/bin/python" ]; then
   "$homes/python0/bin/python" -m pip install --quiet --disable-pip-version-check 'anthropic<1'
 fi
 drive "anthropic (Python, 0.x)" "$homes/python0/bin/python" tests/sandbox/drive_sdk.py
-behind_run=("$python" tests/running/drive_run.py)
-drive "run, anthropic (Python, current)" "${behind_run[@]}" "$python" tests/running/create_batch.py
-drive "run, anthropic (Python, 0.x)" "${behind_run[@]}" "$homes/python0/bin/python" tests/running/create_batch.py
+behind_run=("$python" tests/guarding/drive_run.py)
+drive "run, anthropic (Python, current)" "${behind_run[@]}" "$python" tests/guarding/create_batch.py
+drive "run, anthropic (Python, 0.x)" "${behind_run[@]}" "$homes/python0/bin/python" tests/guarding/create_batch.py
 
 mkdir -p "$homes/typescript"
 [ -d "$homes/typescript/node_modules" ] || npm install --silent --no-fund --no-audit --prefix "$homes/typescript" @anthropic-ai/sdk
 export SDK_FOLDER=$homes/typescript
 drive "@anthropic-ai/sdk (TypeScript, current)" node tests/sandbox/drive_sdk.mjs
-drive "run, @anthropic-ai/sdk (TypeScript, current)" "${behind_run[@]}" node tests/running/create_batch.mjs
+drive "run, @anthropic-ai/sdk (TypeScript, current)" "${behind_run[@]}" node tests/guarding/create_batch.mjs

@@ -8,7 +8,7 @@
     ├── APIStatusError          the API answered with an error
     └── APIResponseError        something answered, but not as the API does
 
-``str()`` of each says what happened. ``cancel_message_batch.summary`` says what state the batch is in now and what
+``str()`` of each says what happened. ``cancel_message_batch.words`` says what state the batch is in now and what
 to do next. Every error of the HTTP client and of the official SDK is translated here, so each is phrased once.
 """
 

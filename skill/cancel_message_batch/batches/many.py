@@ -8,7 +8,7 @@ from functools import partial
 import anyio
 from httpx2 import AsyncClient, Limits
 
-from cancel_message_batch import summary
+from cancel_message_batch import words
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
 from cancel_message_batch.api.errors import MessageBatchError, clean, timed_out
@@ -75,7 +75,7 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     except Exception as error:  # noqa: BLE001 - of any kind
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(summary.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+        return ToolOutcome(words.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
 
 
 def sorted_outcomes(
@@ -89,7 +89,7 @@ def sorted_outcomes(
         outcome = outcomes.get(name)
         if outcome is None:
             unsent = MessageBatchError("the cancel could not be sent in time")
-            failed[name] = summary.failed(timed_out() if name in sent else unsent, "cancel", name)
+            failed[name] = words.failed(timed_out() if name in sent else unsent, "cancel", name)
         elif outcome.error is not None or outcome.batch is None:
             failed[name] = outcome.text
         else:

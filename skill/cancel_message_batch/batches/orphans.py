@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from cancel_message_batch import names
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.record import Record
+from cancel_message_batch.record import names
+from cancel_message_batch.record.store import Record
 
 from .waiting import wait
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
-from cancel_message_batch import names
 from cancel_message_batch.api.calls import finish_each
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.pages import LARGEST_PAGE, search
+from cancel_message_batch.record import names
 
 
 @dataclass(frozen=True)

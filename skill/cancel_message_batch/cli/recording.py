@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cancel_message_batch import summary
+from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
@@ -13,7 +13,7 @@ from cancel_message_batch.tools import ToolOutcome
 from .output import Output
 
 if TYPE_CHECKING:  # a plain command does without it until its work is done
-    from cancel_message_batch.record import Record
+    from cancel_message_batch.record.store import Record
 
 _PATIENCE = 30.0  # seconds in which all are looked up
 
@@ -35,7 +35,7 @@ def note_cancels(
         consent: How they agreed to it.
         words: What they said.
     """
-    from cancel_message_batch.record import Action, open_record
+    from cancel_message_batch.record.store import Action, open_record
 
     open_record(warn).add_action(
         *(
@@ -65,7 +65,7 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
     }
     if not missing:
         return
-    from cancel_message_batch.record import open_record
+    from cancel_message_batch.record.store import open_record
 
     record, connection = open_record(lambda _: None), batches.connection
     for name, error in missing.items():
@@ -73,9 +73,9 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
         if known is None:
             continue
         if known.origin not in {None, origin(connection.base_url)}:
-            output.warn(summary.known_elsewhere(name, f"another base URL, {known.origin}"))
+            output.warn(words.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
-            output.warn(summary.known_elsewhere(name, f"the workspace {known.workspace}"))
+            output.warn(words.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
 def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...]:
@@ -85,7 +85,7 @@ def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...
         MessageBatchError: The record cannot be used, or none of them could be looked up.
     """
     from cancel_message_batch.batches.orphans import find_orphans
-    from cancel_message_batch.record import open_record
+    from cancel_message_batch.record.store import open_record
 
     record = open_record(lambda _: None)
     found = find_orphans(batches, record, timeout=_PATIENCE)
@@ -95,7 +95,7 @@ def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...
     if found.trouble and not found.running and not not_found:
         raise found.trouble
     if found.unknown:
-        output.warn(summary.orphans_unknown(found.unknown, found.trouble))
+        output.warn(words.orphans_unknown(found.unknown, found.trouble))
     return found.running
 
 
@@ -104,4 +104,4 @@ def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
     from cancel_message_batch.batches.orphans import find_orphans
 
     found = find_orphans(batches, record, timeout=timeout)
-    return summary.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])
+    return words.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])

@@ -9,7 +9,7 @@ from typing import Any
 
 import anthropic
 
-from cancel_message_batch import summary
+from cancel_message_batch import words
 from cancel_message_batch.agent.approval import named_ids
 from cancel_message_batch.agent.conversation import (
     DEFAULT_MODEL,
@@ -84,7 +84,7 @@ class Screen:
     def approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
-        answer = confirm(summary.question(batch))
+        answer = confirm(words.question(batch))
         self._canceling = batch.id if answer else ""
         if answer:
             self._agreed.add(batch.id)
@@ -95,7 +95,7 @@ class Screen:
         self._answer.end()
         if self._canceling:  # before it is told: what a person types after that is for the next prompt
             self._note(None)
-        self._output.warn(f"\n{summary.stopped(clean(self._canceling))}")
+        self._output.warn(f"\n{words.stopped(clean(self._canceling))}")
         self._canceling = ""
 
     def end(self) -> None:
@@ -139,7 +139,7 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     more = []
     if given.results is not None:
-        from cancel_message_batch.batches.results_tool import results_tool
+        from cancel_message_batch.results.tool import results_tool
 
         more.append(results_tool(given.results))
     with client:

@@ -78,7 +78,7 @@ def _meant(word: str) -> str:
 def _by_name(word: str) -> str:
     """Say how batches are chosen by name, on a machine that keeps names."""
     from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.names import kept
+    from cancel_message_batch.record.names import kept
 
     pattern = shlex.quote(f"{clean(word, limit=60)}*")
     return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if kept() else ""
@@ -126,7 +126,7 @@ def filters_of(given: argparse.Namespace) -> "Filters":
 
 def check_names(output: Output) -> None:
     """Tell the person when the names of batches cannot be read."""
-    from cancel_message_batch.names import fault
+    from cancel_message_batch.record.names import fault
 
     if told := fault():
         output.warn(told)
@@ -136,7 +136,7 @@ def every(
     batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
 ) -> "list[MessageBatch]":
     """Return the batches that --all and its filters mean: those in progress and, if ``canceling``, those too."""
-    from cancel_message_batch import summary
+    from cancel_message_batch import words
     from cancel_message_batch.batches.selection import found
 
     if given.named is not None:
@@ -153,7 +153,7 @@ def every(
     else:
         known, unreadable = found(batches, statuses, filters_of(given))
         if unreadable:
-            output.warn(summary.unreadable(unreadable))
+            output.warn(words.unreadable(unreadable))
     if not known:
         like = " like that" if filters_of(given) or given.orphaned else ""
         rest = " or canceling" if canceling else ": there is nothing to cancel"
@@ -163,7 +163,7 @@ def every(
 
 def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
     """Return the batches in progress that are to be canceled: a person chooses them, or with --all confirms them."""
-    from cancel_message_batch import summary
+    from cancel_message_batch import words
 
     from .table import table
 
@@ -181,7 +181,7 @@ def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output)
         return known
     if given.all or len(known) > 1:
         output.show(table(known, sys.stderr))
-    if not confirm(summary.cancel_these(known)):
+    if not confirm(words.cancel_these(known)):
         output.warn("Nothing was canceled.")
         return ()
     return known

@@ -5,9 +5,9 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import TextIO
 
-from cancel_message_batch import names
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.summary import Facts, day_and_time, details, distance, facts, size
+from cancel_message_batch.record import names
+from cancel_message_batch.words import Facts, day_and_time, details, distance, facts, size
 
 from .terminal import cut, paint, width, wrapped
 

@@ -17,7 +17,7 @@ from typing import Any
 from mcp import types
 from mcp.shared.exceptions import MCPError
 
-from cancel_message_batch import summary
+from cancel_message_batch import words
 from cancel_message_batch.api.models import MessageBatch
 
 # Seconds for which a question is open, and how many are at a time.
@@ -111,7 +111,7 @@ def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
     """
     choice = {"type": "string", "title": "Cancel this message batch?", "enum": ["yes", "no"]}
     return types.ElicitRequestFormParams(
-        message=summary.question(batch),
+        message=words.question(batch),
         requested_schema={"type": "object", "properties": {ANSWER: choice}, "required": [ANSWER]},
     )
 

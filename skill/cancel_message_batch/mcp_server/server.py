@@ -16,7 +16,7 @@ from mcp.server.stdio import stdio_server
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from cancel_message_batch import __version__, summary
+from cancel_message_batch import __version__, words
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
@@ -74,7 +74,7 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
-    facts = summary.facts(batch)
+    facts = words.facts(batch)
     which = {"message_batch_id": facts.id, "processing_status": facts.status}
     return {**which, "requests": facts.requests, "created": facts.created}
 
@@ -162,8 +162,8 @@ def build_server(
                 approve = confirmation.approve if confirmation else None
                 outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            late = APITimeoutError(f"the API did not answer within {summary.duration(timeout)}", may_have_arrived=True)
-            outcome = ToolOutcome(summary.failed(late, tool.action, _id(call)), str(late), error=late)
+            late = APITimeoutError(f"the API did not answer within {words.duration(timeout)}", may_have_arrived=True)
+            outcome = ToolOutcome(words.failed(late, tool.action, _id(call)), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
         if note and tool is CANCEL:  # in a thread, while the client is answered

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import clean
-from cancel_message_batch.names import VARIABLE, clean_name, names_in, record_path
+from cancel_message_batch.record.names import VARIABLE, clean_name, names_in, record_path
 
 from .processes import Process
 

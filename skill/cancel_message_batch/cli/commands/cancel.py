@@ -14,8 +14,8 @@ from cancel_message_batch.cli.selection import choose, read_ids
 from cancel_message_batch.cli.terminal import interactive
 
 if TYPE_CHECKING:  # --help does not need it
-    from cancel_message_batch.batches.results import Options
     from cancel_message_batch.cli.cancellation import Note
+    from cancel_message_batch.results.saving import Options
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +102,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 def _note(given: argparse.Namespace, output: Output, *, consent: str) -> "Note":
     """Return what notes the cancels in the record."""
     from cancel_message_batch.cli.recording import note_cancels
-    from cancel_message_batch.names import record_path
+    from cancel_message_batch.record.names import record_path
 
     if given.reason is not None and record_path() is None:
         output.warn("The record is turned off, so the reason is not kept.")

@@ -22,9 +22,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch import summary
+    from cancel_message_batch import words
     from cancel_message_batch.cli.recording import hint
-    from cancel_message_batch.record import open_record
+    from cancel_message_batch.record.store import open_record
 
     with open_batches(given) as batches:
         check_sdk()
@@ -50,7 +50,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
                     screen.stopped()
                 except MessageBatchError as error:
                     screen.end()
-                    output.warn(summary.failed(error, "ask"))
+                    output.warn(words.failed(error, "ask"))
     return ExitCode.DONE
 
 

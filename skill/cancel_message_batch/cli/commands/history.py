@@ -12,7 +12,7 @@ from cancel_message_batch.cli.selection import checked_id
 from cancel_message_batch.cli.terminal import paint, width, wrapped
 
 if TYPE_CHECKING:  # --help needs no record
-    from cancel_message_batch.record import Entry
+    from cancel_message_batch.record.store import Entry
 
 _WIDTH = 80  # columns of a row; a narrower terminal gets several lines for it
 _HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
@@ -26,7 +26,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message_batch_id = checked_id(given.id) if given.id is not None else None
     from cancel_message_batch.api.models import ascii_json
-    from cancel_message_batch.record import open_record
+    from cancel_message_batch.record.store import open_record
 
     record = open_record(lambda _: None)
     empty = True

@@ -25,7 +25,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch import summary
+    from cancel_message_batch import words
     from cancel_message_batch.batches.selection import listing
     from cancel_message_batch.cli.outcomes import print_batches
 
@@ -50,9 +50,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             elif filters:
                 output.say("There is no message batch like that.")
             else:
-                output.say(summary.listed((), given.status or "any", more=False).text)
+                output.say(words.listed((), given.status or "any", more=False).text)
     if any(unreadable):
-        output.warn(summary.unreadable(sum(unreadable)))
+        output.warn(words.unreadable(sum(unreadable)))
     return ExitCode.DONE
 
 

@@ -40,7 +40,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         raise UsageError("--timeout 0 leaves no time for a tool call")
     more = []
     if given.results is not None:
-        from cancel_message_batch.batches.results_tool import results_tool
+        from cancel_message_batch.results.tool import results_tool
 
         more.append(results_tool(given.results))
 

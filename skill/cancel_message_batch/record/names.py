@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .api.errors import InvalidInputError, clean
-from .api.models import ID_PREFIX, MessageBatch
+from cancel_message_batch.api.errors import InvalidInputError, clean
+from cancel_message_batch.api.models import ID_PREFIX, MessageBatch
 
 if TYPE_CHECKING:
     import sqlite3

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.errors import ConfigurationError
-from cancel_message_batch.running.proxy import Proxy
+from cancel_message_batch.guarding.proxy import Proxy
 
 from .conftest import BATCH, Behind, Connection, Upstream
 

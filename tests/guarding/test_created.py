@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from cancel_message_batch.running.created import RequestScanner
+from cancel_message_batch.guarding.created import RequestScanner
 
 TRICKY = {
     "model": "not this",

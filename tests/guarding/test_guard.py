@@ -19,7 +19,7 @@ import anyio
 import pytest
 
 from cancel_message_batch import InvalidInputError, guard
-from cancel_message_batch.record import Record, open_record
+from cancel_message_batch.record.store import Record, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.sandbox.simulated_batch import DEFAULT_WORKSPACE
 from tests.conftest import cancels

@@ -14,9 +14,10 @@ import anthropic
 import pytest
 
 import cancel_message_batch
-from cancel_message_batch import MessageBatch, MessageBatches, names
+from cancel_message_batch import MessageBatch, MessageBatches
 from cancel_message_batch.agent.conversation import Conversation
-from cancel_message_batch.record import open_record
+from cancel_message_batch.record import names
+from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST
 from tests.cli.test_terminal import CTRL_C, Terminal
@@ -284,7 +285,7 @@ def test_reading_names_creates_no_file(sandbox: Sandbox, nightly: str) -> None:
 def test_without_a_record_nothing_is_imported_or_created(sandbox: Sandbox, tmp_path: Path, record: str) -> None:
     code = (
         "import sys, cancel_message_batch as c; c.list_message_batches(); "
-        "print([m for m in ('sqlite3', 'platformdirs', 'cancel_message_batch.record') if m in sys.modules])"
+        "print([m for m in ('sqlite3', 'platformdirs', 'cancel_message_batch.record.store') if m in sys.modules])"
     )
     environment = {**os.environ, names.VARIABLE: record}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)

@@ -7,8 +7,8 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from cancel_message_batch.running.created import Created
-from cancel_message_batch.running.proxy import Proxy
+from cancel_message_batch.guarding.created import Created
+from cancel_message_batch.guarding.proxy import Proxy
 
 BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
 

@@ -15,11 +15,11 @@ import pytest
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.api.errors import APIConnectionError, InvalidInputError
-from cancel_message_batch.batches.failing import fails_again
-from cancel_message_batch.batches.folder import Folder, SaveError
-from cancel_message_batch.batches.prices import cost
-from cancel_message_batch.batches.requests_file import RequestsFile
-from cancel_message_batch.batches.results import RETRY, Options, Saved, save
+from cancel_message_batch.results.failing import fails_again
+from cancel_message_batch.results.folder import Folder, SaveError
+from cancel_message_batch.results.prices import cost
+from cancel_message_batch.results.requests_file import RequestsFile
+from cancel_message_batch.results.saving import RETRY, Options, Saved, save
 from cancel_message_batch.sandbox import Fault, Sandbox
 
 from .strange_results import NAME, failed, line, serve

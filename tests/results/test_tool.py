@@ -17,8 +17,8 @@ from cancel_message_batch import (
     results_tool,
 )
 from cancel_message_batch.agent import Conversation
-from cancel_message_batch.batches.results_tool import NAME as TOOL
 from cancel_message_batch.mcp_server.server import build_server
+from cancel_message_batch.results.tool import NAME as TOOL
 from cancel_message_batch.sandbox import Fault, Sandbox
 
 from .strange_results import NAME, line, serve

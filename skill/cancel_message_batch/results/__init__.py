@@ -1,0 +1,1 @@
+"""Saving the results of a batch that has ended, and preparing what is left to send."""

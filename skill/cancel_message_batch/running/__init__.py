@@ -1,1 +1,0 @@
-"""Running a command so that no batch it creates is forgotten: the proxy it talks through, and the command itself."""

@@ -1,0 +1,86 @@
+"""Every sentence that is said to a person or a model, as pure functions.
+
+``states`` (of one batch), ``failures`` (after an error), ``results`` (saved results), ``programs`` (guard, run and the
+record), ``facts`` (how ids, sizes and ages are written).
+"""
+
+from .facts import Facts, day_and_time, distance, duration, facts, size
+from .failures import Action, failed
+from .programs import (
+    command_failed,
+    connections_held,
+    creation_lost,
+    guard_left,
+    known_elsewhere,
+    named,
+    orphans,
+    orphans_unknown,
+    program_left,
+)
+from .results import no_results_now, not_ended_for_results, paid_retried, resubmit_lines, results_gone, saved
+from .states import (
+    NOT_IMMEDIATE,
+    CancelResult,
+    brief,
+    cancel_result,
+    cancel_these,
+    canceled,
+    declined,
+    details,
+    dry_run,
+    interrupted,
+    limited,
+    listed,
+    needs_yes,
+    not_ended,
+    question,
+    status,
+    stopped,
+    tally,
+    unreadable,
+)
+
+__all__ = [
+    "NOT_IMMEDIATE",
+    "Action",
+    "CancelResult",
+    "Facts",
+    "brief",
+    "cancel_result",
+    "cancel_these",
+    "canceled",
+    "command_failed",
+    "connections_held",
+    "creation_lost",
+    "day_and_time",
+    "declined",
+    "details",
+    "distance",
+    "dry_run",
+    "duration",
+    "facts",
+    "failed",
+    "guard_left",
+    "interrupted",
+    "known_elsewhere",
+    "limited",
+    "listed",
+    "named",
+    "needs_yes",
+    "no_results_now",
+    "not_ended",
+    "not_ended_for_results",
+    "orphans",
+    "orphans_unknown",
+    "paid_retried",
+    "program_left",
+    "question",
+    "resubmit_lines",
+    "results_gone",
+    "saved",
+    "size",
+    "status",
+    "stopped",
+    "tally",
+    "unreadable",
+]

@@ -1,0 +1,124 @@
+"""How an id, a size, a time and an age are written, for people and for models."""
+
+import contextlib
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
+
+
+class Facts(NamedTuple):
+    """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
+
+    id: str
+    name: str  # that a person gave to it, in quotation marks; empty where it has none
+    title: str  # id and name
+    status: str
+    state: str  # id and status
+    requests: int
+    created: str  # local time and age
+
+
+def facts(batch: MessageBatch) -> Facts:
+    """Return what can be shown of a batch."""
+    shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
+    name = f'"{batch.name}"' if batch.name else ""
+    created, requests = moment(batch.created_at, batch), batch.request_counts.total
+    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
+
+
+def spaced(ids: Sequence[str]) -> str:
+    """Write ids as arguments of a command."""
+    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
+
+
+def moment(time: datetime | None, batch: MessageBatch) -> str:
+    """Write a local time, with its distance from the API's answer: ``2026-11-23 14:59 CET (2 h 5 min ago)``."""
+    if time is None:
+        return "an unknown time"
+    return f"{time.astimezone():%Y-%m-%d %H:%M %Z} ({distance(time, batch)})"
+
+
+def distance(time: datetime, batch: MessageBatch) -> str:
+    """Write how far a time is from the API's answer: ``2 h 5 min ago``, ``in 40 s``."""
+    seconds = (batch.as_of - time).total_seconds()
+    if abs(seconds) < 2:  # the API's clock counts whole seconds
+        return "just now"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
+
+
+def duration(seconds: float) -> str:
+    """Write a duration in its two largest units: ``40 s``, ``5 min``, ``2 h 5 min``, ``29 d 3 h``."""
+    left = int(seconds)
+    if left < 60:
+        return f"{left} s"
+    minutes, hours, days = left // 60, left // 3600, left // 86400
+    if minutes < 60:
+        return f"{minutes} min"
+    if hours < 24:
+        return f"{hours} h {minutes % 60} min".replace(" 0 min", "")
+    return f"{days} d {hours % 24} h".replace(" 0 h", "")
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital letter and end with a full stop."""
+    text = text[:1].upper() + text[1:] if not text.startswith((ID_PREFIX, "'")) else text
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def counts(batch: MessageBatch) -> str:
+    """Write the counts that are not zero."""
+    pairs = batch.request_counts.model_dump(include={"succeeded", "errored", "canceled", "expired", "processing"})
+    order = ("succeeded", "errored", "canceled", "expired", "processing")
+    return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
+
+
+def size(batch: MessageBatch) -> str:
+    """Say how many requests a batch has."""
+    return counted(batch.request_counts.total, "request")
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number of things: ``1 message batch``, ``12,850 requests``."""
+    plural = "es" if what.endswith("ch") else "s"
+    return f"{number:,} {what}{plural if number != 1 else ''}"
+
+
+def latest_end(batch: MessageBatch) -> str:
+    """Say when a batch ends at the latest."""
+    overdue = batch.expires_at < batch.as_of
+    return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
+
+
+def billed(told: str) -> str:
+    """Add to counts which of them are billed."""
+    return told.replace(" succeeded", " succeeded (billed)").replace(" canceled", " canceled (not billed)")
+
+
+def results_url(batch: MessageBatch) -> str:
+    """Return the URL of the results, marked when it leads to another server; empty when it is not a plain URL."""
+    url = batch.results_url or ""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
+        return ""
+    with contextlib.suppress(ValueError):
+        if batch.origin in {None, origin(url)}:
+            return url
+    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
+
+
+def day_and_time(time: datetime, batch: MessageBatch) -> str:
+    """Write a local time with its zone, and with the year where that is not the current one: ``11-23 14:59 CET``."""
+    local = time.astimezone()
+    year = "" if local.year == batch.as_of.astimezone().year else "%Y-"
+    return local.strftime(f"{year}%m-%d %H:%M %Z")
+
+
+def amount(batches: Sequence[MessageBatch]) -> str:
+    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is told by its id and name."""
+    one = len(batches) == 1
+    which = f"message batch {facts(batches[0]).title}" if one else counted(len(batches), "message batch")
+    return f"{which}, {counted(sum(batch.request_counts.total for batch in batches), 'request')}"

@@ -1,0 +1,90 @@
+"""What is said after an error: what happened, what state the batch is in now, and what to do next."""
+
+from typing import Literal
+
+from cancel_message_batch.api.errors import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    ConfigurationError,
+    InvalidInputError,
+    MessageBatchError,
+)
+from cancel_message_batch.api.models import EXAMPLE_ID, ID_PREFIX
+
+from .facts import duration, sentence
+
+Action = Literal["cancel", "get", "list", "ask"]
+LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
+ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
+CHECK_BASE_URL = "Check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
+
+
+def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
+    """Say what went wrong, what state the batch is in now, and what to do next."""
+    what = str(error)
+    if isinstance(error, InvalidInputError):
+        return f"{sentence(what)} Nothing was sent.{' ' + ID_LOOKS_LIKE if error.about_id else ''}"
+    if isinstance(error, ConfigurationError):
+        return f"{sentence(what)} Nothing was sent."
+    if isinstance(error, APIStatusError):
+        what, advice = _refused(error, action, message_batch_id)
+    elif isinstance(error, APIResponseError) and action == "ask":
+        advice = "Try again; if it stays so, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
+    elif isinstance(error, APIResponseError):
+        advice = "" if error.from_api else CHECK_BASE_URL
+    elif isinstance(error, APIConnectionError):
+        advice = "Check the network and the base URL (ANTHROPIC_BASE_URL), then try again."
+    else:
+        advice = ""
+    return " ".join(part for part in (sentence(what), _state(error, action, message_batch_id), advice) if part)
+
+
+def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:
+    if action != "cancel" or (isinstance(error, APIStatusError) and error.status == 404 and error.type):
+        return ""
+    if error.may_have_arrived:
+        return (
+            f"Whether the cancellation of {message_batch_id} was accepted is unknown; it may have been. "
+            "Get its status: if it is still in_progress, cancel again, which is safe to repeat."
+        )
+    return f"{message_batch_id} was not canceled; if it was running, it still is."
+
+
+def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tuple[str, str]:
+    """Put an error answer in plain words: what happened, and what to do."""
+    reference = f", request {error.request_id}" if error.request_id else ""
+    wait = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
+    match error.status:
+        case 401:
+            return (
+                f"The API did not accept the credential (401{reference}): {error.message}",
+                "Check the API key (ANTHROPIC_API_KEY).",
+            )
+        case 402:
+            return (
+                f"The API reports a billing problem (402{reference}): {error.message}",
+                "See the Console's billing page.",
+            )
+        case 403 if action != "ask":
+            return (
+                f"The credential may not {action} message batches (403{reference}): {error.message}",
+                "Use a key of the workspace the batch belongs to.",
+            )
+        case 404 if action in {"cancel", "get"} and error.type:
+            done = "; nothing was canceled" if action == "cancel" else ""
+            where = f"the workspace {error.workspace}" if error.workspace else "this workspace"
+            return (
+                f"There is no message batch {message_batch_id} in {where} (404{reference}){done}",
+                f"The id may be mistyped, or of another workspace: a key sees only its own. {LIST_THEM}",
+            )
+        case 429:
+            return f"The API is limiting requests (429{reference})", f"Try again {wait}."
+        case 529:
+            return f"The API is overloaded (529{reference})", f"Try again {wait}."
+        case status if status >= 500 or status in {408, 409}:
+            return f"The API failed ({status}{reference}): {error.message}", ""
+        case status if error.type:
+            return f"The API refused the request ({status} {error.type}{reference}): {error.message}", ""
+        case status:
+            return f"The request was refused ({status}{reference}): {error.message}", CHECK_BASE_URL

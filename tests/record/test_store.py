@@ -41,8 +41,7 @@ def record(warnings: list[str]) -> Record:
 def names_of(*ids: str) -> dict[str, str]:
     """Read names as a listing does, without the record's own code."""
     batches = [MessageBatch.model_validate(described(name)) for name in ids]
-    names.attach(batches)
-    return {batch.id: batch.name for batch in batches if batch.name}
+    return {batch.id: batch.context.name for batch in names.with_names(batches) if batch.context.name}
 
 
 def create(record: Record, which: str, process: Process | None = None, **others: Any) -> None:

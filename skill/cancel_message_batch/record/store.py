@@ -196,7 +196,7 @@ class Record:
 
         def read(record: sqlite3.Connection) -> list[Action]:
             rows = record.execute(query, {"id": message_batch_id})
-            return [Action(*row[:8], at=datetime.fromtimestamp(row[8], UTC), name=row[9]) for row in rows]
+            return [Action._make([*row[:8], datetime.fromtimestamp(row[8], UTC), row[9]]) for row in rows]
 
         return self._read(read, [])
 

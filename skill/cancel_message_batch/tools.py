@@ -237,7 +237,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
-    names.attach([batch])
+    [batch] = names.with_names([batch])
     return ToolOutcome(words.status(batch), words.facts(batch).state, batch=batch)
 
 
@@ -262,8 +262,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
                 break
     except MessageBatchError as error:
         return _failure(error, "list")
-    shown = tuple(found[: given.limit])
-    names.attach(shown)
+    shown = tuple(names.with_names(found[: given.limit]))
     listed = words.listed(
         shown,
         given.status,

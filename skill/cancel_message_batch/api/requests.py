@@ -5,7 +5,8 @@ import platform
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from httpx2 import URL, InvalidURL
@@ -27,7 +28,7 @@ from .errors import (
     status_error,
     workspace_of,
 )
-from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
+from .models import Context, MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
 
 Model = TypeVar("Model", MessageBatch, MessageBatchList)
 
@@ -129,13 +130,17 @@ class RequestBuilder:
         parsed: Model | None = None
         if 200 <= answer.status < 300:
             with contextlib.suppress(ValueError, RecursionError):
-                parsed = model.read(without_secrets(answer.body, self._connection.secrets))
+                parsed = model.read(without_secrets(answer.body, self._connection.secrets), self._context(answer))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
             raise self.refusal(answer)
-        workspace = workspace_of(answer.headers, self._connection.secrets)
-        parsed.came_from(self._origin, header_date(answer.headers.get("date")), workspace)
         return parsed
+
+    def _context(self, answer: Answer) -> Context:
+        """Return where an answer came from and when, by the API's own clock, which counts whole seconds."""
+        context = Context(origin=self._origin, workspace=workspace_of(answer.headers, self._connection.secrets))
+        time = header_date(answer.headers.get("date"))
+        return replace(context, as_of=time, clock_skew=timedelta(seconds=5)) if time else context
 
     def results_url(self, batch: MessageBatch) -> URL:
         """Return where the results of a batch are."""

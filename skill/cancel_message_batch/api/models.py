@@ -1,36 +1,18 @@
-"""What the Message Batches API sends, and what a tool call may ask for.
-
-The models of the API's objects accept fields and status values that this version does not know. The models of the
-tool inputs accept only the fields they declare, and every JSON schema derives from them.
-"""
+"""What the Message Batches API sends. The models accept fields and status values that this version does not know."""
 
 import contextlib
 import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
-
-MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
-LIST_STATUS = "any, in_progress (running), canceling or ended"
-LIST_LIMIT = "Maximum, 1 to 50"
-LIST_AFTER = "after_id from the previous result; empty for the first page"
 
 
 def _zoned(value: datetime) -> datetime:
@@ -40,9 +22,6 @@ def _zoned(value: datetime) -> datetime:
 
 
 Time = Annotated[datetime, AfterValidator(_zoned)]
-
-StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
-
 
 # Far above what a batch can hold, far below what Python refuses to print.
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -227,7 +206,7 @@ def message_batch_id_fault(value: str) -> str | None:
     return None
 
 
-def _pasted_id(value: Any) -> Any:
+def pasted_id(value: Any) -> Any:
     """Remove what people and frameworks put around an id: white space, or JSON."""
     if not isinstance(value, str):
         return value
@@ -242,48 +221,6 @@ def _pasted_id(value: Any) -> Any:
         if isinstance(parsed, str):
             return parsed.strip()
     return text
-
-
-def _checked_id(value: Any) -> Any:
-    value = _pasted_id(value)
-    if isinstance(value, str) and (fault := message_batch_id_fault(value)):
-        raise ValueError(fault)
-    return value
-
-
-def _checked_cursor(value: Any) -> Any:
-    value = _pasted_id(value)
-    return _checked_id(value) if value else value
-
-
-class ToolInput(BaseModel):
-    """The arguments of a tool; others are refused. Null stands for an optional argument that is not given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
-        return {name: value for name, value in given.items() if value is not None or name not in optional}
-
-
-class MessageBatchIdInput(ToolInput):
-    """The arguments of the tools that act on one batch."""
-
-    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(description=MESSAGE_BATCH_ID)
-
-
-class ListMessageBatchesInput(ToolInput):
-    """The arguments of the listing tool."""
-
-    status: StatusFilter = Field(default="any", description=LIST_STATUS)
-    # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
-    limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
-    # Empty rather than null, because some frameworks' schemas cannot express null.
-    after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
 
 
 __all__ = ["MessageBatch", "MessageBatchList", "RequestCounts"]

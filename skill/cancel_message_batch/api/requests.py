@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TypeVar
 
 from httpx2 import URL, InvalidURL
-from pydantic import ValidationError
 
 from cancel_message_batch import __version__
 
@@ -28,7 +27,7 @@ from .errors import (
     status_error,
     workspace_of,
 )
-from .models import Context, MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
+from .models import Context, MessageBatch, MessageBatchList, message_batch_id_fault, pasted_id
 
 Model = TypeVar("Model", MessageBatch, MessageBatchList)
 
@@ -186,9 +185,9 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
 
 def checked_id(message_batch_id: str) -> str:
     """Return a message batch id without the white space or JSON around it."""
-    try:
-        return MessageBatchIdInput(message_batch_id=message_batch_id).message_batch_id
-    except ValidationError as error:
-        fault = message_batch_id_fault(message_batch_id) if isinstance(message_batch_id, str) else "not a text"
+    value = pasted_id(message_batch_id)
+    fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
+    if fault:
         shown = clean(repr(message_batch_id), limit=60)
-        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True) from error
+        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True)
+    return str(value)

@@ -32,12 +32,11 @@ from cancel_message_batch.api.errors import (
     from_client,
     from_sdk,
 )
-from cancel_message_batch.api.models import MessageBatchIdInput
 from cancel_message_batch.batches.many import CONCURRENCY, outcome_of, sorted_outcomes
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
-from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+from cancel_message_batch.tools import CANCEL, GET, MessageBatchIdInput, ToolOutcome
 
 if TYPE_CHECKING:  # importing the guard does not import the SDK
     from anthropic import Anthropic, AsyncAnthropic

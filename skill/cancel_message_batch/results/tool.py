@@ -8,8 +8,7 @@ from typing import Any
 from cancel_message_batch import words
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
-from cancel_message_batch.api.models import MessageBatchIdInput
-from cancel_message_batch.tools import Tool, ToolOutcome, document
+from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, document
 
 from .folder import SaveError
 from .saving import Saved, save

@@ -341,7 +341,7 @@ def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
         ("mine", HERE, Process.current()),
     ):
         create(record, name, process, origin=origin)
-    record.set_name("msgbatch_named_only", "x", HERE)
+    record.set_name("msgbatch_named_only", "x")
     assert record.orphans(HERE) == []
     sleeper.kill()
     sleeper.wait()

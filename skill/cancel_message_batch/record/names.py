@@ -60,7 +60,7 @@ def _one_line(text: str, *, limit: int) -> str:
     return clean(text, limit=limit).replace('"', "'")
 
 
-def kept() -> bool:
+def has_record() -> bool:
     """Return whether there is a record, in which batches may have names."""
     path = record_path()
     return path is not None and os.path.isfile(path)
@@ -69,27 +69,12 @@ def kept() -> bool:
 def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     """Return the batches with the names that they have in the record; without, where it cannot be read."""
     found: dict[str, str] = {}
-    if batches and kept():
+    if batches and has_record():
         import sqlite3
 
         with contextlib.suppress(sqlite3.Error), _opened() as record:
             found = names_in(record, [batch.id for batch in batches])
     return [batch.with_context(name=found[batch.id]) if batch.id in found else batch for batch in batches]
-
-
-def fault() -> str:
-    """Say why names cannot be read; empty when they can, or when there is no record."""
-    if not kept():
-        return ""
-    import sqlite3
-
-    try:
-        with _opened() as record:
-            names_in(record, [""])
-    except sqlite3.Error as error:
-        path = clean(str(record_path()), limit=400)
-        return f"The record {path} cannot be used ({clean(str(error))}), so no batch has a name here."
-    return ""
 
 
 @contextlib.contextmanager

@@ -145,7 +145,7 @@ class Record:
         if actions:
             self._write(write)
 
-    def set_name(self, message_batch_id: str, name: str, origin: str | None = None) -> None:
+    def set_name(self, message_batch_id: str, name: str) -> None:
         """Give a batch a name; an empty one takes it away.
 
         Raises:
@@ -154,8 +154,7 @@ class Record:
         name = clean_name(name)
 
         def write(record: sqlite3.Connection) -> None:
-            action = Action(message_batch_id, "command line", "name", words=name or None, origin=origin)
-            _add_action(record, action)
+            _add_action(record, Action(message_batch_id, "command line", "name", words=name or None))
             record.execute("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id))
 
         self._write(write)

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
+from cancel_message_batch.words import programs
 
 from .output import Output
 
@@ -73,9 +73,9 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
         if known is None:
             continue
         if known.origin not in {None, origin(connection.base_url)}:
-            output.warn(words.known_elsewhere(name, f"another base URL, {known.origin}"))
+            output.warn(programs.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
-            output.warn(words.known_elsewhere(name, f"the workspace {known.workspace}"))
+            output.warn(programs.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
 def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...]:
@@ -95,7 +95,7 @@ def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...
     if found.trouble and not found.running and not not_found:
         raise found.trouble
     if found.unknown:
-        output.warn(words.orphans_unknown(found.unknown, found.trouble))
+        output.warn(programs.orphans_unknown(found.unknown, found.trouble))
     return found.running
 
 
@@ -104,4 +104,4 @@ def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
     from cancel_message_batch.batches.orphans import find_orphans
 
     found = find_orphans(batches, record, timeout=timeout)
-    return words.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])
+    return programs.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])

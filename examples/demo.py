@@ -22,8 +22,7 @@ from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.words import results as words_of_results
-from cancel_message_batch.words import states
+from cancel_message_batch.words import results, states
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 
@@ -95,7 +94,7 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         batches.cancel(first)
         sandbox.account.advance(600)
         saved = save(batches, first, Path(directory, "out"), Options(requests=RequestsFile(file)))
-        for line in words_of_results.saved(saved.summary or {}, str(saved.path))[:2]:
+        for line in results.saved(saved.summary or {}, str(saved.path))[:2]:
             tell(line)
         resubmit = Path(directory, "out", first, RESUBMIT_FILE)
         left = [json.loads(line) for line in resubmit.read_text().splitlines()]
@@ -106,8 +105,8 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         done = Counter[str]()
         for name in (first, second):
             lines = Path(directory, "out", name, RESULTS_FILE).read_text().splitlines()
-            results = map(json.loads, lines)
-            done.update(each["custom_id"] for each in results if each["result"]["type"] == "succeeded")
+            every = map(json.loads, lines)
+            done.update(each["custom_id"] for each in every if each["result"]["type"] == "succeeded")
         once = sum(number == 1 for number in done.values())
         tell(f"The successes of both batches cover {once:,} of {len(made):,} requests exactly once.")
 

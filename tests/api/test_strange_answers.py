@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import APIResponseError, APIStatusError, MessageBatch, MessageBatches
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID, Context
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST
 from cancel_message_batch.words import states
@@ -87,10 +87,8 @@ def test_one_unreadable_batch_does_not_hide_the_others(
 
 
 def ended_with(results_url: Any, origin: str | None = "https://api.anthropic.com:443") -> MessageBatch:
-    batch = MessageBatch.model_validate(described(EXAMPLE_ID, "ended") | {"results_url": results_url})
-    if origin:
-        batch.came_from(origin, None)
-    return batch
+    body = described(EXAMPLE_ID, "ended") | {"results_url": results_url}
+    return MessageBatch.model_validate(body, context=Context(origin=origin))
 
 
 PLAIN = "https://api.anthropic.com/v1/messages/batches/msgbatch_a/results"

@@ -8,7 +8,7 @@ import pytest
 
 from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch
 from cancel_message_batch.api.errors import MessageBatchError, status_error
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID, Context
 from cancel_message_batch.words import failures, programs, states
 from cancel_message_batch.words.facts import duration
 
@@ -20,7 +20,7 @@ def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields:
     """A batch as the API would describe it at NOW."""
     counts = {"processing": 10_000, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
     counts.update(fields.pop("counts", {}))
-    made = MessageBatch.model_validate(
+    return MessageBatch.model_validate(
         {
             "id": EXAMPLE_ID,
             "processing_status": status,
@@ -28,10 +28,9 @@ def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields:
             "created_at": NOW - ago,
             "expires_at": NOW - ago + timedelta(hours=24),
             **fields,
-        }
+        },
+        context=Context(as_of=NOW, clock_skew=timedelta(seconds=5), origin="https://api.anthropic.com:443"),
     )
-    made.came_from("https://api.anthropic.com:443", NOW)
-    return made
 
 
 DONE = {"processing": 0, "succeeded": 9_000, "errored": 500, "canceled": 400, "expired": 100}

@@ -43,10 +43,9 @@ def find_orphans(batches: MessageBatches, record: Record, *, timeout: float) -> 
     state = next(wait(batches, ids, timeout=timeout))
     # One that is not found may be of another workspace than the credential's, and may run there.
     record.note_ended(name for name, batch in state.batches.items() if batch.ended)
-    running = tuple(state.batches[name] for name in ids if name in state.batches and not state.batches[name].ended)
-    names.attach(running)
+    running = [state.batches[name] for name in ids if name in state.batches and not state.batches[name].ended]
     return Orphans(
-        running,
+        tuple(names.with_names(running)),
         tuple(name for name in ids if name not in state.batches),
         next(iter(state.failed.values()), state.trouble),
     )

@@ -46,8 +46,8 @@ def note_cancels(
                 consent=consent,
                 words=words,
                 answer=outcome.answer if outcome else "interrupted before the answer came",
-                origin=outcome.batch.origin if outcome and outcome.batch else None,
-                workspace=outcome.batch.workspace if outcome and outcome.batch else None,
+                origin=outcome.batch.context.origin if outcome and outcome.batch else None,
+                workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
             if outcome is None

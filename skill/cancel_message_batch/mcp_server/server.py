@@ -83,7 +83,7 @@ def _described(batch: MessageBatch) -> dict[str, Any]:
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        found = [ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches]
+        found = [ListedBatch(**_described(batch), name=batch.context.name) for batch in outcome.batches]
         return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:

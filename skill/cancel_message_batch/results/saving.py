@@ -112,7 +112,7 @@ def save(
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
         return Saved("not_ended", message_batch_id, batch)
-    if batch.archived_at or batch.as_of > batch.created_at + KEPT:
+    if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
         return Saved("archived", message_batch_id, batch)
     with Folder(directory, message_batch_id) as folder:
         return _Saving(batch, folder, options, progress).run(batches)

@@ -7,8 +7,7 @@ from typing import Any
 
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
-from cancel_message_batch.api.models import MessageBatchIdInput
-from cancel_message_batch.tools import Tool, ToolOutcome, document
+from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, document
 from cancel_message_batch.words import failures, results
 
 from .folder import SaveError

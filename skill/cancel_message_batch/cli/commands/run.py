@@ -40,7 +40,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.guarding.proxy import Proxy
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
-    from cancel_message_batch.record.store import Creation, open_record
+    from cancel_message_batch.record.store import KnownBatch, open_record
     from cancel_message_batch.words import programs
 
     try:
@@ -52,8 +52,9 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         output.warn("The record is turned off, so the name is not kept.")
 
     def note(batch: "Created") -> None:
-        about = (batch.workspace, name, batch.requests, batch.models, batch.first_custom_id, batch.last_custom_id)
-        record.add_creation(Creation(batch.message_batch_id, origin(batch.base_url), process, *about, through="run"))
+        where = origin(batch.base_url)
+        known = KnownBatch(batch.message_batch_id, where, process, batch.workspace, name or None, batch.requests)
+        record.add_creation(known, "run")
 
     with Proxy(program_base_url(), note) as proxy, Child(command, _environment(proxy.url)) as child:
         try:

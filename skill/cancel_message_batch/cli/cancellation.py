@@ -14,7 +14,7 @@ from cancel_message_batch.words import states
 from .exit_codes import ExitCode, Interrupted
 from .outcomes import combined, exit_code, print_batches, print_outcome
 from .output import Output
-from .recording import tell_elsewhere
+from .recording import say_where_known
 
 # Notes what cancels came to, by id; None stands for an answer that was not awaited.
 Note = Callable[[Mapping[str, ToolOutcome | None]], None]
@@ -38,7 +38,7 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, n
         note({} if waits else {message_batch_id: None})
         raise Interrupted from None
     print_outcome(outcome, output)
-    tell_elsewhere({message_batch_id: outcome}, batches, output)
+    say_where_known({message_batch_id: outcome}, batches, output)
     note({message_batch_id: outcome})
     return outcome
 
@@ -85,7 +85,7 @@ def cancel_all(
     outcomes = [progress.outcomes[name] for name in ids]
     if not output.json:
         output.say(states.tally([outcome.result for outcome in outcomes]))
-    tell_elsewhere(progress.outcomes, batches, output)
+    say_where_known(progress.outcomes, batches, output)
     note(progress.outcomes)
     return outcomes
 

@@ -24,7 +24,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         name = clean_name(given.name)
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was changed.") from None
-    record = open_record(lambda _: None)
+    record = open_record()
     record.set_name(message_batch_id, name)
     if record.fault:
         output.warn(record.fault)

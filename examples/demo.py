@@ -15,13 +15,14 @@ from typing import Any, cast
 
 import anthropic
 
-from cancel_message_batch import MessageBatches, words
+from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.words import results, states
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 
@@ -74,7 +75,7 @@ class Story:
     def approve(self, batch: MessageBatch) -> bool:
         """Ask as the chat does; here the answer is part of the story."""
         self.wire()
-        speak("?", words.question(batch), "33")
+        speak("?", states.question(batch), "33")
         speak("You:", "yes")
         return True
 
@@ -93,7 +94,7 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         batches.cancel(first)
         sandbox.account.advance(600)
         saved = save(batches, first, Path(directory, "out"), Options(requests=RequestsFile(file)))
-        for line in words.saved(saved.summary or {}, str(saved.path))[:2]:
+        for line in results.saved(saved.summary or {}, str(saved.path))[:2]:
             tell(line)
         resubmit = Path(directory, "out", first, RESUBMIT_FILE)
         left = [json.loads(line) for line in resubmit.read_text().splitlines()]
@@ -104,8 +105,8 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         done = Counter[str]()
         for name in (first, second):
             lines = Path(directory, "out", name, RESULTS_FILE).read_text().splitlines()
-            results = map(json.loads, lines)
-            done.update(each["custom_id"] for each in results if each["result"]["type"] == "succeeded")
+            every = map(json.loads, lines)
+            done.update(each["custom_id"] for each in every if each["result"]["type"] == "succeeded")
         once = sum(number == 1 for number in done.values())
         tell(f"The successes of both batches cover {once:,} of {len(made):,} requests exactly once.")
 
@@ -139,7 +140,7 @@ def main() -> None:
         tell("A batch that is canceling has not stopped yet. This waits until your newest batch has really ended:")
         while not (batch := batches.retrieve(running[0])).ended:
             time.sleep(0.5)
-        tell(words.status(batch))
+        tell(states.status(batch))
         last_act(sandbox, batches, client)
         tell()
         tell("To do the same with your own account:")

@@ -22,7 +22,7 @@ from cancel_message_batch import (
 from cancel_message_batch.agent.conversation import NO_ANSWER, NOT_RUN, Conversation
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.words import failed
+from cancel_message_batch.words.failures import failed
 from tests.conftest import KEY, PROGRAM, Run, cancels
 from tests.scripted import Block, Model, Raw, answer, serving, sse
 

@@ -1,6 +1,6 @@
-"""The file of the record: what is in it, and reading and writing it without ever getting in the way.
+"""The file of the record: its tables, and reading and writing it so that a broken file stops no command.
 
-Any number of processes write to it at once. Each operation opens the file, so that nothing is held in between.
+Any number of processes may write to it at once. Each operation opens and closes the file.
 """
 
 import contextlib
@@ -102,21 +102,19 @@ class _UnusableError(Exception):
 
 
 class Record:
-    """The record. No method raises for a file that cannot be used: it warns, once, and does without.
+    """The record. If the file cannot be used, no method raises: the first one warns, and all do without it.
 
-    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
-    or is None.
+    ``path`` is the file, or None if the record is turned off. ``fault`` says why the last operation failed, or is None.
 
     Args:
         path: The file, which need not be there.
-        warn: Tells the person one line.
+        warn: Called with one line for the person.
     """
 
-    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path | None, warn: Callable[[str], None] | None = None) -> None:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
         self.path = path
         self._warn = warn
-        self._warned = False
 
     def add_creation(self, batch: KnownBatch, through: str) -> None:
         """Note a batch that was just created, through the guard or through ``run``."""
@@ -244,13 +242,13 @@ class Record:
             reason = getattr(error, "strerror", None) or str(error)
             path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
-            if not self._warned:
-                self._warned = True
+            if self._warn:
                 self._warn(self.fault)
+                self._warn = None
             return otherwise
 
 
-def open_record(warn: Callable[[str], None]) -> Record:
+def open_record(warn: Callable[[str], None] | None = None) -> Record:
     """Return the record of this machine's user, or of ``CANCEL_MESSAGE_BATCH_RECORD``; ``off`` turns it off."""
     return Record(record_path(), warn)
 

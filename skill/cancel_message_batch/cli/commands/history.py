@@ -28,7 +28,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.api.models import ascii_json
     from cancel_message_batch.record.store import open_record
 
-    record = open_record(lambda _: None)
+    record = open_record()
     empty = True
     for entry in record.history(message_batch_id):
         if empty and not output.json and width() >= _WIDTH:

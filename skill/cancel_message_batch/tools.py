@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, NewType
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from . import words
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -29,6 +28,8 @@ from .api.errors import (
 from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
 from .api.pages import LARGEST_PAGE, search
 from .record import names
+from .words import failures, states
+from .words.facts import facts
 
 MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
 LIST_STATUS = "any, in_progress (running), canceling or ended"
@@ -97,7 +98,7 @@ class ToolOutcome:
     text: str
     headline: str = ""
     batch: MessageBatch | None = None
-    result: words.CancelResult | None = None
+    result: states.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
     declined: bool = False
     error: MessageBatchError | None = None
@@ -134,7 +135,7 @@ class Tool:
     name: str
     title: str
     description: str
-    action: words.Action
+    action: failures.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
     offer: str = ""
@@ -221,12 +222,12 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
     answer = await settled(approve(look.batch))
     if answer:
         return None
-    text = words.declined(given.message_batch_id, asked=answer is not None)
+    text = states.declined(given.message_batch_id, asked=answer is not None)
     return ToolOutcome(text, f"{text.partition('. ')[0]}.", batch=look.batch, declined=True)
 
 
-def _failure(error: MessageBatchError, action: words.Action, message_batch_id: str = "") -> ToolOutcome:
-    return ToolOutcome(words.failed(error, action, message_batch_id), str(error), error=error)
+def _failure(error: MessageBatchError, action: failures.Action, message_batch_id: str = "") -> ToolOutcome:
+    return ToolOutcome(failures.failed(error, action, message_batch_id), str(error), error=error)
 
 
 def _input_fault(fault: Any, fields: list[str]) -> str:
@@ -268,17 +269,17 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
             with contextlib.suppress(MessageBatchError):
                 batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
-                    return _canceled(batch, words.cancel_result(batch, time.monotonic() - began, refused=True))
+                    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         return _failure(error, "cancel", message_batch_id)
-    return _canceled(batch, words.cancel_result(batch, time.monotonic() - began))
+    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
 
 
-def _canceled(batch: MessageBatch, result: words.CancelResult) -> ToolOutcome:
+def _canceled(batch: MessageBatch, result: states.CancelResult) -> ToolOutcome:
     error = None
     if result == "unconfirmed":
-        what = f"the API answered the cancel and left the batch {words.facts(batch).status}"
+        what = f"the API answered the cancel and left the batch {facts(batch).status}"
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
-    text, headline = words.canceled(batch, result), words.facts(batch).state
+    text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, error=error)
 
 
@@ -289,7 +290,7 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     except Exception as error:  # noqa: BLE001 - of any kind
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(words.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
 
 
 def sorted_outcomes(
@@ -306,7 +307,7 @@ def sorted_outcomes(
         outcome = outcomes.get(name)
         if outcome is None:
             unsent = MessageBatchError("the cancel could not be sent in time")
-            failed[name] = words.failed(timed_out() if name in sent else unsent, "cancel", name)
+            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
         elif outcome.error is not None or outcome.batch is None:
             failed[name] = outcome.text
         else:
@@ -320,7 +321,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     [batch] = names.with_names([batch])
-    return ToolOutcome(words.status(batch), words.facts(batch).state, batch=batch)
+    return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
 
 
 _PAGES = 10  # that one listing reads at most
@@ -345,7 +346,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(names.with_names(found[: given.limit]))
-    listed = words.listed(
+    listed = states.listed(
         shown,
         given.status,
         more=more,

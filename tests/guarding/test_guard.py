@@ -145,7 +145,9 @@ def test_a_program_that_dies_leaves_each_batch_canceling_by_exactly_one_cancel(
     assert sorted(cancels(slow)) == sorted(program.ids)
     for one in program.ids:
         assert status(slow, one) == "canceling"
-        assert f'The guard of "nightly eval" was left by {why}.\nCanceling: {one}. Requests already being' in errors
+        assert (
+            f'The guarded block of "nightly eval" ended with {why}.\nCanceling: {one}. Requests already being' in errors
+        )
         assert f"To wait until stopped: `cancel-message-batch wait {one}`" in errors
 
 
@@ -284,7 +286,7 @@ def test_what_has_ended_or_is_canceling_is_reported_as_that_and_not_as_a_failure
         raise TroubleError
     assert sorted(cancels(slow)) == sorted([canceling, canceling, ended, running])
     (note,) = notes
-    assert note.startswith("The guard was left by TroubleError.\n")
+    assert note.startswith("The guarded block ended with TroubleError.\n")
     assert f"\nCanceling: {canceling} {running}. " in note
     assert f"\nEnded: {ended}." in note
     known = record().known(ended)
@@ -370,7 +372,7 @@ def test_a_creation_that_is_interrupted_is_told_as_one_that_may_exist(
                 await batches.create(requests=REQUESTS)
 
     anyio.run(run)
-    assert "no answer said what came of it. The batch may exist" in caplog.text
+    assert "no response came. The batch may exist" in caplog.text
 
 
 def test_batches_created_at_once_in_threads_are_all_canceled(slow: Sandbox) -> None:

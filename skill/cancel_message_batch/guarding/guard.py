@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
-from cancel_message_batch import words
 from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import InvalidInputError, from_client, from_sdk
@@ -30,6 +29,7 @@ from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
 from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, outcome_of, sorted_outcomes
+from cancel_message_batch.words import programs
 
 from .signals import Signals, current_task
 
@@ -267,11 +267,11 @@ class _Guard:
     def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
         canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
-        _log(level, words.guard_left(self._name, self._why, canceling, ended, failed), error)
+        _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed), error)
 
     @staticmethod
     def _report_lost(began: datetime, size: int, error: BaseException | None) -> None:
-        _log(logging.ERROR, words.creation_lost(began, size), error)
+        _log(logging.ERROR, programs.creation_lost(began, size), error)
 
     def _note_cancels(self, ids: Iterable[str]) -> None:
         outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}

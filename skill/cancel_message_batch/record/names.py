@@ -1,6 +1,6 @@
 """Names that people gave to batches. The API keeps none, so they are in the record of this machine (``record/``).
 
-Here is where the record is, what a name may be, and a look for names that never fails and never writes. Where there is
+Where the record is, what a name may be, and a lookup of names that never fails and never writes. If there is
 no record, it costs nothing.
 """
 
@@ -49,14 +49,14 @@ def clean_name(text: str) -> str:
     if len(name) > NAME_LIMIT:
         raise InvalidInputError(f"a name has at most {NAME_LIMIT} characters, and this one has {len(text):,}")
     if text and not name:
-        raise InvalidInputError("the name holds no character that can be shown")
+        raise InvalidInputError("the name has no visible character")
     if ID_PREFIX in name:
-        raise InvalidInputError(f"a name may not hold {ID_PREFIX}, so that nobody takes it for an id")
+        raise InvalidInputError(f"a name cannot contain {ID_PREFIX}, so that nobody mistakes it for an id")
     return name
 
 
 def _one_line(text: str, *, limit: int) -> str:
-    # Without the character that stands around a name wherever it is shown: no name can seem to end before it does.
+    # Names are shown in double quotes. Without a double quote inside, no name can seem to end early.
     return clean(text, limit=limit).replace('"', "'")
 
 

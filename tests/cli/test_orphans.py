@@ -104,7 +104,7 @@ def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run:
     assert orphan in doctor.stdout
     screen = Terminal(80, "chat")
     screen.until("Ctrl-D ends.\n>")
-    assert orphan in screen.lines[0]
+    assert orphan in screen.text
     screen.type(CTRL_D)
     screen.end()
     run("--all", "--orphaned", "--yes")

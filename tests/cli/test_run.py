@@ -203,7 +203,7 @@ def test_what_a_command_leaves_running_loses_the_api_and_that_is_told(sandbox: S
     )
     done = run_process("run", "--", *a_script(code))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "still held 1 connection to the API" in done.stderr
+    assert "still had 1 connection to the API" in done.stderr
     assert "Traceback" not in done.stderr
 
 

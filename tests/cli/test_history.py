@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.record.store import Action, Entry, open_record
+from cancel_message_batch.record.store import Action, open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.cli.test_terminal import Terminal
 from tests.conftest import KEY, PROGRAM, Run, cancels, running
 
 
-def noted(message_batch_id: str | None = None) -> list[Entry]:
-    return list(open_record(print).history(message_batch_id))
+def noted(message_batch_id: str | None = None) -> list[Action]:
+    return open_record(print).history(message_batch_id)
 
 
 def test_a_cancel_is_noted_with_its_reason_and_answer(sandbox: Sandbox, run: Run) -> None:

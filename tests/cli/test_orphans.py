@@ -9,7 +9,7 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.record.processes import Process
-from cancel_message_batch.record.store import Creation, open_record
+from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
 from tests.conftest import Run, cancels, running
@@ -29,8 +29,8 @@ def orphan(sandbox: Sandbox, gone: Process) -> str:
     """A running batch of that process, beside one of this process and others that the record does not know."""
     mine, left, _ = running(sandbox, 3)
     record = open_record(print)
-    record.add_creation(Creation(left, sandbox.url, gone, name="nightly eval"))
-    record.add_creation(Creation(mine, sandbox.url, Process.current()))
+    record.add_creation(KnownBatch(left, sandbox.url, gone, name="nightly eval"), "guard")
+    record.add_creation(KnownBatch(mine, sandbox.url, Process.current()), "guard")
     return left
 
 

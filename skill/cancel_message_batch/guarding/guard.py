@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
-from cancel_message_batch import words
 from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
@@ -32,12 +31,12 @@ from cancel_message_batch.api.errors import (
     from_client,
     from_sdk,
 )
-from cancel_message_batch.api.models import MessageBatchIdInput
 from cancel_message_batch.batches.many import CONCURRENCY, outcome_of, sorted_outcomes
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
-from cancel_message_batch.record.store import Action, Creation, open_record
-from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+from cancel_message_batch.record.store import Action, KnownBatch, open_record
+from cancel_message_batch.tools import CANCEL, GET, MessageBatchIdInput, ToolOutcome
+from cancel_message_batch.words import programs
 
 if TYPE_CHECKING:  # importing the guard does not import the SDK
     from anthropic import Anthropic, AsyncAnthropic
@@ -208,19 +207,10 @@ class _Guard(ABC):
             if self._stopping:  # the guard is just being left, by another thread or task
                 self._waiting.append(message_batch_id)
             late = self._told
-        creation = Creation(
-            message_batch_id,
-            self._origin,
-            Process.current(),
-            workspace=workspace,
-            name=self._name or None,
-            requests=len(requests),
-            models=tuple(sorted({model for request in requests if (model := _text(request, "params", "model"))})),
-            first_custom_id=_text(requests[0], "custom_id") if requests else None,
-            last_custom_id=_text(requests[-1], "custom_id") if requests else None,
-        )
+        process = Process.current()
+        known = KnownBatch(message_batch_id, self._origin, process, workspace, self._name or None, len(requests))
         # In this thread: while a coroutine waits it can be canceled, and the batch would not be in the record.
-        self._record.add_creation(creation)
+        self._record.add_creation(known, "guard")
         if late:
             self._say([message_batch_id], None)
 
@@ -287,7 +277,7 @@ class _Guard(ABC):
     def _say(self, ids: Sequence[str], error: BaseException | None) -> None:
         canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
-        _log(level, words.guard_left(self._name, self._why, canceling, ended, failed), error)
+        _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed), error)
 
     def _keep(self, ids: Sequence[str]) -> None:
         """Note in the record what was done, but do not wait long for a record that is locked."""
@@ -315,7 +305,7 @@ class _Guard(ABC):
 
     @staticmethod
     def _lost(began: datetime, size: int, error: BaseException | None) -> None:
-        _log(logging.ERROR, words.creation_lost(began, size), error)
+        _log(logging.ERROR, programs.creation_lost(began, size), error)
 
 
 class _SyncGuard(_Guard):

@@ -66,17 +66,15 @@ def kept() -> bool:
     return path is not None and os.path.isfile(path)
 
 
-def attach(batches: Sequence[MessageBatch]) -> None:
-    """Note on batches the names that they have in the record. What cannot be read has no names."""
-    if not batches or not kept():
-        return
-    import sqlite3
+def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+    """Return the batches with the names that they have in the record; without, where it cannot be read."""
+    found: dict[str, str] = {}
+    if batches and kept():
+        import sqlite3
 
-    with contextlib.suppress(sqlite3.Error), _opened() as record:
-        found = names_in(record, [batch.id for batch in batches])
-        for batch in batches:
-            if name := found.get(batch.id):
-                batch.note_name(name)
+        with contextlib.suppress(sqlite3.Error), _opened() as record:
+            found = names_in(record, [batch.id for batch in batches])
+    return [batch.with_context(name=found[batch.id]) if batch.id in found else batch for batch in batches]
 
 
 def fault() -> str:

@@ -11,7 +11,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import APIConnectionError, APIStatusError
 from cancel_message_batch.api.models import MessageBatch, ascii_json
 from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.words import no_results_now
+from cancel_message_batch.words.results import no_results_now
 
 from .folder import SUMMARY, Folder, SaveError, told
 from .lines import Lines, identity, pieces
@@ -112,7 +112,7 @@ def save(
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
         return Saved("not_ended", message_batch_id, batch)
-    if batch.archived_at or batch.as_of > batch.created_at + KEPT:
+    if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
         return Saved("archived", message_batch_id, batch)
     with Folder(directory, message_batch_id) as folder:
         return _Saving(batch, folder, options, progress).run(batches)

@@ -12,7 +12,7 @@ from cancel_message_batch.cli.selection import checked_id
 from cancel_message_batch.cli.terminal import paint, width, wrapped
 
 if TYPE_CHECKING:  # --help needs no record
-    from cancel_message_batch.record.store import Entry
+    from cancel_message_batch.record.store import Action
 
 _WIDTH = 80  # columns of a row; a narrower terminal gets several lines for it
 _HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
@@ -28,7 +28,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.api.models import ascii_json
     from cancel_message_batch.record.store import open_record
 
-    record = open_record(lambda _: None)
+    record = open_record()
     empty = True
     for entry in record.history(message_batch_id):
         if empty and not output.json and width() >= _WIDTH:
@@ -50,7 +50,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     return ExitCode.DONE
 
 
-def _lines(entry: "Entry") -> Iterator[str]:
+def _lines(entry: "Action") -> Iterator[str]:
     """Yield what was done as a row, and below it, indented, what was said and answered."""
     from cancel_message_batch.api.credentials import DEFAULT_BASE_URL
 

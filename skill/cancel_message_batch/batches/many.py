@@ -75,7 +75,7 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     except Exception as error:  # noqa: BLE001 - of any kind
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(words.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+        return ToolOutcome(words.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
 
 
 def sorted_outcomes(

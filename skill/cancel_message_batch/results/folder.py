@@ -26,6 +26,10 @@ class SaveError(MessageBatchError):
     """The results could not be saved. The message says why, and what is left."""
 
 
+class BusyError(SaveError):
+    """Another run is saving to the directory."""
+
+
 @contextlib.contextmanager
 def told(what: str) -> Iterator[None]:
     """Turn an error of the file system into one sentence.
@@ -87,7 +91,7 @@ class Folder:
             try:
                 fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
-                raise SaveError(f"Another run is saving to {self.shown}. Nothing was changed by this one.") from error
+                raise BusyError(f"Another run is saving to {self.shown}. Nothing was changed by this one.") from error
 
     def summary(self) -> dict[str, Any] | None:
         """Return what a complete run has noted, None when there was none."""

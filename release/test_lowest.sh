@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests on the lowest versions that pyproject.toml allows: the tools with the oldest SDK, everything but the MCP
-# server with the oldest SDK that can hold a conversation, and the MCP server, whose own dependencies are newer; then the
-# lowest and the newest side by side. Arguments go to pytest.
+# Runs the tests on the lowest versions that pyproject.toml allows: the tools with the oldest SDK; everything but the
+# MCP server with the oldest SDK that can hold a conversation; the MCP server, whose own dependencies are newer; then
+# the lowest versions against the newest. Arguments go to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The tests on another interpreter, with the newest versions of everything: test_python.sh VERSION [pytest's arguments]
+# Runs the tests on another Python, with the newest version of everything: test_python.sh VERSION [pytest's arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from . import words
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -28,6 +27,8 @@ from .api.errors import (
 from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
 from .api.pages import LARGEST_PAGE, search
 from .record import names
+from .words import failures, states
+from .words.facts import facts
 
 __all__ = [
     "CANCEL",
@@ -108,7 +109,7 @@ class ToolOutcome:
     text: str
     headline: str = ""
     batch: MessageBatch | None = None
-    result: words.CancelResult | None = None
+    result: states.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
     declined: bool = False
     sent: bool = False
@@ -148,7 +149,7 @@ class Tool:
     name: str
     title: str
     description: str
-    action: words.Action
+    action: failures.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
     needs_consent: bool = False
@@ -239,12 +240,12 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
     answer = await settled(approve(look.batch))
     if answer:
         return None
-    text = words.declined(given.message_batch_id, asked=answer is not None)
+    text = states.declined(given.message_batch_id, asked=answer is not None)
     return ToolOutcome(text, f"{text.partition('. ')[0]}.", batch=look.batch, declined=True)
 
 
-def _failure(error: MessageBatchError, action: words.Action, message_batch_id: str = "") -> ToolOutcome:
-    return ToolOutcome(words.failed(error, action, message_batch_id), str(error), error=error)
+def _failure(error: MessageBatchError, action: failures.Action, message_batch_id: str = "") -> ToolOutcome:
+    return ToolOutcome(failures.failed(error, action, message_batch_id), str(error), error=error)
 
 
 def _input_fault(fault: Any, fields: list[str]) -> str:
@@ -278,7 +279,7 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id, began = given.message_batch_id, time.monotonic()
     try:
         batch = await _ask(batches.cancel, message_batch_id, canceling=True)
-        return _canceled(batch, words.cancel_result(batch, time.monotonic() - began))
+        return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
     except MessageBatchError as error:
         if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
             # How the API responds once a batch is canceling or has ended is not documented; the batch shows its state.
@@ -287,17 +288,17 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
             with contextlib.suppress(MessageBatchError):
                 batch = await _ask(batches.retrieve, message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
-                    return _canceled(batch, words.cancel_result(batch, time.monotonic() - began, refused=True))
+                    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
         return replace(_failure(error, "cancel", message_batch_id), sent=sent)
 
 
-def _canceled(batch: MessageBatch, result: words.CancelResult, *, sent: bool = True) -> ToolOutcome:
+def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = True) -> ToolOutcome:
     error = None
     if result == "unconfirmed":
-        what = f"the API answered the cancel and left the batch {words.facts(batch).status}"
+        what = f"the API answered the cancel and left the batch {facts(batch).status}"
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
-    text, headline = words.canceled(batch, result), words.facts(batch).state
+    text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, sent=sent, error=error)
 
 
@@ -306,7 +307,7 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         [batch] = names.with_names([await _ask(batches.retrieve, given.message_batch_id)])
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
-    return ToolOutcome(words.status(batch), words.facts(batch).state, batch=batch)
+    return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
 
 
 _PAGES = 10  # that one listing reads at most
@@ -331,7 +332,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(names.with_names(found[: given.limit]))
-    listed = words.listed(
+    listed = states.listed(
         shown,
         given.status,
         more=more,

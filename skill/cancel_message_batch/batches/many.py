@@ -8,12 +8,12 @@ from functools import partial
 import anyio
 from httpx2 import AsyncClient, Limits
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
 from cancel_message_batch.api.errors import MessageBatchError, clean, timed_out
 from cancel_message_batch.api.requests import RetryPolicy, refused_by_limit
 from cancel_message_batch.tools import CANCEL, ToolOutcome
+from cancel_message_batch.words import failures
 
 CONCURRENCY = 32  # requests under way at once
 CANCEL_TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute
@@ -75,7 +75,7 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     except Exception as error:  # noqa: BLE001 - of any kind
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(words.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
+        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
 
 
 def sorted_outcomes(
@@ -89,7 +89,7 @@ def sorted_outcomes(
         outcome = outcomes.get(name)
         if outcome is None:
             unsent = MessageBatchError("the cancel could not be sent in time")
-            failed[name] = words.failed(timed_out() if name in sent else unsent, "cancel", name)
+            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
         elif outcome.error is not None or outcome.batch is None:
             failed[name] = outcome.text
         else:

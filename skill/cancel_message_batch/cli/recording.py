@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
+from cancel_message_batch.words import programs
 
 from .output import Output
 
@@ -69,9 +69,9 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
             continue
         here = getattr(error, "workspace", None) or connection.headers.get("anthropic-workspace-id")
         if known.origin not in {None, origin(connection.base_url)}:
-            output.warn(words.known_elsewhere(name, f"another base URL, {known.origin}"))
+            output.warn(programs.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, here}:
-            output.warn(words.known_elsewhere(name, f"the workspace {known.workspace}"))
+            output.warn(programs.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
 def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
@@ -91,7 +91,7 @@ def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
     if trouble and not running and not _not_found(trouble):
         raise trouble
     if unknown:
-        output.warn(words.orphans_unknown(list(unknown), trouble))
+        output.warn(programs.orphans_unknown(list(unknown), trouble))
     return running
 
 
@@ -104,4 +104,4 @@ def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
     from cancel_message_batch.batches.orphans import find_orphans
 
     running, _ = find_orphans(batches, record, timeout=timeout)
-    return words.orphans([batch for batch in running if batch.processing_status == "in_progress"])
+    return programs.orphans([batch for batch in running if batch.processing_status == "in_progress"])

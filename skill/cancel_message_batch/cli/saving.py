@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import ascii_json
 from cancel_message_batch.results.folder import SaveError
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
+from cancel_message_batch.words import failures, results
 
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .outcomes import combined, error_code
@@ -39,7 +39,7 @@ def save_all(
     Raises:
         Interrupted: The user stopped it.
     """
-    if warning := words.paid_retried(options.retry or ()):
+    if warning := results.paid_retried(options.retry or ()):
         output.say(warning)
     codes = []
     totals = [0, 0]
@@ -55,7 +55,7 @@ def save_all(
             output.warn(str(error))
             codes.append(ExitCode.FAILED)
         except MessageBatchError as error:
-            output.warn(words.failed(error, "get", message_batch_id))
+            output.warn(failures.failed(error, "get", message_batch_id))
             codes.append(error_code(error))
         else:
             codes.append(_report(saved, output))
@@ -68,10 +68,10 @@ def save_all(
 
 def _report(saved: Saved, output: Output) -> ExitCode:
     if saved.batch is not None and saved.state == "not_ended":
-        output.warn(words.not_ended_for_results(saved.batch))
+        output.warn(results.not_ended_for_results(saved.batch))
         return ExitCode.TIME_UP
     if saved.batch is not None and saved.state == "archived":
-        output.warn(words.results_gone(saved.batch))
+        output.warn(results.results_gone(saved.batch))
         return ExitCode.NOTHING_TO_CANCEL
     if saved.summary is None:
         raise SaveError("nothing was saved")
@@ -80,13 +80,13 @@ def _report(saved: Saved, output: Output) -> ExitCode:
     if output.json:
         output.print(ascii_json(saved.summary))
     elif not output.quiet:
-        for line in words.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
+        for line in results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
             output.tell(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
             output.print("To send them as a new batch, which costs money:")
-            output.print(words.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
+            output.print(results.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in words.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
+        for line in results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
             output.warn(line)
     return code
 

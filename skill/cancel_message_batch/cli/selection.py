@@ -136,8 +136,8 @@ def every(
     batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
 ) -> "list[MessageBatch]":
     """Return the batches that --all and its filters mean: those in progress and, if ``canceling``, those too."""
-    from cancel_message_batch import words
     from cancel_message_batch.batches.selection import found
+    from cancel_message_batch.words import states
 
     if given.named is not None:
         check_names(output)
@@ -153,7 +153,7 @@ def every(
     else:
         known, unreadable = found(batches, statuses, filters_of(given))
         if unreadable:
-            output.warn(words.unreadable(unreadable))
+            output.warn(states.unreadable(unreadable))
     if not known:
         like = " like that" if filters_of(given) or given.orphaned else ""
         rest = " or canceling" if canceling else ": there is nothing to cancel"
@@ -163,7 +163,7 @@ def every(
 
 def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
     """Return the batches in progress that are to be canceled: a person chooses them, or with --all confirms them."""
-    from cancel_message_batch import words
+    from cancel_message_batch.words import states
 
     from .table import table
 
@@ -181,7 +181,7 @@ def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output)
         return known
     if given.all or len(known) > 1:
         output.show(table(known, sys.stderr))
-    if not confirm(words.cancel_these(known)):
+    if not confirm(states.cancel_these(known)):
         output.warn("Nothing was canceled.")
         return ()
     return known

@@ -7,7 +7,8 @@ from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record import names
-from cancel_message_batch.words import Facts, day_and_time, details, distance, facts, size
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts, size
+from cancel_message_batch.words.states import details
 
 from .terminal import cut, paint, width, wrapped
 

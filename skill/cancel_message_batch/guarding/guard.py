@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
-from cancel_message_batch import words
 from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
@@ -37,6 +36,7 @@ from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
 from cancel_message_batch.tools import CANCEL, GET, MessageBatchIdInput, ToolOutcome
+from cancel_message_batch.words import programs
 
 if TYPE_CHECKING:  # importing the guard does not import the SDK
     from anthropic import Anthropic, AsyncAnthropic
@@ -277,7 +277,7 @@ class _Guard(ABC):
     def _say(self, ids: Sequence[str], error: BaseException | None) -> None:
         canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
-        _log(level, words.guard_left(self._name, self._why, canceling, ended, failed), error)
+        _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed), error)
 
     def _keep(self, ids: Sequence[str]) -> None:
         """Note in the record what was done, but do not wait long for a record that is locked."""
@@ -305,7 +305,7 @@ class _Guard(ABC):
 
     @staticmethod
     def _lost(began: datetime, size: int, error: BaseException | None) -> None:
-        _log(logging.ERROR, words.creation_lost(began, size), error)
+        _log(logging.ERROR, programs.creation_lost(began, size), error)
 
 
 class _SyncGuard(_Guard):

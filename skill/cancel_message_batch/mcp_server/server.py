@@ -14,10 +14,12 @@ from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
-from cancel_message_batch import __version__, words
+from cancel_message_batch import __version__
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, Tool, ToolOutcome
+from cancel_message_batch.words import failures
+from cancel_message_batch.words.facts import duration, facts
 
 from .confirmation import Confirmation, OpenQuestions
 
@@ -68,9 +70,9 @@ _OUTPUT_SCHEMAS = {CANCEL.name: _BATCH, GET.name: _BATCH, LIST.name: _LISTING}
 
 
 def _facts(batch: MessageBatch, **more: Any) -> dict[str, Any]:
-    facts = words.facts(batch)
-    values = {"message_batch_id": facts.id, "processing_status": facts.status, "requests": facts.requests}
-    return {**values, "created": facts.created, **{name: value for name, value in more.items() if value}}
+    known = facts(batch)
+    values = {"message_batch_id": known.id, "processing_status": known.status, "requests": known.requests}
+    return {**values, "created": known.created, **{name: value for name, value in more.items() if value}}
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> dict[str, Any] | None:
@@ -139,8 +141,8 @@ def build_server(
                 approve = confirmation.approve if confirmation else None
                 outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            late = APITimeoutError(f"the API did not answer within {words.duration(timeout)}", may_have_arrived=True)
-            text = words.failed(late, tool.action, _id(call))
+            late = APITimeoutError(f"the API did not answer within {duration(timeout)}", may_have_arrived=True)
+            text = failures.failed(late, tool.action, _id(call))
             outcome = ToolOutcome(text, str(late), sent=tool.needs_consent, error=late)
             if tool.unfinished:
                 outcome = ToolOutcome(tool.unfinished)

@@ -11,7 +11,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import APIConnectionError, APIStatusError
 from cancel_message_batch.api.models import MessageBatch, ascii_json
 from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.words import no_results_now
+from cancel_message_batch.words.results import no_results_now
 
 from .folder import SUMMARY, Folder, SaveError, told
 from .lines import Lines, identity, pieces

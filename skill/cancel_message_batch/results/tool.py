@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, described
+from cancel_message_batch.words import failures, results
 
 from .folder import BusyError, SaveError
 from .saving import Saved, save
@@ -102,7 +102,7 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
     except SaveError as error:
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
-        return ToolOutcome(words.failed(error, "get", name), str(error), error=error)
+        return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
     text = _text(saved)
     return ToolOutcome(text, text.partition("\n")[0], batch=saved.batch)
 
@@ -123,9 +123,9 @@ async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: P
 
 def _text(saved: Saved) -> str:
     if saved.batch and saved.state == "not_ended":
-        return words.not_ended_for_results(saved.batch)
+        return results.not_ended_for_results(saved.batch)
     if saved.batch and saved.state == "archived":
-        return words.results_gone(saved.batch)
+        return results.results_gone(saved.batch)
     return "\n".join(
-        words.saved(saved.summary or {}, str(saved.path), there=saved.state == "all_there", edited=saved.edited)
+        results.saved(saved.summary or {}, str(saved.path), there=saved.state == "all_there", edited=saved.edited)
     )

@@ -15,10 +15,10 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message_batch_id = checked_id(given.id)
-    from cancel_message_batch import words
     from cancel_message_batch.api.errors import InvalidInputError
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.store import open_record
+    from cancel_message_batch.words import programs
 
     try:
         name = clean_name(given.name)
@@ -29,7 +29,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if record.fault:
         output.warn(record.fault)
         return ExitCode.FAILED
-    output.say(words.named(message_batch_id, name))
+    output.say(programs.named(message_batch_id, name))
     return ExitCode.DONE
 
 

@@ -8,7 +8,7 @@ import contextlib
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Optional
 
@@ -23,6 +23,7 @@ from .api.errors import (
     InvalidInputError,
     MessageBatchError,
     clean,
+    timed_out,
 )
 from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
 from .api.pages import LARGEST_PAGE, search
@@ -300,6 +301,38 @@ def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = 
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
     text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, sent=sent, error=error)
+
+
+async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
+    """Return the outcome of a cancel whatever happens to it, so that those of other batches go on."""
+    try:
+        return await cancel
+    except Exception as error:  # noqa: BLE001 - of any kind
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
+
+
+def sorted_outcomes(
+    ids: Iterable[str], outcomes: Mapping[str, ToolOutcome], sent: Container[str]
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """Sort batches by the outcomes of their cancels: canceling, ended, and failed with what to say about each.
+
+    One of ``sent`` without an outcome got no response in time; the others could not be sent in time.
+    """
+    canceling: list[str] = []
+    ended: list[str] = []
+    failed: dict[str, str] = {}
+    for name in ids:
+        outcome = outcomes.get(name)
+        if outcome is None:
+            unsent = MessageBatchError("the cancel could not be sent in time")
+            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
+        elif outcome.error is not None or outcome.batch is None:
+            failed[name] = outcome.text
+        else:
+            (ended if outcome.batch.ended else canceling).append(name)
+    return canceling, ended, failed
 
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:

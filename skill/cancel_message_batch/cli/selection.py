@@ -78,10 +78,10 @@ def _meant(word: str) -> str:
 def _by_name(word: str) -> str:
     """Say how batches are chosen by name, on a machine that keeps names."""
     from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.record.names import kept
+    from cancel_message_batch.record.names import has_record
 
     pattern = shlex.quote(f"{clean(word, limit=60)}*")
-    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if kept() else ""
+    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if has_record() else ""
 
 
 def _piped_ids() -> Iterator[str]:
@@ -125,11 +125,10 @@ def filters_of(given: argparse.Namespace) -> "Filters":
 
 
 def check_names(output: Output) -> None:
-    """Tell the person when the names of batches cannot be read."""
-    from cancel_message_batch.record.names import fault
+    """Warn if the names of batches cannot be read."""
+    from cancel_message_batch.record.store import open_record
 
-    if told := fault():
-        output.warn(told)
+    open_record(output.warn).names([""])
 
 
 def every(

@@ -25,6 +25,10 @@ class SaveError(MessageBatchError):
     """The results could not be saved. The message says why, and what is left."""
 
 
+class BusyError(SaveError):
+    """Another run is saving to the directory."""
+
+
 @contextlib.contextmanager
 def one_sentence(what: str, advice: str = "") -> Iterator[None]:
     """Turn an error of the file system into one sentence.
@@ -77,7 +81,7 @@ def open_folder(directory: Path, name: str) -> Iterator["Folder"]:
         advice = ". Choose a directory on a file system that has locks. Nothing was changed."
         with one_sentence(f"The directory {shown} cannot be locked", advice):
             if not lock_descriptor(lock.fileno(), blocking=False):
-                raise SaveError(f"Another run is saving to {shown}. Nothing was changed by this one.")
+                raise BusyError(f"Another run is saving to {shown}. Nothing was changed by this one.")
         resources.callback(folder.remove_parts)
         yield folder
 

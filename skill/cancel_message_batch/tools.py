@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, NewType
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
 from . import words
-from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
-from .api.client import AsyncMessageBatches, MessageBatches
+from .api.calls import AsyncBatches, Batches, awaited, call_for_batch, finish
+from .api.client import AsyncMessageBatches, MessageBatches, within
 from .api.errors import (
     APIResponseError,
     APIStatusError,
@@ -217,7 +217,7 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
         return _canceled(look.batch, "already_ended")
     if look.batch.processing_status == "canceling":
         return None
-    answer = await settled(approve(look.batch))
+    answer = await awaited(approve(look.batch))
     if answer:
         return None
     text = words.declined(given.message_batch_id, asked=answer is not None)
@@ -255,17 +255,16 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id = given.message_batch_id
     began = time.monotonic()
     try:
-        batch = the_same(
-            as_message_batch(await call(batches.cancel, message_batch_id)), message_batch_id, canceling=True
-        )
+        batch = await call_for_batch(batches.cancel, message_batch_id, canceling=True)
     except MessageBatchError as error:
-        if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
+        status = error.status_code if isinstance(error, APIStatusError) else 0
+        if 400 <= status < 500 and status not in _NOT_ABOUT_STATE:
             # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
             took = time.monotonic() - began
             if isinstance(batches, MessageBatches | AsyncMessageBatches):
-                batches = batches.within(batches.policy.timeout - took)
+                batches = within(batches, batches.policy.timeout - took)
             with contextlib.suppress(MessageBatchError):
-                batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
+                batch = await call_for_batch(batches.retrieve, message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, words.cancel_result(batch, time.monotonic() - began, refused=True))
         return _failure(error, "cancel", message_batch_id)
@@ -283,7 +282,7 @@ def _canceled(batch: MessageBatch, result: words.CancelResult) -> ToolOutcome:
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
+        batch = await call_for_batch(batches.retrieve, given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     [batch] = names.with_names([batch])

@@ -50,10 +50,13 @@ def note_cancels(
                 workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
-            if outcome is None
-            or not (outcome.declined or isinstance(outcome.error, InvalidInputError | ConfigurationError))
+            if outcome is None or not (outcome.declined or _unsent(outcome.error))
         )
     )
+
+
+def _unsent(error: MessageBatchError | None) -> bool:
+    return isinstance(error, InvalidInputError | ConfigurationError) and not error.may_have_arrived
 
 
 def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
@@ -61,7 +64,7 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
     missing = {
         name: outcome.error
         for name, outcome in outcomes.items()
-        if isinstance(outcome.error, APIStatusError) and outcome.error.status == 404
+        if isinstance(outcome.error, APIStatusError) and outcome.error.status_code == 404
     }
     if not missing:
         return
@@ -74,7 +77,7 @@ def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches,
             continue
         if known.origin not in {None, origin(connection.base_url)}:
             output.warn(words.known_elsewhere(name, f"another base URL, {known.origin}"))
-        elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
+        elif known.workspace not in {None, error.workspace_id or connection.headers.get("anthropic-workspace-id")}:
             output.warn(words.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
@@ -91,7 +94,7 @@ def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...
     found = find_orphans(batches, record, timeout=_PATIENCE)
     if not (found.running or found.unknown) and record.fault:
         raise MessageBatchError(record.fault)
-    not_found = isinstance(found.trouble, APIStatusError) and found.trouble.status == 404
+    not_found = isinstance(found.trouble, APIStatusError) and found.trouble.status_code == 404
     if found.trouble and not found.running and not not_found:
         raise found.trouble
     if found.unknown:

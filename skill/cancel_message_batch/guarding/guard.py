@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import anyio
 
 from cancel_message_batch import words
-from cancel_message_batch.api.calls import finish, settled
+from cancel_message_batch.api.calls import awaited, finish
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import (
     InvalidInputError,
@@ -178,8 +178,8 @@ class _Guard(ABC):
         creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
         self._creating[creation] = (began, len(requests))
         try:
-            response = await settled((self._batches if wrapped else self._batches.with_raw_response).create(**options))
-            batch = await settled(response.parse())
+            response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
+            batch = await awaited(response.parse())
             if message_batch_id := _text(batch, "id"):
                 await self._note(message_batch_id, requests, options, response.headers.get("anthropic-workspace-id"))
             else:  # something else than the API has answered
@@ -240,7 +240,7 @@ class _Guard(ABC):
             try:
                 message_batch_id = self._waiting.popleft()
             except IndexError:  # there is none until a creation that is under way has been answered
-                await settled(self._pause())
+                await awaited(self._pause())
             else:
                 await self._settle(message_batch_id)
 

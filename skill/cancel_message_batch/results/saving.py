@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIConnectionError, APIStatusError
-from cancel_message_batch.api.models import MessageBatch, ascii_json
-from cancel_message_batch.api.requests import checked_id
+from cancel_message_batch.api.errors import APIStatusError
+from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
 from cancel_message_batch.words import no_results_now
 
 from .folder import SUMMARY, Folder, SaveError, told
@@ -151,9 +150,15 @@ class _Saving:
                     take(piece)
             return
         try:
-            batches.download_results(self._batch, self._begin)
+            take = self._begin()
+            for downloaded in batches.download_results(self._batch):
+                if downloaded is None:
+                    take = self._begin()
+                elif downloaded:
+                    take(downloaded)
+            take(b"")
         except APIStatusError as error:
-            if error.status != 404:
+            if error.status_code != 404:
                 raise
             raise SaveError(no_results_now(error, self._batch.id)) from error
 
@@ -171,7 +176,6 @@ class _Saving:
         self._bytes += len(piece)
         if self._results:
             self._results.write(piece)
-        unreadable, line = self._tally.unreadable, b""
         for line, kind, fate, custom_id in self._tally.read(self._lines.feed(piece)):
             if fate == INVALID:
                 self._folder.part(INVALID_FILE).write(line)
@@ -179,8 +183,6 @@ class _Saving:
                 self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
             if fate == RESUBMIT and self._ids and custom_id:
                 self._ids.write(_id_line(custom_id))
-        if not piece and self._results and self._tally.unreadable > unreadable and line.lstrip().startswith(b"{"):
-            raise APIConnectionError("the results ended in the middle of a line", may_have_arrived=True)
         self._progress(self._bytes, self._tally.lines)
 
     def _check(self) -> None:

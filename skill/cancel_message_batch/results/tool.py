@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cancel_message_batch import words
-from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
+from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches, client_over
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, document
 
@@ -92,7 +92,7 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
 
 
 def _with_own_client(batches: AsyncMessageBatches, name: str, directory: Path) -> Saved:
-    with MessageBatches(connection=batches.connection) as own:
+    with client_over(MessageBatches, batches.connection) as own:
         return save(own, name, directory)
 
 

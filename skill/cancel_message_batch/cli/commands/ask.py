@@ -28,7 +28,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
     from cancel_message_batch import words
-    from cancel_message_batch.api.requests import checked_id
+    from cancel_message_batch.api.models import checked_id
 
     try:
         given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]

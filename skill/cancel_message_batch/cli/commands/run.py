@@ -117,8 +117,8 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
     """
     import anyio
 
-    from cancel_message_batch.api.credentials import borrowed
-    from cancel_message_batch.api.requests import RetryPolicy
+    from cancel_message_batch.api.credentials import connection_with
+    from cancel_message_batch.api.retries import RetryPolicy
     from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
 
     progress = Progress()
@@ -128,7 +128,7 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
 
     async def cancel(same: "list[Created]") -> None:
         policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
-        async with client_for_many(borrowed(same[0].base_url, same[0].headers)) as client:
+        async with client_for_many(connection_with(same[0].base_url, same[0].headers)) as client:
             ids = [batch.message_batch_id for batch in same]
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from cancel_message_batch import words
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import states
 from tests.api.conftest import Call
 
 
@@ -31,7 +31,7 @@ def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
     time.tzset()
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
     sandbox.fail(Fault(match="GET", status=200, body=body))
-    assert "Created " in words.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
+    assert "Created " in states.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
 
 
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 05:00:00 -0000", "Thu, 01 Jan 2026 05:00:00 GMT"])

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import APIStatusError, APITimeoutError, words
+from cancel_message_batch import APIStatusError, APITimeoutError
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
 from tests.conftest import cancels
 
@@ -119,7 +120,7 @@ def test_a_spend_limit_is_not_waited_for_and_the_text_says_until_when_it_lasts(s
         call(sandbox.url, "cancel", EXAMPLE_ID)
     assert len(sandbox.journal) == 1
     assert (caught.value.error_code, refused_by_limit(caught.value)) == ("enforced_spend_limit_reached", False)
-    text = words.failed(caught.value, "cancel", EXAMPLE_ID)
+    text = failures.failed(caught.value, "cancel", EXAMPLE_ID)
     assert "monthly spend limit (429" in text
     assert "before the month ends" in text
     assert f"{EXAMPLE_ID} was not canceled" in text
@@ -134,7 +135,7 @@ def test_a_limit_that_the_organization_set_is_not_taken_for_a_mistake_in_the_req
     sandbox.fail(Fault(match="cancel", times=0, status=400, body=body))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
-    text = words.failed(caught.value, "cancel", EXAMPLE_ID)
+    text = failures.failed(caught.value, "cancel", EXAMPLE_ID)
     assert "a limit that it set itself (400" in text
     assert message in text
     assert "An administrator can raise the limit" in text

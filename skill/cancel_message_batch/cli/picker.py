@@ -8,7 +8,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bin
 from prompt_toolkit.output import create_output
 
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.words import day_and_time, facts
+from cancel_message_batch.words.facts import day_and_time, facts
 
 from .table import age, fits, last_columns, size_and_age
 from .terminal import cut, discard_typed_ahead, width

@@ -7,7 +7,8 @@ from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record import names
-from cancel_message_batch.words import Facts, day_and_time, details, distance, facts, size
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts, size
+from cancel_message_batch.words.states import details
 
 from .terminal import cut, paint, width, wrapped
 
@@ -28,7 +29,7 @@ def fits() -> bool:
 def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
     rows = iter(batches)
-    first = list(islice(rows, _SCREENFUL if names.kept() else 1))
+    first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
     named = any(batch.context.name for batch in first)
     if first and fits():
         yield paint(

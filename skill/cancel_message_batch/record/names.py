@@ -1,21 +1,17 @@
 """Names that people gave to batches. The API keeps none, so they are in the record of this machine (``record/``).
 
-Here is where the record is, what a name may be, and a look for names that never fails and never writes. Where there is
+Where the record is, what a name may be, and a lookup of names that never fails and never writes. If there is
 no record, it costs nothing.
 """
 
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch
-
-if TYPE_CHECKING:
-    import sqlite3
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
 NAME_LIMIT = 100  # characters
@@ -49,18 +45,18 @@ def clean_name(text: str) -> str:
     if len(name) > NAME_LIMIT:
         raise InvalidInputError(f"a name has at most {NAME_LIMIT} characters, and this one has {len(text):,}")
     if text and not name:
-        raise InvalidInputError("the name holds no character that can be shown")
+        raise InvalidInputError("the name has no visible character")
     if ID_PREFIX in name:
-        raise InvalidInputError(f"a name may not hold {ID_PREFIX}, so that nobody takes it for an id")
+        raise InvalidInputError(f"a name cannot contain {ID_PREFIX}, so that nobody mistakes it for an id")
     return name
 
 
 def _one_line(text: str, *, limit: int) -> str:
-    # Without the character that stands around a name wherever it is shown: no name can seem to end before it does.
+    # Names are shown in double quotes. Without a double quote inside, no name can seem to end early.
     return clean(text, limit=limit).replace('"', "'")
 
 
-def kept() -> bool:
+def has_record() -> bool:
     """Return whether there is a record, in which batches may have names."""
     path = record_path()
     return path is not None and os.path.isfile(path)
@@ -69,45 +65,23 @@ def kept() -> bool:
 def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     """Return the batches with the names that they have in the record; without, where it cannot be read."""
     found: dict[str, str] = {}
-    if batches and kept():
-        import sqlite3
-
-        with contextlib.suppress(sqlite3.Error), _opened() as record:
-            found = names_in(record, [batch.id for batch in batches])
-    return [batch.with_context(name=found[batch.id]) if batch.id in found else batch for batch in batches]
-
-
-def fault() -> str:
-    """Say why names cannot be read; empty when they can, or when there is no record."""
-    if not kept():
-        return ""
+    path = record_path()
+    if not batches or path is None or not has_record():
+        return list(batches)
     import sqlite3
 
-    try:
-        with _opened() as record:
-            names_in(record, [""])
-    except sqlite3.Error as error:
-        path = clean(str(record_path()), limit=400)
-        return f"The record {path} cannot be used ({clean(str(error))}), so no batch has a name here."
-    return ""
-
-
-@contextlib.contextmanager
-def _opened() -> "Iterator[sqlite3.Connection]":
-    import sqlite3
-
-    path = str(record_path())
     # SQLite would create the two files of its journal, unless it is told that nobody is writing.
-    still = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
-    uri = f"{Path(path).absolute().as_uri()}?mode=ro{still}"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record:
-        record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
-        yield record
-
-
-def names_in(record: "sqlite3.Connection", ids: Iterable[str]) -> dict[str, str]:
-    """Return the names that an open record has for these batches, safe to show whoever wrote them."""
+    unchanging = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{unchanging}"
     query = "SELECT substr(name, 1, 1000) FROM batches WHERE id = ?"
-    found = ((one, record.execute(query, (one,)).fetchone()) for one in ids)
-    names = ((one, _one_line(row[0], limit=NAME_LIMIT)) for one, row in found if row and isinstance(row[0], str))
-    return {one: name for one, name in names if name and ID_PREFIX not in name}
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
+    ):
+        record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
+        for batch in batches:
+            (name,) = record.execute(query, (batch.id,)).fetchone() or ("",)
+            shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
+            if ID_PREFIX not in shown:  # whoever wrote it
+                found[batch.id] = shown
+    return [batch.with_context(name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]

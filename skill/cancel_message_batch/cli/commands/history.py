@@ -20,7 +20,7 @@ _HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", nargs="?", help="only what was done to this batch")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -28,25 +28,22 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.api.models import ascii_json
     from cancel_message_batch.record.store import open_record
 
-    record = open_record(lambda _: None)
-    empty = True
-    for entry in record.history(message_batch_id):
-        if empty and not output.json and width() >= _WIDTH:
-            output.print(paint(_HEAD, "1", sys.stdout))
-        empty = False
-        if output.json:
-            output.print(ascii_json(entry._asdict() | {"at": entry.at.isoformat()}))
-        else:
-            for line in _lines(entry):
-                output.print(line)
-        if output.closed:
-            break
+    record = open_record()
+    entries = record.history(message_batch_id)
     if record.fault:
         output.warn(record.fault)
         return ExitCode.FAILED
-    if empty:
+    if entries and not output.json and width() >= _WIDTH:
+        output.print(paint(_HEAD, "1", sys.stdout))
+    for entry in entries:
+        one = entry._asdict() | {"at": entry.at.isoformat()}
+        for line in [ascii_json(one)] if output.json else _lines(entry):
+            output.print(line)
+        if output.closed:
+            break
+    if not entries:
         whose = message_batch_id or "any message batch"
-        output.say(f"This machine has noted nothing about {whose} yet.")
+        output.say(f"Nothing about {whose} is recorded on this machine yet.")
     return ExitCode.DONE
 
 
@@ -63,7 +60,7 @@ def _lines(entry: "Action") -> Iterator[str]:
         yield f"  {entry.message_batch_id}"
         yield f"  {how}"
     name = f'named "{entry.name}"' if entry.name and entry.what != "name" else ""
-    words = f'"{entry.words}"' if entry.words else "name taken away" if entry.what == "name" else ""
+    words = f'"{entry.words}"' if entry.words else "name removed" if entry.what == "name" else ""
     elsewhere = f", from {entry.origin}" if entry.origin not in {None, DEFAULT_BASE_URL} else ""
     answer = f"answer: {entry.answer}{elsewhere}" if entry.answer else ""
     for text in filter(None, (name, words, answer)):
@@ -74,8 +71,8 @@ def _lines(entry: "Action") -> Iterator[str]:
 COMMAND = Command(
     name="history",
     about=(
-        "Show what was done to batches from this machine, newest first: when, through what, how a person agreed, why, "
-        "and the answer."
+        "Show what was done to batches from this machine, newest first: when, with what, how a person agreed, why, "
+        "and how the API responded."
     ),
     examples=(
         "cancel-message-batch history",

@@ -34,7 +34,6 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     command: list[str] = given.command
     if not command:
         raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
-    from cancel_message_batch import words
     from cancel_message_batch.api.credentials import origin, program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
@@ -42,6 +41,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
     from cancel_message_batch.record.store import KnownBatch, open_record
+    from cancel_message_batch.words import programs
 
     try:
         name = clean_name(given.name)
@@ -66,14 +66,14 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         code = child.wait()
         end = time.monotonic() + _DEADLINE
         if held := proxy.stop(_FOR_ANSWERS):
-            output.warn(words.connections_held(held))
+            output.warn(programs.connections_held(held))
         for lost in proxy.lost:
-            output.warn(words.creation_lost(lost.began, lost.scanner.requests))
+            output.warn(programs.creation_lost(lost.began, lost.scanner.requests))
         record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
         left = [batch for batch in proxy.created.values() if batch.status != "ended"]
         if code and left:
             how = f"{clean(_program(command))} {ended_by(code)}"
-            output.warn(words.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
+            output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
             if not given.keep:
                 _cancel(left, end, record, output)
     return code if code >= 0 else 128 - code
@@ -96,15 +96,15 @@ def _program(command: Sequence[str]) -> str:
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
-    from cancel_message_batch import words
-    from cancel_message_batch.batches.many import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.tools import sorted_outcomes
+    from cancel_message_batch.words import programs
 
     itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
     running = {batch.message_batch_id: batch for batch in left if batch.status != "canceling"}
     outcomes, sent = _sent_cancels(list(running.values()), end)
     canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
-    output.warn(words.program_left(itself + canceling, ended, failed))
+    output.warn(programs.program_left(itself + canceling, ended, failed))
     record.note_ended(ended)
     # The record has warned already if it cannot be used.
     note_cancels({name: outcomes.get(name) for name in sent}, lambda _: None, through="run")

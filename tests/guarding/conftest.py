@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from cancel_message_batch.guarding.created import Created
-from cancel_message_batch.guarding.proxy import Proxy
+from cancel_message_batch.guarding.relay import Relay
 
 BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
 
@@ -115,9 +115,9 @@ class Behind:
     def __init__(self, base_url: str, opened: ExitStack) -> None:
         self.noted: list[Created] = []
         self._opened = opened
-        self.proxy = opened.enter_context(Proxy(base_url, self.noted.append))
-        self.proxy.start()
-        self.host = self.proxy.url.split("/")[2]
+        self.relay = opened.enter_context(Relay(base_url, self.noted.append))
+        self.relay.start()
+        self.host = self.relay.url.split("/")[2]
 
     def connect(self) -> Connection:
         host, port = self.host.split(":")

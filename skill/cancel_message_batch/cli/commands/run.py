@@ -16,7 +16,6 @@ from cancel_message_batch.cli.terminal import width, wrapped
 if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.guarding.created import Created
     from cancel_message_batch.record.store import Record
-    from cancel_message_batch.tools import ToolOutcome
 
 _DEADLINE = 10.0  # seconds after the command's end
 _FOR_ANSWERS = 5.0  # of these: for creates that are under way
@@ -38,7 +37,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.api.credentials import origin, program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
-    from cancel_message_batch.guarding.proxy import Proxy
+    from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
     from cancel_message_batch.record.store import Creation, open_record
@@ -52,24 +51,24 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         output.warn("The record is turned off, so the name is not kept.")
 
     def note(batch: "Created") -> None:
-        about = (batch.workspace, name, batch.requests, batch.models, batch.first_custom_id, batch.last_custom_id)
-        record.add_creation(Creation(batch.message_batch_id, origin(batch.base_url), process, *about, through="run"))
+        about = (origin(batch.base_url), process, batch.workspace, name, batch.requests or None)
+        record.add_creation(Creation(batch.message_batch_id, *about, through="run"))
 
-    with Proxy(program_base_url(), note) as proxy, Child(command, _environment(proxy.url)) as child:
+    with Relay(program_base_url(), note) as relay, Child(command, _environment(relay.url)) as child:
         try:
             process = Process.of(child.start(), _program(command))
         except OSError as error:
             output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        proxy.start()
+        relay.start()
         code = child.wait()
         end = time.monotonic() + _DEADLINE
-        if held := proxy.stop(_FOR_ANSWERS):
+        if held := relay.stop(_FOR_ANSWERS):
             output.warn(words.connections_held(held))
-        for lost in proxy.lost:
-            output.warn(words.creation_lost(lost.began, lost.scanner.requests))
-        record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
-        left = [batch for batch in proxy.created.values() if batch.status != "ended"]
+        for lost in relay.lost:
+            output.warn(words.creation_lost(lost.began, lost.requests))
+        record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
+        left = [batch for batch in relay.created.values() if batch.status != "ended"]
         if code and left:
             how = f"{clean(_program(command))} {ended_by(code)}"
             output.warn(words.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
@@ -79,7 +78,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
 
 
 def _environment(url: str) -> dict[str, str]:
-    """Return the environment in which a program talks to the API through us, and to us without a proxy."""
+    """Return the environment in which a program talks to the API through us, and to us without a relay."""
     environment = {**os.environ, "ANTHROPIC_BASE_URL": url}
     without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if without != "*" and any(name.lower().endswith("_proxy") for name in os.environ):
@@ -94,35 +93,24 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
-    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
-    from cancel_message_batch import words
-    from cancel_message_batch.batches.many import sorted_outcomes
-    from cancel_message_batch.cli.recording import note_cancels
+    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it.
 
-    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
-    running = {batch.message_batch_id: batch for batch in left if batch.status != "canceling"}
-    outcomes, sent = _sent_cancels(list(running.values()), end)
-    canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
-    output.warn(words.program_left(itself + canceling, ended, failed))
-    record.note_ended(ended)
-    # The record has warned already if it cannot be used.
-    note_cancels({name: outcomes.get(name) for name in sent}, lambda _: None, through="run")
-
-
-def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, ToolOutcome], set[str]]":
-    """Send cancels with the command's own credentials; returns the outcomes, and what was sent.
-
-    Its credential surely may cancel what it created. Ours may be missing, or of another workspace.
+    The command's own credentials are used: they may cancel what they created. Ours may be missing, or of another
+    workspace.
     """
     import anyio
 
+    from cancel_message_batch import words
     from cancel_message_batch.api.credentials import borrowed
     from cancel_message_batch.api.requests import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
+    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many, sorted_outcomes
+    from cancel_message_batch.cli.recording import note_cancels
 
     progress = Progress()
+    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
+    running = [batch for batch in left if batch.status != "canceling"]
     alike = defaultdict(list)
-    for batch in left:
+    for batch in running:
         alike[batch.base_url, *sorted(batch.headers.items())].append(batch)
 
     async def cancel(same: "list[Created]") -> None:
@@ -131,14 +119,19 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
             ids = [batch.message_batch_id for batch in same]
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 
-    async def work() -> None:
+    async def cancel_all() -> None:
         with anyio.move_on_after(end - time.monotonic()):
             async with anyio.create_task_group() as tasks:
                 for same in alike.values():
                     tasks.start_soon(cancel, same)
 
-    anyio.run(work)
-    return progress.outcomes, progress.sent
+    anyio.run(cancel_all)
+    ids = [batch.message_batch_id for batch in running]
+    canceling, ended, failed = sorted_outcomes(ids, progress.outcomes, progress.sent)
+    output.warn(words.program_left(itself + canceling, ended, failed))
+    record.note_ended(ended)
+    # The record has warned already if it cannot be used.
+    note_cancels({name: progress.outcomes.get(name) for name in progress.sent}, lambda _: None, through="run")
 
 
 COMMAND = Command(

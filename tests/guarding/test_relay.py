@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.errors import ConfigurationError
-from cancel_message_batch.guarding.proxy import Proxy
+from cancel_message_batch.guarding.relay import Relay
 
 from .conftest import BATCH, Behind, Connection, Upstream
 
@@ -76,7 +76,7 @@ def test_a_request_and_its_answer_arrive_as_they_were_sent(upstream: Upstream, b
 
 
 def test_a_program_is_given_the_path_and_the_user_of_the_base_url() -> None:
-    with Proxy("http://user:pass@127.0.0.1:9/prefix/v1", print) as proxy:
+    with Relay("http://user:pass@127.0.0.1:9/prefix/v1", print) as proxy:
         assert proxy.url.startswith("http://user:pass@127.0.0.1:")
         assert proxy.url.endswith("/prefix/v1")
         assert ":9/" not in proxy.url
@@ -256,7 +256,7 @@ def test_an_api_that_cannot_be_reached_is_told_in_the_form_of_the_api(upstream: 
     error = json.loads(body)["error"]
     assert error["type"] == "api_error"
     assert f"127.0.0.1:{upstream.port} cannot be reached" in error["message"]
-    assert not behind.proxy.lost
+    assert not behind.relay.lost
 
 
 def test_a_batch_is_noted_before_the_client_has_the_whole_answer(upstream: Upstream, behind: Behind) -> None:
@@ -306,9 +306,9 @@ def test_a_batch_is_noted_though_its_client_was_killed_before_the_answer(upstrea
     assert sent.wait(20)
     client.close(reset=True)
     threading.Timer(0.1, killed.set).start()
-    assert behind.proxy.stop(20) == 0
+    assert behind.relay.stop(20) == 0
     assert [batch.models for batch in behind.noted] == [("model-a", "model-b")]
-    assert not behind.proxy.lost
+    assert not behind.relay.lost
 
 
 @pytest.mark.parametrize(
@@ -335,9 +335,9 @@ def test_a_create_whose_answer_was_lost_may_have_made_a_batch(
     client = behind.connect()
     client.send(behind.request(CREATE, b"Connection: close", body=REQUESTS))
     client.rest()
-    behind.proxy.stop(5)
-    assert len(behind.proxy.lost) == lost
-    assert [watch.scanner.requests for watch in behind.proxy.lost] == [2] * lost
+    behind.relay.stop(5)
+    assert len(behind.relay.lost) == lost
+    assert [watch.scanner.requests for watch in behind.relay.lost] == [2] * lost
     assert not behind.noted
 
 
@@ -347,8 +347,8 @@ def test_a_create_that_was_not_sent_whole_made_no_batch(upstream: Upstream, behi
     client.send(behind.request(CREATE, b"Content-Length: 99") + b'{"requests":')
     eventually(lambda: upstream.connections)
     client.close()
-    behind.proxy.stop(5)
-    assert not behind.proxy.lost
+    behind.relay.stop(5)
+    assert not behind.relay.lost
 
 
 def test_what_the_program_learns_about_its_batch_is_learned_too(upstream: Upstream, behind: Behind) -> None:
@@ -429,4 +429,4 @@ def test_a_proxy_or_certificates_that_cannot_be_used_are_told_in_words(
 ) -> None:
     monkeypatch.setenv(name, "socks5://127.0.0.1:1" if name == "ALL_PROXY" else str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"socks5 proxy|certificates cannot be loaded"):
-        Proxy("https://api.test", print)
+        Relay("https://api.test", print)

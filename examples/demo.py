@@ -1,7 +1,7 @@
 """The whole story on one machine, without a key: `make demo`.
 
 A real conversation loop, the real Anthropic SDK and real HTTP, against the sandbox on a free port of this machine.
-Only the model is a stand-in: it follows a script, and says so in everything it says.
+Only the model is a stand-in: it follows a script, and says so every time.
 """
 
 import json
@@ -15,13 +15,14 @@ from typing import Any, cast
 
 import anthropic
 
-from cancel_message_batch import MessageBatches, words
+from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.words import results, states
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 
@@ -65,7 +66,7 @@ class Story:
         self._answer = ""
 
     def wire(self) -> None:
-        """Print the requests to the Message Batches API since last time, a line each."""
+        """Print the requests to the Message Batches API since last time, one per line."""
         for exchange in self._sandbox.journal[self._seen :]:
             if "/batches" in exchange.path:
                 print(paint(f"    {exchange.method} {exchange.path} → {exchange.status}", "2", sys.stdout))
@@ -74,7 +75,7 @@ class Story:
     def approve(self, batch: MessageBatch) -> bool:
         """Ask as the chat does; here the answer is part of the story."""
         self.wire()
-        speak("?", words.question(batch), "33")
+        speak("?", states.question(batch), "33")
         speak("You:", "yes")
         return True
 
@@ -82,7 +83,7 @@ class Story:
 def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthropic) -> None:
     """Save what was paid for, and send what is left as a new batch."""
     tell()
-    tell("And what is left? A batch of 1,000 requests from a file is canceled in the middle, and has ended:")
+    tell("And what is left? A batch of 1,000 requests from a file is canceled halfway, and has ended:")
     params = {"model": "claude-sonnet-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
     made = [{"custom_id": f"request-{number}", "params": params} for number in range(1_000)]
     with tempfile.TemporaryDirectory() as directory:
@@ -93,19 +94,19 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         batches.cancel(first)
         sandbox.account.advance(600)
         saved = save(batches, first, Path(directory, "out"), Options(requests=RequestsFile(file)))
-        for line in words.saved(saved.summary or {}, str(saved.path))[:2]:
+        for line in results.saved(saved.summary or {}, str(saved.path))[:2]:
             tell(line)
         resubmit = Path(directory, "out", first, RESUBMIT_FILE)
         left = [json.loads(line) for line in resubmit.read_text().splitlines()]
-        tell(f"{len(left):,} requests are to be sent again: resubmit.jsonl is sent as a new batch.")
+        tell(f"{len(left):,} requests are left to send again: resubmit.jsonl is sent as a new batch.")
         second = client.messages.batches.create(requests=left).id
         sandbox.account.advance(24 * 3600)
         save(batches, second, Path(directory, "out"))
         done = Counter[str]()
         for name in (first, second):
             lines = Path(directory, "out", name, RESULTS_FILE).read_text().splitlines()
-            results = map(json.loads, lines)
-            done.update(each["custom_id"] for each in results if each["result"]["type"] == "succeeded")
+            every = map(json.loads, lines)
+            done.update(each["custom_id"] for each in every if each["result"]["type"] == "succeeded")
         once = sum(number == 1 for number in done.values())
         tell(f"The successes of both batches cover {once:,} of {len(made):,} requests exactly once.")
 
@@ -136,10 +137,10 @@ def main() -> None:
             story.flush()
 
         tell()
-        tell("Canceling is not stopped. This waits until your newest batch has really ended:")
+        tell("A batch that is canceling has not stopped yet. This waits until your newest batch has really ended:")
         while not (batch := batches.retrieve(running[0])).ended:
             time.sleep(0.5)
-        tell(words.status(batch))
+        tell(states.status(batch))
         last_act(sandbox, batches, client)
         tell()
         tell("To do the same with your own account:")

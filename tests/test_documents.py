@@ -1,12 +1,14 @@
-"""The documents for contributors: each path in them exists."""
+"""The documents: every path, link and make target in them exists."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from .conftest import ROOT
 
 DOCUMENTS = ["AGENTS.md", "CONTRIBUTING.md", "SECURITY.md"]
+PAGES = [*DOCUMENTS, "README.md", "SKILL.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -24,11 +26,27 @@ def test_each_path_in_a_document_exists(document: str) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_each_target_in_a_document_exists(document: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_each_make_target_in_a_page_exists(page: str) -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    for called in re.findall(r"`make ([a-z -]+)", (ROOT / document).read_text()):
+    for called in re.findall(r"(?:`|^)make ([a-z -]+)", (ROOT / page).read_text(), re.MULTILINE):
         assert set(called.split()) <= set(targets), called
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_link_in_a_page_leads_to_a_file_and_a_heading(page: str) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text()):
+        if re.match(r"\w+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / name if name else ROOT / page
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_overview_for_agents_is_short() -> None:

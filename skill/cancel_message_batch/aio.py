@@ -1,7 +1,6 @@
 """The three tools as async functions, for frameworks that await theirs."""
 
-from .api.models import StatusFilter
-from .tools import CANCEL, GET, LIST, document
+from .tools import CANCEL, GET, LIST, StatusFilter, document
 
 
 async def cancel_message_batch(message_batch_id: str) -> str:

@@ -8,13 +8,12 @@ import contextlib
 import inspect
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, NewType
+from typing import Annotated, Any, Literal, NewType
 
-from pydantic import ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
 
-from . import words
 from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
 from .api.client import AsyncMessageBatches, MessageBatches
 from .api.errors import (
@@ -24,10 +23,62 @@ from .api.errors import (
     InvalidInputError,
     MessageBatchError,
     clean,
+    timed_out,
 )
-from .api.models import ListMessageBatchesInput, MessageBatch, MessageBatchIdInput, StatusFilter, ToolInput
+from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
 from .api.pages import LARGEST_PAGE, search
 from .record import names
+from .words import failures, states
+from .words.facts import facts
+
+MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
+LIST_STATUS = "any, in_progress (running), canceling or ended"
+LIST_LIMIT = "Maximum, 1 to 50"
+LIST_AFTER = "after_id from the previous result; empty for the first page"
+
+StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
+
+
+def _checked_id(value: Any) -> Any:
+    value = pasted_id(value)
+    if isinstance(value, str) and (fault := message_batch_id_fault(value)):
+        raise ValueError(fault)
+    return value
+
+
+def _checked_cursor(value: Any) -> Any:
+    value = pasted_id(value)
+    return _checked_id(value) if value else value
+
+
+class ToolInput(BaseModel):
+    """The arguments of a tool. Other arguments are refused; null means that an optional argument is not given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {name: value for name, value in given.items() if value is not None or name not in optional}
+
+
+class MessageBatchIdInput(ToolInput):
+    """The arguments of a tool that acts on one batch."""
+
+    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(description=MESSAGE_BATCH_ID)
+
+
+class ListMessageBatchesInput(ToolInput):
+    """The arguments of the tool that lists batches."""
+
+    status: StatusFilter = Field(default="any", description=LIST_STATUS)
+    # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
+    limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
+    # Empty rather than null, because some frameworks' schemas cannot express null.
+    after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
 
 
 @dataclass(frozen=True)
@@ -47,7 +98,7 @@ class ToolOutcome:
     text: str
     headline: str = ""
     batch: MessageBatch | None = None
-    result: words.CancelResult | None = None
+    result: states.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
     declined: bool = False
     error: MessageBatchError | None = None
@@ -84,7 +135,7 @@ class Tool:
     name: str
     title: str
     description: str
-    action: words.Action
+    action: failures.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
     offer: str = ""
@@ -171,12 +222,12 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
     answer = await settled(approve(look.batch))
     if answer:
         return None
-    text = words.declined(given.message_batch_id, asked=answer is not None)
+    text = states.declined(given.message_batch_id, asked=answer is not None)
     return ToolOutcome(text, f"{text.partition('. ')[0]}.", batch=look.batch, declined=True)
 
 
-def _failure(error: MessageBatchError, action: words.Action, message_batch_id: str = "") -> ToolOutcome:
-    return ToolOutcome(words.failed(error, action, message_batch_id), str(error), error=error)
+def _failure(error: MessageBatchError, action: failures.Action, message_batch_id: str = "") -> ToolOutcome:
+    return ToolOutcome(failures.failed(error, action, message_batch_id), str(error), error=error)
 
 
 def _input_fault(fault: Any, fields: list[str]) -> str:
@@ -218,18 +269,50 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
             with contextlib.suppress(MessageBatchError):
                 batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
-                    return _canceled(batch, words.cancel_result(batch, time.monotonic() - began, refused=True))
+                    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         return _failure(error, "cancel", message_batch_id)
-    return _canceled(batch, words.cancel_result(batch, time.monotonic() - began))
+    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
 
 
-def _canceled(batch: MessageBatch, result: words.CancelResult) -> ToolOutcome:
+def _canceled(batch: MessageBatch, result: states.CancelResult) -> ToolOutcome:
     error = None
     if result == "unconfirmed":
-        what = f"the API answered the cancel and left the batch {words.facts(batch).status}"
+        what = f"the API answered the cancel and left the batch {facts(batch).status}"
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
-    text, headline = words.canceled(batch, result), words.facts(batch).state
+    text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, error=error)
+
+
+async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
+    """Return the outcome of a cancel whatever happens to it, so that those of other batches go on."""
+    try:
+        return await cancel
+    except Exception as error:  # noqa: BLE001 - of any kind
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+
+
+def sorted_outcomes(
+    ids: Iterable[str], outcomes: Mapping[str, ToolOutcome], sent: Container[str]
+) -> tuple[list[str], list[str], dict[str, str]]:
+    """Sort batches by the outcomes of their cancels: canceling, ended, and failed with what to say about each.
+
+    One of ``sent`` without an outcome got no response in time; the others could not be sent in time.
+    """
+    canceling: list[str] = []
+    ended: list[str] = []
+    failed: dict[str, str] = {}
+    for name in ids:
+        outcome = outcomes.get(name)
+        if outcome is None:
+            unsent = MessageBatchError("the cancel could not be sent in time")
+            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
+        elif outcome.error is not None or outcome.batch is None:
+            failed[name] = outcome.text
+        else:
+            (ended if outcome.batch.ended else canceling).append(name)
+    return canceling, ended, failed
 
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
@@ -237,8 +320,8 @@ async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
-    names.attach([batch])
-    return ToolOutcome(words.status(batch), words.facts(batch).state, batch=batch)
+    [batch] = names.with_names([batch])
+    return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
 
 
 _PAGES = 10  # that one listing reads at most
@@ -262,9 +345,8 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
                 break
     except MessageBatchError as error:
         return _failure(error, "list")
-    shown = tuple(found[: given.limit])
-    names.attach(shown)
-    listed = words.listed(
+    shown = tuple(names.with_names(found[: given.limit]))
+    listed = states.listed(
         shown,
         given.status,
         more=more,

@@ -22,7 +22,7 @@ from cancel_message_batch import (
 from cancel_message_batch.agent.conversation import NO_ANSWER, NOT_RUN, Conversation
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
-from cancel_message_batch.words import failed
+from cancel_message_batch.words.failures import failed
 from tests.conftest import KEY, PROGRAM, Run, cancels
 from tests.scripted import Block, Model, Raw, answer, serving, sse
 
@@ -98,8 +98,8 @@ NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *
     ("fault", "error"),
     [
         (CUT, (APIConnectionError, "the connection to the API broke")),
-        (HTML, (APIResponseError, "what answered is not the Messages API")),
-        (Raw(), (APIResponseError, "what answered is not the Messages API")),
+        (HTML, (APIResponseError, "the response is not from the Messages API")),
+        (Raw(), (APIResponseError, "the response is not from the Messages API")),
         (Raw(b"event: message_start\ndata: {nope\n\n"), (APIResponseError, "garbled")),
         (NO_CONTENT, (APIResponseError, "garbled")),
         (HALF_A_CHARACTER, (APIResponseError, "garbled")),

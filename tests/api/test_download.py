@@ -77,7 +77,7 @@ def test_a_download_that_breaks_off_begins_again(sandbox: Sandbox, batches: Mess
 
 def test_a_404_just_after_the_end_is_asked_again(sandbox: Sandbox, batches: MessageBatches) -> None:
     sandbox.fail(Fault(match=f"GET {PATH}", status=404))
-    now = batches.list(limit=1).data[0].as_of.isoformat()
+    now = batches.list(limit=1).data[0].context.as_of.isoformat()
     serve(sandbox, WHOLE, {"succeeded": 200}, ended_at=now)
     assert fetched(batches).begun == 2
 

@@ -4,9 +4,10 @@ import pickle
 
 import pytest
 
-from cancel_message_batch import APIResponseError, APIStatusError, words
+from cancel_message_batch import APIResponseError, APIStatusError
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import failures
 from tests.api.conftest import Call
 from tests.conftest import KEY
 
@@ -50,7 +51,7 @@ def test_an_unknown_batch_is_told_with_the_workspace_that_the_response_names(
     sandbox.fail(Fault(match="cancel", status=404, headers=headers))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
-    shown = words.failed(caught.value, "cancel", EXAMPLE_ID)
+    shown = failures.failed(caught.value, "cancel", EXAMPLE_ID)
     assert told in shown
     assert shown.isprintable()
     assert KEY not in shown

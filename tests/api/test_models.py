@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from cancel_message_batch import words
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import states
 from tests.api.conftest import Call
 
 
@@ -31,7 +31,7 @@ def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
     time.tzset()
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
     sandbox.fail(Fault(match="GET", status=200, body=body))
-    assert "Created " in words.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
+    assert "Created " in states.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
 
 
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 05:00:00 -0000", "Thu, 01 Jan 2026 05:00:00 GMT"])
@@ -42,7 +42,7 @@ def test_the_apis_own_time_is_taken_for_what_it_is(
     time.tzset()
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
-    assert call(sandbox.url, "retrieve", EXAMPLE_ID).as_of.isoformat() == "2026-01-01T05:00:00+00:00"
+    assert call(sandbox.url, "retrieve", EXAMPLE_ID).context.as_of.isoformat() == "2026-01-01T05:00:00+00:00"
 
 
 def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of_the_api_apart(
@@ -51,8 +51,18 @@ def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"name": "n", "workspace": "w"}
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"anthropic-workspace-id": "wrkspc_a"}))
     batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
-    assert (batch.workspace, batch.name) == ("wrkspc_a", None)
-    batch.note_name("nightly eval")
+    assert (batch.context.workspace, batch.context.name) == ("wrkspc_a", None)
+    batch = batch.with_context(name="nightly eval")
+    assert batch.context.name == "nightly eval"
     assert json.loads(batch.to_json()) == json.loads(MessageBatch.model_validate(body).to_json())
     listed = call(sandbox.url, "list")
-    assert {batch.workspace for batch in listed} == {"wrkspc_default"}
+    assert {batch.context.workspace for batch in listed} == {"wrkspc_default"}
+
+
+def test_two_looks_at_an_unchanged_batch_are_equal(sandbox: Sandbox, call: Call) -> None:
+    first = call(sandbox.url, "retrieve", EXAMPLE_ID)
+    second = call(sandbox.url, "retrieve", EXAMPLE_ID).with_context(name="nightly eval", workspace="wrkspc_b")
+    assert first == second
+    assert len({first, second}) == 1
+    assert first != MessageBatch.model_validate(first.model_dump() | {"priority": "low"})
+    assert first != call(sandbox.url, "cancel", EXAMPLE_ID)

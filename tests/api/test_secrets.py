@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import ConfigurationError, MessageBatchError, MessageBatches, words
+from cancel_message_batch import ConfigurationError, MessageBatchError, MessageBatches
 from cancel_message_batch.api.credentials import connect
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
 from tests.conftest import Run, described
 
@@ -46,7 +47,7 @@ def test_an_answer_that_repeats_a_secret_header_does_not_show_it(
     with pytest.raises(MessageBatchError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0})
     assert SECRET not in told(caught.value)
-    assert SECRET not in words.failed(caught.value, "cancel", EXAMPLE_ID)
+    assert SECRET not in failures.failed(caught.value, "cancel", EXAMPLE_ID)
     assert SECRET not in repr(connect(api_key="k"))
 
 

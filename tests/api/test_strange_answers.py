@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import APIResponseError, APIStatusError, MessageBatch, MessageBatches, words
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch import APIResponseError, APIStatusError, MessageBatch, MessageBatches
+from cancel_message_batch.api.models import EXAMPLE_ID, Context
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST
+from cancel_message_batch.words import states
 from tests.api.conftest import Call, Handler
 from tests.conftest import Run, described
 
@@ -86,10 +87,8 @@ def test_one_unreadable_batch_does_not_hide_the_others(
 
 
 def ended_with(results_url: Any, origin: str | None = "https://api.anthropic.com:443") -> MessageBatch:
-    batch = MessageBatch.model_validate(described(EXAMPLE_ID, "ended") | {"results_url": results_url})
-    if origin:
-        batch.came_from(origin, None)
-    return batch
+    body = described(EXAMPLE_ID, "ended") | {"results_url": results_url}
+    return MessageBatch.model_validate(body, context=Context(origin=origin))
 
 
 PLAIN = "https://api.anthropic.com/v1/messages/batches/msgbatch_a/results"
@@ -100,17 +99,17 @@ PLAIN = "https://api.anthropic.com/v1/messages/batches/msgbatch_a/results"
     ["javascript:alert(1)", f"{PLAIN} and more", f"{PLAIN}\x1b[2J", f"{PLAIN}\u202e", "https://ex ample/", "ftp://x/"],
 )
 def test_a_results_url_is_shown_only_when_it_is_a_plain_url(url: str) -> None:
-    shown = words.status(ended_with(url))
+    shown = states.status(ended_with(url))
     assert url not in shown
     assert "at a URL that cannot be shown" in shown
     assert shown.isprintable()
 
 
 def test_a_results_url_on_another_server_is_marked() -> None:
-    assert "another server" not in words.status(ended_with(PLAIN))
-    assert "another server" not in words.status(ended_with(PLAIN, origin=None))
+    assert "another server" not in states.status(ended_with(PLAIN))
+    assert "another server" not in states.status(ended_with(PLAIN, origin=None))
     for url in ("https://evil.example/results", "http://api.anthropic.com/x", "https://api.anthropic.com:444/x"):
-        assert f"{url} (on another server than the base URL" in words.status(ended_with(url))
+        assert f"{url} (on another server than the base URL" in states.status(ended_with(url))
 
 
 @pytest.mark.parametrize("kind", ["same batch", "two cursors", "nothing"])

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import words
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from cancel_message_batch.words import states
 from tests.conftest import Run, cancels, described, running
 
 
@@ -57,13 +57,13 @@ def test_a_batch_that_stands_on_two_pages_is_canceled_once(sandbox: Sandbox, run
 def test_what_nobody_expects_of_one_batch_leaves_the_others_canceled_and_told(
     sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = words.cancel_result
+    real = states.cancel_result
 
     def broken(batch: Any, took: float = 0.0) -> Any:
         return 1 / 0 if batch.id == ids[0] else real(batch, took)
 
     ids = running(sandbox, 3)
-    monkeypatch.setattr(words, "cancel_result", broken)
+    monkeypatch.setattr(states, "cancel_result", broken)
     told = run(*ids)
     assert told.returncode == 4
     assert sorted(told.stdout.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]

@@ -9,7 +9,7 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.record.processes import Process
-from cancel_message_batch.record.store import Creation, open_record
+from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
 from tests.conftest import Run, cancels, running
@@ -29,8 +29,8 @@ def orphan(sandbox: Sandbox, gone: Process) -> str:
     """A running batch of that process, beside one of this process and others that the record does not know."""
     mine, left, _ = running(sandbox, 3)
     record = open_record(print)
-    record.add_creation(Creation(left, sandbox.url, gone, name="nightly eval"))
-    record.add_creation(Creation(mine, sandbox.url, Process.current()))
+    record.add_creation(KnownBatch(left, sandbox.url, gone, name="nightly eval"), "guard")
+    record.add_creation(KnownBatch(mine, sandbox.url, Process.current()), "guard")
     return left
 
 
@@ -97,14 +97,14 @@ def test_orphaned_goes_with_all(run: Run) -> None:
 
 
 def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    told = "5,000 requests, runs on though the program that created it on this machine is gone."
+    told = "Still running, although the program that created it on this machine is gone: message batch"
     doctor = run("doctor")
     assert doctor.returncode == 0
     assert told in doctor.stdout
     assert orphan in doctor.stdout
     screen = Terminal(80, "chat")
     screen.until("Ctrl-D ends.\n>")
-    assert orphan in screen.lines[0]
+    assert orphan in screen.text
     screen.type(CTRL_D)
     screen.end()
     run("--all", "--orphaned", "--yes")

@@ -121,8 +121,8 @@ def test_the_batch_of_a_command_that_fails_is_canceled_and_nobody_elses(sandbox:
     known = open_record(pytest.fail).known(created.strip())
     assert known is not None
     assert known.process is not None
-    assert (known.name, known.process.program, known.requests, known.models) == ("nightly eval", "sh", 3, ("m",))
-    assert (known.first_custom_id, known.last_custom_id, known.origin) == ("q-0", "q-2", sandbox.url)
+    assert (known.name, known.process.program, known.requests) == ("nightly eval", "sh", 3)
+    assert known.origin == sandbox.url
     actions = [(entry.through, entry.what, entry.answer) for entry in open_record(pytest.fail).history(created.strip())]
     assert actions == [("run", "cancel", "canceling"), ("run", "create", None)]
 
@@ -134,7 +134,7 @@ def test_nothing_is_canceled_after_a_success_or_with_keep(sandbox: Sandbox, run_
     batch = done.stdout.strip()
     assert done.returncode == keep
     assert not cancels(sandbox)
-    assert (f"Not canceled (--keep), and not seen to have ended: {batch}. To cancel:" in done.stderr) is keep
+    assert (f"Not canceled (--keep), and probably still running: {batch}. To cancel:" in done.stderr) is keep
     assert bool(done.stderr) is keep
 
 
@@ -203,7 +203,7 @@ def test_what_a_command_leaves_running_loses_the_api_and_that_is_told(sandbox: S
     )
     done = run_process("run", "--", *a_script(code))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "still held 1 connection to the API" in done.stderr
+    assert "still had 1 connection to the API" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -305,7 +305,7 @@ def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox,
         (["--keep", "--"], 2, "which command?"),
         (["python", "nightly.py"], 2, "put -- before the command"),
         (["--kept", "--", "true"], 2, "did you mean --keep?"),
-        (["--name", "msgbatch_1", "--", "true"], 2, "a name may not hold msgbatch_"),
+        (["--name", "msgbatch_1", "--", "true"], 2, "a name cannot contain msgbatch_"),
         (["--", "no-such-command"], 127, "no-such-command cannot be run (No such file or directory)"),
         (["--", "/"], 126, "/ cannot be run (Permission denied)"),
         (["--", "\x1b[31m\u202ered"], 127, "run: [31m red cannot be run"),
@@ -338,3 +338,18 @@ def test_a_name_that_is_not_kept_is_told(run: Run) -> None:
     off = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "CANCEL_MESSAGE_BATCH_RECORD": "off"}
     assert "so the name is not kept" in run("run", "--name", "nightly", "--", "true", **off).stderr
     assert run("run", "--", "true", **off).stderr == ""
+
+
+def test_six_hundred_connections_at_once_work_under_the_usual_limit_of_open_files(sandbox: Sandbox) -> None:
+    code = (
+        "import resource, socket\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1024\n"
+        "host, port = URL.split('/')[2].split(':')\n"
+        "request = f'GET /v1/models HTTP/1.1\\r\\nHost: {host}:{port}\\r\\n\\r\\n'.encode()\n"
+        "held = [socket.create_connection((host, port), timeout=60) for _ in range(600)]\n"
+        "for one in held: one.sendall(request)\n"
+        "print(sum(one.recv(100).startswith(b'HTTP/1.1 4') for one in held))\n"
+    )
+    limited = ["sh", "-c", 'ulimit -Sn 1024; exec "$@"', "sh", *PROGRAM, "run", "--", *a_script(code)]
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("600\n", "")

@@ -88,7 +88,7 @@ def test_a_cancel_by_name_asks_the_person_with_the_name(sandbox: Sandbox, nightl
         MessageBatches(api_key=KEY, base_url=sandbox.url) as batches,
     ):
         Conversation(client, batches, approve=approve).say("Cancel the nightly eval.")
-    assert [(batch.id, batch.name) for batch in asked] == [(nightly, "nightly eval")]
+    assert [(batch.id, batch.context.name) for batch in asked] == [(nightly, "nightly eval")]
     assert cancels(sandbox) == [nightly] * yes
 
 
@@ -213,7 +213,7 @@ def test_a_name_that_somebody_else_wrote_is_one_line_in_quotation_marks_or_not_s
     write(good, "good")
     told = GET.run({"message_batch_id": bad})
     assert told.batch
-    shown = told.batch.name or ""
+    shown = told.batch.context.name or ""
     assert shown.isprintable()
     assert len(shown) <= 100
     assert '"' not in shown
@@ -265,7 +265,7 @@ def test_a_record_that_cannot_be_read_gives_no_names_and_only_list_warns(
     done = run("list")
     assert done.returncode == 0
     warnings = done.stderr.splitlines()
-    assert len(warnings) == (how != "a directory")  # which is no record
+    assert len(warnings) == (how != "empty")  # which becomes a record
     assert all(line.startswith(f"The record {path} cannot be used (") for line in warnings)
     if lock:
         lock.close()

@@ -2,7 +2,11 @@
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,9 +21,7 @@ def test_a_process_is_gone_once_it_has_ended_also_before_anybody_waited_for_it()
         process.kill()
         assert process.stdout
         process.stdout.read()
-        while not (gone := known.is_gone()) and process.poll() is None:
-            pass
-        assert gone or known.is_gone()
+        until(known.is_gone)  # nobody has waited for it yet
     assert known.is_gone()
 
 
@@ -51,16 +53,32 @@ def test_what_is_not_known_is_not_gone(what: dict[str, str]) -> None:
     assert not Process.current()._replace(**what, pid=2**22 + 1).is_gone()
 
 
-def test_without_proc_the_start_comes_from_ps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    if not Path("/bin/ps").exists():
-        pytest.skip("there is no ps")
-    monkeypatch.setattr(processes, "_place", list)
-    monkeypatch.setattr(processes, "_from_proc", lambda _pid: "")
+@pytest.mark.parametrize("system", ["darwin", "win32"])
+def test_where_there_is_no_proc_the_same_is_known(monkeypatch: pytest.MonkeyPatch, system: str) -> None:
+    import psutil  # as the system it is for
+
+    monkeypatch.setattr(processes, "sys", SimpleNamespace(platform=system, argv=["train.py"]))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         known = Process.of(process.pid, "script")
-        assert known.started.count(" ") == 0
-        assert known.started
+        assert known.started.split(" ")[0] == system
         assert not known.is_gone()
-        assert known._replace(started="Mon-Jan-1-00:00:00-2001").is_gone()
+        assert known._replace(started=f"{system} 1000.0").is_gone()
+        assert not known._replace(started="Mon-Jan-1-00:00:00-2001").is_gone()  # of an earlier release
         process.kill()
+        until(known.is_gone)
     assert known.is_gone()
+    monkeypatch.setattr(psutil.Process, "create_time", refused)
+    assert not Process.current()._replace(started=f"{system} 1000.0").is_gone()
+
+
+def refused(process: Any) -> None:
+    import psutil
+
+    raise psutil.AccessDenied(process.pid)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from cancel_message_batch import InvalidInputError, MessageBatch
 from cancel_message_batch.record import names
 from cancel_message_batch.record.names import record_path
 from cancel_message_batch.record.processes import Process
-from cancel_message_batch.record.store import Action, Creation, Record, open_record
+from cancel_message_batch.record.store import Action, KnownBatch, Record, open_record
 from tests.conftest import described
 
 HERE = "https://api.example:443"
@@ -40,16 +41,17 @@ def record(warnings: list[str]) -> Record:
 def names_of(*ids: str) -> dict[str, str]:
     """Read names as a listing does, without the record's own code."""
     batches = [MessageBatch.model_validate(described(name)) for name in ids]
-    names.attach(batches)
-    return {batch.id: batch.name for batch in batches if batch.name}
+    return {batch.id: batch.context.name for batch in names.with_names(batches) if batch.context.name}
 
 
-def created(which: str, **others: object) -> Creation:
-    return Creation(f"msgbatch_{which}", HERE, Process.current("test"), **others)  # type: ignore[arg-type]
+def create(record: Record, which: str, process: Process | None = None, **others: Any) -> None:
+    """Note the creation of a batch, by this process if no other is given."""
+    batch = KnownBatch(f"msgbatch_{which}", HERE, process or Process.current("test"))
+    record.add_creation(batch._replace(**others), "guard")
 
 
 def test_what_was_noted_is_there_newest_first(record: Record, warnings: list[str]) -> None:
-    record.add_creation(created("A", name="nightly eval", requests=3, models=("claude",), first_custom_id="row-1"))
+    create(record, "A", name="nightly eval", requests=3)
     record.set_name("msgbatch_B", "the other")
     record.add_action(
         Action("msgbatch_A", "ask", "cancel", "yes", "stop the nightly eval", "canceling", HERE, "wrkspc_1"),
@@ -62,19 +64,28 @@ def test_what_was_noted_is_there_newest_first(record: Record, warnings: list[str
         ("msgbatch_B", "name", "the other"),
         ("msgbatch_A", "create", "nightly eval"),
     ]
-    cancel, create = record.history("msgbatch_A")
+    cancel, creation = record.history("msgbatch_A")
     assert (cancel.through, cancel.consent, cancel.words, cancel.answer) == (
         "ask",
         "yes",
         "stop the nightly eval",
         "canceling",
     )
-    assert cancel.at >= create.at
+    assert cancel.at >= creation.at
     known = record.known("msgbatch_A")
     assert known
-    assert (known.origin, known.workspace, known.requests, known.models) == (HERE, "wrkspc_1", 3, ("claude",))
-    assert known.first_custom_id == "row-1"
+    assert (known.origin, known.workspace, known.requests) == (HERE, "wrkspc_1", 3)
     assert record.known("msgbatch_C") is None
+    assert warnings == []
+
+
+def test_a_file_of_the_first_release_can_be_used(record: Record, path: Path, warnings: list[str]) -> None:
+    record.set_name("msgbatch_A", "mine")
+    with closing(sqlite3.connect(path)) as file, file:
+        assert file.execute("PRAGMA user_version").fetchone() == (1,)
+        file.execute("UPDATE batches SET models = '[\"claude\"]', first_custom_id = 'row-1', last_custom_id = 'row-2'")
+    create(record, "A", requests=3)
+    assert record.known("msgbatch_A") == KnownBatch("msgbatch_A", HERE, Process.current("test"), None, "mine", 3)
     assert warnings == []
 
 
@@ -88,8 +99,8 @@ def test_a_cancel_that_found_no_batch_does_not_move_what_is_known(record: Record
 
 def test_a_name_is_found_by_id_until_it_is_taken_away(record: Record) -> None:
     record.set_name("msgbatch_A", "nightly eval")
-    record.add_creation(created("B", name="nightly translation"))
-    record.add_creation(created("C"))
+    create(record, "B", name="nightly translation")
+    create(record, "C")
     ids = [f"msgbatch_{which}" for which in "ABCD"]
     expected = {"msgbatch_A": "nightly eval", "msgbatch_B": "nightly translation"}
     assert record.names(ids) == names_of(*ids) == expected
@@ -99,7 +110,7 @@ def test_a_name_is_found_by_id_until_it_is_taken_away(record: Record) -> None:
 
 def test_a_name_stays_when_the_batch_is_seen_again_without_one(record: Record) -> None:
     record.set_name("msgbatch_A", "mine")
-    record.add_creation(created("A"))
+    create(record, "A")
     assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
 
 
@@ -132,7 +143,7 @@ def test_turned_off_it_keeps_nothing_and_says_so(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("CANCEL_MESSAGE_BATCH_RECORD", "off")
     record = open_record(warnings.append)
     record.set_name("msgbatch_A", "mine")
-    assert list(record.history()) == []
+    assert record.history() == []
     assert record.fault
     assert "turned off" in record.fault
     assert warnings == []
@@ -174,7 +185,7 @@ BROKEN: dict[Callable[[Path], None], str] = {
     a_link: "it is a symbolic link",
     below_a_file: "Not a directory",
     newer: "a newer version of this program has written it",
-    of_another_program: "it is the database of another program",
+    of_another_program: "it is another program's database",
 }
 
 
@@ -186,7 +197,7 @@ def test_a_file_that_cannot_be_used_costs_one_line(
     before = path.lstat().st_size if path.parent.is_dir() else 0
     for _ in range(2):
         record.set_name("msgbatch_A", "mine")
-        record.add_creation(created("A"))
+        create(record, "A")
         record.add_action(Action("msgbatch_A", "mcp", "cancel"))
         record.note_ended(["msgbatch_A"])
         assert not [*record.history(), *record.orphans(HERE), *record.names(["msgbatch_A"])]
@@ -239,7 +250,7 @@ def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, p
     )
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
-    assert "this is not noted" in done.stdout
+    assert "this is not recorded" in done.stdout
     assert record.names(["msgbatch_A", "msgbatch_B"]) == ({"msgbatch_A": "mine"} if there else {})
     record.set_name("msgbatch_B", "room again")
     assert record.names(["msgbatch_B"]) == {"msgbatch_B": "room again"}
@@ -265,7 +276,7 @@ def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: st
     record.set_name("msgbatch_A", "mine")
     with pytest.raises(InvalidInputError):
         record.set_name("msgbatch_A", name)
-    record.add_creation(created("A", name=name))
+    create(record, "A", name=name)
     assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
 
 
@@ -287,7 +298,7 @@ def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     ]
     assert [process.communicate(timeout=60)[0] for process in several] == [""] * 4
     record = open_record(print)
-    history = list(record.history())
+    history = record.history()
     assert len(record.names(entry.message_batch_id for entry in history)) == len(history) == 80
 
 
@@ -295,7 +306,7 @@ def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) 
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: record.add_creation(created(f"{n}", name="mine")), range(40)))
+        list(pool.map(lambda n: create(record, f"{n}", name="mine"), range(40)))
     assert len(record.names(f"msgbatch_{n}" for n in range(40))) == 40
 
 
@@ -329,8 +340,8 @@ def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
         ("of_another_host", HERE, elsewhere),
         ("mine", HERE, Process.current()),
     ):
-        record.add_creation(Creation(f"msgbatch_{name}", origin, process))
-    record.set_name("msgbatch_named_only", "x", HERE)
+        create(record, name, process, origin=origin)
+    record.set_name("msgbatch_named_only", "x")
     assert record.orphans(HERE) == []
     sleeper.kill()
     sleeper.wait()
@@ -343,7 +354,7 @@ def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
 def test_a_batch_that_must_have_expired_is_not_looked_for(
     record: Record, path: Path, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    record.add_creation(Creation("msgbatch_A", HERE, Process.of(sleeper.pid, "train.py")))
+    create(record, "A", Process.of(sleeper.pid, "train.py"))
     sleeper.kill()
     sleeper.wait()
     assert record.orphans(HERE)

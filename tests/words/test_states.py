@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch, words
+from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch
 from cancel_message_batch.api.errors import MessageBatchError, status_error
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.models import EXAMPLE_ID, Context
+from cancel_message_batch.words import failures, programs, states
+from cancel_message_batch.words.facts import duration
 
 NOW = datetime(2026, 11, 23, 17, 0, 0, tzinfo=UTC)
 RESULTS = f"https://api.anthropic.com/v1/messages/batches/{EXAMPLE_ID}/results"
@@ -18,7 +20,7 @@ def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields:
     """A batch as the API would describe it at NOW."""
     counts = {"processing": 10_000, "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
     counts.update(fields.pop("counts", {}))
-    made = MessageBatch.model_validate(
+    return MessageBatch.model_validate(
         {
             "id": EXAMPLE_ID,
             "processing_status": status,
@@ -26,17 +28,16 @@ def batch(status: str, ago: timedelta = timedelta(hours=2, minutes=5), **fields:
             "created_at": NOW - ago,
             "expires_at": NOW - ago + timedelta(hours=24),
             **fields,
-        }
+        },
+        context=Context(as_of=NOW, clock_skew=timedelta(seconds=5), origin="https://api.anthropic.com:443"),
     )
-    made.came_from("https://api.anthropic.com:443", NOW)
-    return made
 
 
 DONE = {"processing": 0, "succeeded": 9_000, "errored": 500, "canceled": 400, "expired": 100}
 
 
 def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkable() -> None:
-    text = words.canceled(batch("canceling", cancel_initiated_at=NOW))
+    text = states.canceled(batch("canceling", cancel_initiated_at=NOW))
     for promise in (
         "accepted but not immediate",
         "may still complete and are billed",
@@ -48,7 +49,7 @@ def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkab
 
 def test_counts_that_are_all_zero_before_the_end_are_never_told_as_none() -> None:
     for status in ("in_progress", "canceling"):
-        for text in (words.canceled(batch(status)), words.status(batch(status))):
+        for text in (states.canceled(batch(status)), states.status(batch(status))):
             assert "so far" not in text
             assert "succeeded" not in text
             assert "0 " not in text.replace("10,000 ", "").replace("17:00 ", "")
@@ -56,7 +57,7 @@ def test_counts_that_are_all_zero_before_the_end_are_never_told_as_none() -> Non
 
 def test_counts_that_mean_something_before_the_end_are_told() -> None:
     counts = {"processing": 50, "succeeded": 40, "errored": 5, "canceled": 5}
-    text = words.canceled(batch("canceling", cancel_initiated_at=NOW, counts=counts))
+    text = states.canceled(batch("canceling", cancel_initiated_at=NOW, counts=counts))
     assert "Reported so far: 40 succeeded, 5 errored, 5 canceled, 50 processing." in text
 
 
@@ -72,28 +73,28 @@ def test_counts_that_mean_something_before_the_end_are_told() -> None:
 )
 def test_an_earlier_cancellation_is_told_only_when_its_time_makes_sense(minutes: float, result: str) -> None:
     canceling = batch("canceling", cancel_initiated_at=NOW - timedelta(minutes=minutes))
-    assert words.cancel_result(canceling) == result
-    told = "was already canceling, since 2026-11-23 16:" in words.canceled(canceling)
+    assert states.cancel_result(canceling) == result
+    told = "was already canceling, since 2026-11-23 16:" in states.canceled(canceling)
     assert told == (result == "already_canceling")
 
 
 @pytest.mark.parametrize("status", ["canceling", "ended"])
 def test_a_cancellation_as_old_as_the_call_with_its_retries_came_from_the_call(status: str) -> None:
     since = batch(status, cancel_initiated_at=NOW - timedelta(seconds=40))
-    assert words.cancel_result(since) == f"already_{status}"
-    assert words.cancel_result(since, took=40.0) == status
+    assert states.cancel_result(since) == f"already_{status}"
+    assert states.cancel_result(since, took=40.0) == status
 
 
 @pytest.mark.parametrize("status", ["canceling", "ended"])
 def test_where_the_api_told_no_time_the_clocks_may_differ_by_a_minute(status: str) -> None:
     since = datetime.now(UTC) - timedelta(seconds=40)
     fields = batch(status, cancel_initiated_at=since).model_dump()
-    assert words.cancel_result(MessageBatch.model_validate(fields)) == status
+    assert states.cancel_result(MessageBatch.model_validate(fields)) == status
 
 
 def test_a_batch_that_had_ended_keeps_its_results_and_nothing_was_canceled() -> None:
     ended = batch("ended", counts=DONE, ended_at=NOW - timedelta(minutes=3), results_url=RESULTS)
-    assert words.canceled(ended) == (
+    assert states.canceled(ended) == (
         f"Nothing was canceled now: message batch {EXAMPLE_ID} had already ended at 2026-11-23 16:57 UTC (3 min ago). "
         f"Final counts: 9,000 succeeded (billed), 500 errored, 400 canceled (not billed), 100 expired. "
         f"Results (needs the API key): {RESULTS}"
@@ -103,14 +104,14 @@ def test_a_batch_that_had_ended_keeps_its_results_and_nothing_was_canceled() -> 
 def test_a_cancellation_that_canceled_no_request_is_said_to_have_canceled_none() -> None:
     since = NOW - timedelta(minutes=9)
     ended = batch("ended", counts={"processing": 0, "succeeded": 10_000}, cancel_initiated_at=since, ended_at=NOW)
-    for text in (words.canceled(ended), words.status(ended)):
+    for text in (states.canceled(ended), states.status(ended)):
         assert "after a cancellation at 2026-11-23 16:51 UTC" in text
         assert "Final counts: 10,000 succeeded (billed); no request was canceled." in text
 
 
 def test_a_batch_is_shown_with_its_size_and_age_whatever_its_state() -> None:
     for status in ("in_progress", "canceling", "ended"):
-        text = words.status(batch(status))
+        text = states.status(batch(status))
         assert "(10,000 requests)" in text
         assert "Created 2026-11-23 14:55 UTC (2 h 5 min ago)." in text
 
@@ -119,17 +120,17 @@ def test_a_batch_that_ended_by_this_very_cancellation_is_not_said_to_have_ended_
     ended = batch(
         "ended", counts=DONE, cancel_initiated_at=NOW - timedelta(seconds=3), ended_at=NOW, results_url=RESULTS
     )
-    assert words.canceled(ended).startswith(f"Message batch {EXAMPLE_ID} was canceled and has ended. Final counts:")
+    assert states.canceled(ended).startswith(f"Message batch {EXAMPLE_ID} was canceled and has ended. Final counts:")
 
 
 def test_results_that_expired_are_said_to_be_gone() -> None:
     archived = batch("ended", timedelta(days=40), counts=DONE, ended_at=NOW - timedelta(days=39), archived_at=NOW)
-    for text in (words.canceled(archived), words.status(archived)):
+    for text in (states.canceled(archived), states.status(archived)):
         assert "results are gone: results are kept for 29 days after creation" in text
 
 
 def test_a_status_of_the_future_is_not_taken_for_stopped() -> None:
-    assert "has the status paused. It has not ended" in words.status(batch("paused"))
+    assert "has the status paused. It has not ended" in states.status(batch("paused"))
 
 
 @pytest.mark.parametrize("status", ["in_progress", "canceling", "ended", "paused"])
@@ -137,7 +138,7 @@ def test_a_status_of_the_future_is_not_taken_for_stopped() -> None:
 def test_a_summary_of_a_cancel_is_short_and_plain(status: str, counts: dict[str, int]) -> None:
     for minutes in (0, 30):
         since = NOW - timedelta(minutes=minutes)
-        text = words.canceled(batch(status, counts=counts, cancel_initiated_at=since, results_url=RESULTS))
+        text = states.canceled(batch(status, counts=counts, cancel_initiated_at=since, results_url=RESULTS))
         assert len(text) <= 450
         assert text.isprintable()
         assert EXAMPLE_ID in text
@@ -174,7 +175,7 @@ UNCHANGED = "if it was running, it still is"
 def test_a_failed_cancel_says_what_happened_what_holds_and_what_to_do(
     failure: MessageBatchError, state: str, advice: str
 ) -> None:
-    text = words.failed(failure, "cancel", EXAMPLE_ID)
+    text = failures.failed(failure, "cancel", EXAMPLE_ID)
     assert state in text
     assert advice in text
     assert EXAMPLE_ID in text
@@ -184,7 +185,7 @@ def test_a_failed_cancel_says_what_happened_what_holds_and_what_to_do(
 
 def test_a_failed_look_says_nothing_of_canceling() -> None:
     for failure in (error(404), error(500), error(401), APITimeoutError("no answer", may_have_arrived=True)):
-        assert "cancel" not in words.failed(failure, "get", EXAMPLE_ID)
+        assert "cancel" not in failures.failed(failure, "get", EXAMPLE_ID)
 
 
 @pytest.mark.parametrize(
@@ -200,42 +201,43 @@ def test_a_failed_look_says_nothing_of_canceling() -> None:
     ],
 )
 def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, expected: str) -> None:
-    assert words.duration(seconds) == expected
+    assert duration(seconds) == expected
 
 
 def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "CET-1")
     time.tzset()
-    assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in words.status(batch("in_progress"))
+    assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in states.status(batch("in_progress"))
 
 
 def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_type() -> None:
-    text = words.guard_left(
+    text = programs.guard_left(
         "nightly eval", "SIGTERM", ["msgbatch_a", "msgbatch_b"], ["msgbatch_c"], {"msgbatch_d": "No."}
     )
     assert text == (
-        'The guard of "nightly eval" was left by SIGTERM.\n'
-        f"Canceling: msgbatch_a msgbatch_b. {words.NOT_IMMEDIATE} "
+        'The guarded block of "nightly eval" ended with SIGTERM.\n'
+        f"Canceling: msgbatch_a msgbatch_b. {states.NOT_IMMEDIATE} "
         "To wait until stopped: `cancel-message-batch wait msgbatch_a msgbatch_b`\n"
         "Ended: msgbatch_c.\n"
         "No. To cancel: `cancel-message-batch msgbatch_d`"
     )
-    assert words.guard_left("", "", [], ["msgbatch_c"], {}) == "The guard was left.\nEnded: msgbatch_c."
+    assert programs.guard_left("", "", [], ["msgbatch_c"], {}) == "The guarded block ended.\nEnded: msgbatch_c."
 
 
 def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_for() -> None:
-    assert words.creation_lost(NOW, 1_000) == (
-        "The creation of a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no answer said "
-        "what came of it. The batch may exist and be running. To look for one of this time and size: "
+    assert programs.creation_lost(NOW, 1_000) == (
+        "A request to create a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no response "
+        "came. The batch may exist and be running. To look for a batch of that time and size: "
         "`cancel-message-batch list`. To cancel it: `cancel-message-batch ID`"
     )
 
 
-def test_batches_whose_program_is_gone_are_told_with_what_shows_and_what_stops_them() -> None:
-    assert words.orphans([]) == ""
-    one, two = words.orphans([batch("in_progress")]), words.orphans([batch("in_progress"), batch("in_progress")])
-    assert one.startswith(f"Message batch {EXAMPLE_ID}, 10,000 requests, runs on though the program that created it")
-    assert two.startswith("2 message batches, 20,000 requests, run on though the programs that created them")
+def test_batches_whose_program_is_gone_come_with_the_commands_that_show_and_stop_them() -> None:
+    assert programs.orphans([]) == ""
+    one, two = programs.orphans([batch("in_progress")]), programs.orphans([batch("in_progress"), batch("in_progress")])
+    assert one.startswith("Still running, although the program that created it on this machine is gone: message batch")
+    assert f" {EXAMPLE_ID}, 10,000 requests. " in one
+    assert "created them on this machine is gone: 2 message batches, 20,000 requests. " in two
     for text in (one, two):
         assert "`cancel-message-batch list --orphaned`" in text
         assert "`cancel-message-batch --all --orphaned`" in text

@@ -359,7 +359,7 @@ class MessageBatches(_Client[Client]):
             MessageBatchError: As for ``cancel``.
         """
         url = self._builder.results_url(batch)
-        just_ended = batch.ended_at is not None and batch.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
+        just_ended = batch.ended_at is not None and batch.context.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
 
         async def attempt() -> None:
             take = begin()

@@ -1,35 +1,18 @@
-"""What the Message Batches API sends, and what a tool call may ask for.
-
-The models of the API's objects accept fields and status values that this version does not know. The models of the
-tool inputs accept only the fields they declare, and every JSON schema derives from them.
-"""
+"""What the Message Batches API sends. The models accept fields and status values that this version does not know."""
 
 import contextlib
 import json
 import re
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 ID_LIMIT = 200  # characters; far above any id seen, far below what a URL may hold
-
-MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
-LIST_STATUS = "any, in_progress (running), canceling or ended"
-LIST_LIMIT = "Maximum, 1 to 50"
-LIST_AFTER = "after_id from the previous result; empty for the first page"
 
 
 def _zoned(value: datetime) -> datetime:
@@ -39,9 +22,6 @@ def _zoned(value: datetime) -> datetime:
 
 
 Time = Annotated[datetime, AfterValidator(_zoned)]
-
-StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
-
 
 # Far above what a batch can hold, far below what Python refuses to print.
 Count = Annotated[int, Field(ge=0, le=10**12)]
@@ -78,6 +58,25 @@ class RequestCounts(BaseModel):
         return self.succeeded + self.errored + self.canceled + self.expired
 
 
+@dataclass(frozen=True)
+class Context:
+    """What is known about a batch that is not a field of the API's object.
+
+    Args:
+        as_of: When the API sent the batch: by its own clock where the response named the time, else by this machine's.
+        clock_skew: How far ``as_of`` and the batch's own times may be apart.
+        origin: The origin (scheme, host, port) that sent the batch; None where it is not known.
+        workspace: The workspace that the response's header named; None where it named none.
+        name: The name that a person gave to the batch on this machine, safe to show; None where it has none.
+    """
+
+    as_of: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock_skew: timedelta = timedelta(minutes=1)
+    origin: str | None = None
+    workspace: str | None = None
+    name: str | None = None
+
+
 class MessageBatch(BaseModel):
     """One Message Batch, as the API describes it (API reference: Message Batch).
 
@@ -98,56 +97,42 @@ class MessageBatch(BaseModel):
     results_url: str | None = None
     type: str = "message_batch"
 
-    _as_of: datetime = PrivateAttr(default_factory=lambda: datetime.now(UTC))
-    _clocks_differ: timedelta = PrivateAttr(default=timedelta(minutes=1))
-    _origin: str | None = PrivateAttr(default=None)
-    _workspace: str | None = PrivateAttr(default=None)
-    _name: str | None = PrivateAttr(default=None)
+    _context: Context = PrivateAttr(default_factory=Context)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Take the context that the batch was validated with."""
+        if isinstance(context, Context):
+            self._context = context
+
+    def __eq__(self, other: object) -> bool:
+        """Compare what the API says about the batch, whenever it said so."""
+        if not isinstance(other, MessageBatch):
+            return NotImplemented
+        return (self.__dict__, self.model_extra) == (other.__dict__, other.model_extra)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     @property
-    def as_of(self) -> datetime:
-        """When the API sent this: by its own clock where the answer held the time, else by this machine's."""
-        return self._as_of
+    def context(self) -> Context:
+        """What the response's headers and this machine say about the batch, apart from the API's own fields."""
+        return self._context
 
-    @property
-    def clocks_differ(self) -> timedelta:
-        """The possible clock skew between ``as_of`` and the batch's own times."""
-        return self._clocks_differ
+    def with_context(self, **changes: Any) -> "MessageBatch":
+        """Return a copy with another context: a field of ``Context`` by name."""
+        other = self.model_copy()
+        other._context = replace(self._context, **changes)  # noqa: SLF001 - its own class
+        return other
 
     @classmethod
-    def read(cls, body: bytes) -> "MessageBatch":
+    def read(cls, body: bytes, context: Context) -> "MessageBatch":
         """Read a batch."""
-        return cls.model_validate_json(body)
+        return cls.model_validate_json(body, context=context)
 
     def to_json(self) -> str:
         """Return the API's own object in ASCII: the fields that it sent, and no others."""
         text = self.model_dump_json(exclude_unset=True)
         return text if text.isascii() and "\x7f" not in text else ascii_json(json.loads(text), separators=(",", ":"))
-
-    @property
-    def origin(self) -> str | None:
-        """The origin (scheme, host, port) that the batch was fetched from; None where it is not known."""
-        return self._origin
-
-    @property
-    def workspace(self) -> str | None:
-        """The workspace that the response's header named; None where it named none."""
-        return self._workspace
-
-    @property
-    def name(self) -> str | None:
-        """The name that a person gave to the batch on this machine, safe to show; None where it has none."""
-        return self._name
-
-    def note_name(self, name: str) -> None:
-        """Note the name of the batch, which the API does not keep."""
-        self._name = name
-
-    def came_from(self, origin: str, time: datetime | None, workspace: str | None = None) -> None:
-        """Note where the API sent this from and when, by its own clock, which counts whole seconds."""
-        self._origin, self._workspace = origin, workspace
-        if time is not None:
-            self._as_of, self._clocks_differ = time, timedelta(seconds=5)
 
     @property
     def ended(self) -> bool:
@@ -181,16 +166,11 @@ class MessageBatchList(BaseModel):
         """How many objects of the page could not be read."""
         return self._unreadable
 
-    def came_from(self, origin: str, time: datetime | None, workspace: str | None = None) -> None:
-        """Note where the API sent this from and when, by its own clock."""
-        for batch in self.data:
-            batch.came_from(origin, time, workspace)
-
     @classmethod
-    def read(cls, body: bytes) -> "MessageBatchList":
+    def read(cls, body: bytes, context: Context) -> "MessageBatchList":
         """Read a page; one batch that cannot be read does not hide the others."""
         try:
-            return cls.model_validate_json(body)
+            return cls.model_validate_json(body, context=context)
         except ValidationError:
             page = json.loads(body)
             data = page.get("data") if isinstance(page, dict) else None
@@ -199,7 +179,7 @@ class MessageBatchList(BaseModel):
         batches = []
         for one in data:
             with contextlib.suppress(ValidationError):
-                batches.append(MessageBatch.model_validate(_paired(one)))
+                batches.append(MessageBatch.model_validate(_paired(one), context=context))
         listed = cls.model_validate({**page, "data": batches})
         listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
         return listed
@@ -226,7 +206,7 @@ def message_batch_id_fault(value: str) -> str | None:
     return None
 
 
-def _pasted_id(value: Any) -> Any:
+def pasted_id(value: Any) -> Any:
     """Remove what people and frameworks put around an id: white space, or JSON."""
     if not isinstance(value, str):
         return value
@@ -241,48 +221,6 @@ def _pasted_id(value: Any) -> Any:
         if isinstance(parsed, str):
             return parsed.strip()
     return text
-
-
-def _checked_id(value: Any) -> Any:
-    value = _pasted_id(value)
-    if isinstance(value, str) and (fault := message_batch_id_fault(value)):
-        raise ValueError(fault)
-    return value
-
-
-def _checked_cursor(value: Any) -> Any:
-    value = _pasted_id(value)
-    return _checked_id(value) if value else value
-
-
-class ToolInput(BaseModel):
-    """The arguments of a tool; others are refused. Null stands for an optional argument that is not given."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given
-        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
-        return {name: value for name, value in given.items() if value is not None or name not in optional}
-
-
-class MessageBatchIdInput(ToolInput):
-    """The arguments of the tools that act on one batch."""
-
-    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(description=MESSAGE_BATCH_ID)
-
-
-class ListMessageBatchesInput(ToolInput):
-    """The arguments of the listing tool."""
-
-    status: StatusFilter = Field(default="any", description=LIST_STATUS)
-    # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
-    limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
-    # Empty rather than null, because some frameworks' schemas cannot express null.
-    after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
 
 
 __all__ = ["MessageBatch", "MessageBatchList", "RequestCounts"]

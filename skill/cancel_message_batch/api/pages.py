@@ -87,7 +87,7 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
 
     A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
     """
-    return not page or page[-1].expires_at < page[-1].as_of - timedelta(days=1)
+    return not page or page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)
 
 
 class _Page:

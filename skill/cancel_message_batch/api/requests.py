@@ -5,11 +5,11 @@ import platform
 import random
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TypeVar
 
 from httpx2 import URL, InvalidURL
-from pydantic import ValidationError
 
 from cancel_message_batch import __version__
 
@@ -27,7 +27,7 @@ from .errors import (
     status_error,
     workspace_of,
 )
-from .models import MessageBatch, MessageBatchIdInput, MessageBatchList, message_batch_id_fault
+from .models import Context, MessageBatch, MessageBatchList, message_batch_id_fault, pasted_id
 
 Model = TypeVar("Model", MessageBatch, MessageBatchList)
 
@@ -129,13 +129,17 @@ class RequestBuilder:
         parsed: Model | None = None
         if 200 <= answer.status < 300:
             with contextlib.suppress(ValueError, RecursionError):
-                parsed = model.read(without_secrets(answer.body, self._connection.secrets))
+                parsed = model.read(without_secrets(answer.body, self._connection.secrets), self._context(answer))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
             raise self.refusal(answer)
-        workspace = workspace_of(answer.headers, self._connection.secrets)
-        parsed.came_from(self._origin, header_date(answer.headers.get("date")), workspace)
         return parsed
+
+    def _context(self, answer: Answer) -> Context:
+        """Return where an answer came from and when, by the API's own clock, which counts whole seconds."""
+        context = Context(origin=self._origin, workspace=workspace_of(answer.headers, self._connection.secrets))
+        time = header_date(answer.headers.get("date"))
+        return replace(context, as_of=time, clock_skew=timedelta(seconds=5)) if time else context
 
     def results_url(self, batch: MessageBatch) -> URL:
         """Return where the results of a batch are."""
@@ -181,9 +185,9 @@ def without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
 
 def checked_id(message_batch_id: str) -> str:
     """Return a message batch id without the white space or JSON around it."""
-    try:
-        return MessageBatchIdInput(message_batch_id=message_batch_id).message_batch_id
-    except ValidationError as error:
-        fault = message_batch_id_fault(message_batch_id) if isinstance(message_batch_id, str) else "not a text"
+    value = pasted_id(message_batch_id)
+    fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
+    if fault:
         shown = clean(repr(message_batch_id), limit=60)
-        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True) from error
+        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True)
+    return str(value)

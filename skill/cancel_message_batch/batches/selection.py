@@ -26,12 +26,12 @@ class Filters:
 
     def match(self, batch: MessageBatch) -> bool:
         """Return whether a batch is meant."""
-        age = batch.as_of - batch.created_at
+        age, name = batch.context.as_of - batch.created_at, batch.context.name
         return (
             (self.older_than is None or age > self.older_than)
             and (self.newer_than is None or age < self.newer_than)
             and batch.request_counts.total >= (self.at_least or 0)
-            and (self.named is None or (batch.name is not None and fnmatchcase(batch.name, self.named)))
+            and (self.named is None or (name is not None and fnmatchcase(name, self.named)))
         )
 
 
@@ -49,8 +49,7 @@ def listing(
     """Yield the batches of one status, or all, newest first, holding one page at a time."""
     for findings in finish_each(search(batches.list, status, limit=page)):
         unreadable(findings.unreadable)
-        names.attach(findings.batches)
-        yield from filter(filters.match, findings.batches)
+        yield from filter(filters.match, names.with_names(findings.batches))
 
 
 def found(batches: MessageBatches, statuses: Iterable[str], filters: Filters) -> tuple[list[MessageBatch], int]:

@@ -4,17 +4,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.requests import refused_by_limit
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+from cancel_message_batch.words import states
 
 from .exit_codes import ExitCode, Interrupted
 from .outcomes import combined, exit_code, print_batches, print_outcome
 from .output import Output
-from .recording import tell_elsewhere
+from .recording import say_where_known
 
 # Notes what cancels came to, by id; None stands for an answer that was not awaited.
 Note = Callable[[Mapping[str, ToolOutcome | None]], None]
@@ -34,11 +34,11 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, n
     except KeyboardInterrupt:
         waits = time.monotonic() < waits_until
         ids = [message_batch_id]
-        output.warn(words.interrupted(0, [] if waits else ids, [], limited=ids if waits else []))
+        output.warn(states.interrupted(0, [] if waits else ids, [], limited=ids if waits else []))
         note({} if waits else {message_batch_id: None})
         raise Interrupted from None
     print_outcome(outcome, output)
-    tell_elsewhere({message_batch_id: outcome}, batches, output)
+    say_where_known({message_batch_id: outcome}, batches, output)
     note({message_batch_id: outcome})
     return outcome
 
@@ -55,7 +55,7 @@ def cancel_all(
         if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
             print_outcome(outcome, output)
         elif not output.quiet:
-            output.tell(words.brief(outcome.batch, outcome.result))
+            output.tell(states.brief(outcome.batch, outcome.result))
 
     told_until = 0.0
 
@@ -63,7 +63,7 @@ def cancel_all(
         nonlocal told_until
         if seconds >= 1 and time.monotonic() >= told_until:  # once for all that wait at the same time
             told_until = time.monotonic() + max(seconds, 10)
-            output.say(words.limited(seconds))
+            output.say(states.limited(seconds))
 
     progress = Progress()
     policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
@@ -79,13 +79,13 @@ def cancel_all(
         open_ids = progress.sent - progress.outcomes.keys() - set(waiting)
         lost = [name for name in ids if name in open_ids]
         unsent = [name for name in ids if name not in progress.sent]
-        output.warn(words.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
+        output.warn(states.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
         note({**progress.outcomes, **dict.fromkeys(lost)})
         raise Interrupted from None
     outcomes = [progress.outcomes[name] for name in ids]
     if not output.json:
-        output.say(words.tally([outcome.result for outcome in outcomes]))
-    tell_elsewhere(progress.outcomes, batches, output)
+        output.say(states.tally([outcome.result for outcome in outcomes]))
+    say_where_known(progress.outcomes, batches, output)
     note(progress.outcomes)
     return outcomes
 
@@ -98,5 +98,5 @@ def dry_run(batches: MessageBatches, ids: Sequence[str], known: Sequence[Message
         if outcome.is_error:
             output.warn(outcome.text)
     print_batches(found, output)
-    output.say(words.dry_run(found))
+    output.say(states.dry_run(found))
     return combined([exit_code(outcome) for outcome in outcomes])

@@ -48,7 +48,7 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
         output.warn(str(error))
         return ExitCode.USAGE
     except MessageBatchError as error:
-        from cancel_message_batch import words
+        from cancel_message_batch.words import failures
 
-        output.warn(words.failed(error, "list"))
+        output.warn(failures.failed(error, "list"))
         return ExitCode.FAILED

@@ -8,7 +8,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent, merge_key_bin
 from prompt_toolkit.output import create_output
 
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.words import day_and_time, facts
+from cancel_message_batch.words.facts import day_and_time, facts
 
 from .table import age, fits, last_columns, size_and_age
 from .terminal import cut, discard_typed_ahead, width
@@ -20,7 +20,7 @@ _KEYS = "\n  Space: choose, a: all, Enter: go on, Ctrl-C: none"
 def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     """Let a person choose batches; nothing is chosen beforehand, and what was typed before does not count."""
     by_id = {batch.id: batch for batch in batches}
-    named = any(batch.name for batch in batches)
+    named = any(batch.context.name for batch in batches)
     question = questionary.checkbox(
         "Cancel which message batches?" + (f" (id, requests, age, {'name' if named else 'created'})" if fits() else ""),
         choices=[questionary.Choice(_title(batch, named=named), value=batch.id) for batch in batches],
@@ -46,5 +46,5 @@ def _title(batch: MessageBatch, *, named: bool) -> str:
         line = f"{facts(batch).id:<33} {size:>7} {age(created, batch):>4} "
         name = facts(batch).name if named else None
         return line + last_columns(day_and_time(created, batch), name, len(line) + _MARKS, sys.stderr)
-    name = f"\n       {cut(facts(batch).name, width() - 7)}" if batch.name else ""
+    name = f"\n       {cut(facts(batch).name, width() - 7)}" if batch.context.name else ""
     return f"{facts(batch).id}\n       {size_and_age(batch)}{name}"

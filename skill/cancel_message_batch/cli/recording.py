@@ -1,21 +1,21 @@
-"""What the command line writes into the record, once the person was told, and what it reads there."""
+"""What the command line writes into the record, after it has told the person, and what it reads there."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
+from cancel_message_batch.words import programs
 
 from .output import Output
 
-if TYPE_CHECKING:  # a plain command does without it until its work is done
+if TYPE_CHECKING:  # imported only once a command's work is done
     from cancel_message_batch.record.store import Record
 
-_PATIENCE = 30.0  # seconds in which all are looked up
+_PATIENCE = 30.0  # seconds to look them all up
 
 
 def note_cancels(
@@ -26,10 +26,10 @@ def note_cancels(
     consent: str | None = None,
     words: str | None = None,
 ) -> None:
-    """Note cancels that were sent, in one transaction.
+    """Note the cancels that were sent, in one transaction.
 
     Args:
-        outcomes: What each came to, by id; None where the answer was not awaited.
+        outcomes: The outcome of each, by id; None if it was interrupted before the response.
         warn: Tells the person that the record cannot be used.
         through: What the person used.
         consent: How they agreed to it.
@@ -46,8 +46,8 @@ def note_cancels(
                 consent=consent,
                 words=words,
                 answer=outcome.answer if outcome else "interrupted before the answer came",
-                origin=outcome.batch.origin if outcome and outcome.batch else None,
-                workspace=outcome.batch.workspace if outcome and outcome.batch else None,
+                origin=outcome.batch.context.origin if outcome and outcome.batch else None,
+                workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
             if outcome is None
@@ -56,30 +56,27 @@ def note_cancels(
     )
 
 
-def tell_elsewhere(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
-    """Tell the person where the record knows batches from that were not found."""
-    missing = {
-        name: outcome.error
-        for name, outcome in outcomes.items()
-        if isinstance(outcome.error, APIStatusError) and outcome.error.status == 404
-    }
+def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
+    """If a batch was not found, and the record knows it from another base URL or workspace, say so."""
+    missing = {name: outcome.error for name, outcome in outcomes.items() if _not_found(outcome.error)}
     if not missing:
         return
     from cancel_message_batch.record.store import open_record
 
-    record, connection = open_record(lambda _: None), batches.connection
+    record, connection = open_record(), batches.connection
     for name, error in missing.items():
         known = record.known(name)
         if known is None:
             continue
+        here = getattr(error, "workspace", None) or connection.headers.get("anthropic-workspace-id")
         if known.origin not in {None, origin(connection.base_url)}:
-            output.warn(words.known_elsewhere(name, f"another base URL, {known.origin}"))
-        elif known.workspace not in {None, error.workspace or connection.headers.get("anthropic-workspace-id")}:
-            output.warn(words.known_elsewhere(name, f"the workspace {known.workspace}"))
+            output.warn(programs.known_elsewhere(name, f"another base URL, {known.origin}"))
+        elif known.workspace not in {None, here}:
+            output.warn(programs.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
-def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...]:
-    """Return the batches, not ended, whose program is gone, newest first.
+def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
+    """Return the batches that are running although their program is gone, newest first.
 
     Raises:
         MessageBatchError: The record cannot be used, or none of them could be looked up.
@@ -87,21 +84,25 @@ def orphaned(batches: MessageBatches, output: Output) -> tuple[MessageBatch, ...
     from cancel_message_batch.batches.orphans import find_orphans
     from cancel_message_batch.record.store import open_record
 
-    record = open_record(lambda _: None)
-    found = find_orphans(batches, record, timeout=_PATIENCE)
-    if not (found.running or found.unknown) and record.fault:
+    record = open_record()
+    running, unknown = find_orphans(batches, record, timeout=_PATIENCE)
+    if not (running or unknown) and record.fault:
         raise MessageBatchError(record.fault)
-    not_found = isinstance(found.trouble, APIStatusError) and found.trouble.status == 404
-    if found.trouble and not found.running and not not_found:
-        raise found.trouble
-    if found.unknown:
-        output.warn(words.orphans_unknown(found.unknown, found.trouble))
-    return found.running
+    trouble = next(filter(None, unknown.values()), None)
+    if trouble and not running and not _not_found(trouble):
+        raise trouble
+    if unknown:
+        output.warn(programs.orphans_unknown(list(unknown), trouble))
+    return running
+
+
+def _not_found(error: MessageBatchError | None) -> bool:
+    return isinstance(error, APIStatusError) and error.status == 404
 
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
-    """Return what to tell a person about batches whose program is gone; nothing when none runs, or none is known."""
+    """Return what to tell a person about batches whose program is gone: nothing if there are none."""
     from cancel_message_batch.batches.orphans import find_orphans
 
-    found = find_orphans(batches, record, timeout=timeout)
-    return words.orphans([batch for batch in found.running if batch.processing_status == "in_progress"])
+    running, _ = find_orphans(batches, record, timeout=timeout)
+    return programs.orphans([batch for batch in running if batch.processing_status == "in_progress"])

@@ -5,18 +5,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import ascii_json
 from cancel_message_batch.results.folder import SaveError
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
+from cancel_message_batch.words import failures, results
 
 from .exit_codes import ExitCode, Interrupted, UsageError
 from .outcomes import combined, error_code
 from .output import Output
+from .terminal import cut, width, write
 
 
 def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
@@ -39,10 +41,10 @@ def save_all(
     Raises:
         Interrupted: The user stopped it.
     """
-    if warning := words.paid_retried(options.retry or ()):
+    if warning := results.paid_retried(options.retry or ()):
         output.say(warning)
     codes = []
-    totals = [0, 0]
+    summaries = []
     for number, message_batch_id in enumerate(ids):
         try:
             with _progress(message_batch_id, quiet=output.quiet) as progress:
@@ -55,72 +57,69 @@ def save_all(
             output.warn(str(error))
             codes.append(ExitCode.FAILED)
         except MessageBatchError as error:
-            output.warn(words.failed(error, "get", message_batch_id))
+            output.warn(failures.failed(error, "get", message_batch_id))
             codes.append(error_code(error))
         else:
             codes.append(_report(saved, output))
-            if saved.summary:
-                totals = [totals[0] + 1, totals[1] + saved.summary["results"]]
+            summaries += [saved.summary] if saved.summary else []
     if len(ids) > 1:
-        output.say(f"{totals[0]:,} of {len(ids):,} batches are saved, with {totals[1]:,} results.")
+        number = sum(summary["results"] for summary in summaries)
+        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {number:,} results.")
     return combined(codes)
 
 
 def _report(saved: Saved, output: Output) -> ExitCode:
     if saved.batch is not None and saved.state == "not_ended":
-        output.warn(words.not_ended_for_results(saved.batch))
+        output.warn(results.not_ended_for_results(saved.batch))
         return ExitCode.TIME_UP
     if saved.batch is not None and saved.state == "archived":
-        output.warn(words.results_gone(saved.batch))
+        output.warn(results.results_gone(saved.batch))
         return ExitCode.NOTHING_TO_CANCEL
-    if saved.summary is None:
+    if saved.summary is None or saved.path is None:
         raise SaveError("nothing was saved")
+    code = _code(saved.summary)
     there = saved.state == "all_there"
-    code = _code(saved)
+    lines = results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)
+    path = saved.path.absolute()
     if output.json:
-        output.print(ascii_json(saved.summary))
+        output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in words.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
+        for line in lines:
             output.tell(line)
-        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
+        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
-            output.print(words.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
+            output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in words.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
+        for line in lines[2:]:
             output.warn(line)
     return code
 
 
-def _code(saved: Saved) -> ExitCode:
-    told = saved.summary or {}
-    file = told.get("requests_file") or {}
+def _code(summary: dict[str, Any]) -> ExitCode:
+    file = summary["requests_file"] or {}
     if file.get("is_of_another_batch"):
         return ExitCode.FAILED
-    odd = [told.get(name) for name in ("unknown_types", "unreadable_lines", "lines_without_custom_id")]
-    odd += [told.get("repeated_custom_ids"), file.get("repeated"), file.get("to_resubmit_without_request")]
+    odd = [summary[name] for name in ("unknown_types", "unreadable_lines", "lines_without_custom_id")]
+    odd += [summary["repeated_custom_ids"], file.get("repeated"), file.get("to_resubmit_without_request")]
     return ExitCode.PARTLY if any(odd) else ExitCode.DONE
 
 
 @contextlib.contextmanager
 def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; yields a function to call with the bytes and lines so far."""
+    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
+    shown = 0.0
+
+    def progress(size: int, lines: int) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 0.1:
+            shown = time.monotonic()
+            text = f"{clean(message_batch_id, limit=60)}: {lines:,} results, {size / 1e6:,.1f} MB"
+            write(sys.stderr, f"\r{cut(text, width() - 1)}\x1b[K")
+
     if quiet or not sys.stderr.isatty():
         yield lambda _bytes, _lines: None
         return
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True, highlight=False)
-    with Progress(*columns, console=console, transient=True) as bar:
-        name = clean(message_batch_id, limit=60)
-        task = bar.add_task(name, total=None)
-        shown = 0.0
-
-        def progress(size: int, lines: int) -> None:
-            nonlocal shown
-            if time.monotonic() - shown > 0.1:
-                shown = time.monotonic()
-                bar.update(task, completed=size, description=f"{name}: {lines:,} results")
-
+    try:
         yield progress
+    finally:
+        write(sys.stderr, "\r\x1b[K")

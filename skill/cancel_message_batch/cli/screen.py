@@ -9,7 +9,6 @@ from typing import Any
 
 import anthropic
 
-from cancel_message_batch import words
 from cancel_message_batch.agent.approval import named_ids
 from cancel_message_batch.agent.conversation import (
     DEFAULT_MODEL,
@@ -25,6 +24,7 @@ from cancel_message_batch.api.credentials import Connection, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, clean
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, ToolOutcome
+from cancel_message_batch.words import states
 
 from .output import Output
 from .recording import note_cancels
@@ -84,7 +84,7 @@ class Screen:
     def approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
-        answer = confirm(words.question(batch))
+        answer = confirm(states.question(batch))
         self._canceling = batch.id if answer else ""
         if answer:
             self._agreed.add(batch.id)
@@ -95,7 +95,7 @@ class Screen:
         self._answer.end()
         if self._canceling:  # before it is told: what a person types after that is for the next prompt
             self._note(None)
-        self._output.warn(f"\n{words.stopped(clean(self._canceling))}")
+        self._output.warn(f"\n{states.stopped(clean(self._canceling))}")
         self._canceling = ""
 
     def end(self) -> None:

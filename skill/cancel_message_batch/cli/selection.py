@@ -78,10 +78,10 @@ def _meant(word: str) -> str:
 def _by_name(word: str) -> str:
     """Say how batches are chosen by name, on a machine that keeps names."""
     from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.record.names import kept
+    from cancel_message_batch.record.names import has_record
 
     pattern = shlex.quote(f"{clean(word, limit=60)}*")
-    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if kept() else ""
+    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if has_record() else ""
 
 
 def _piped_ids() -> Iterator[str]:
@@ -125,19 +125,18 @@ def filters_of(given: argparse.Namespace) -> "Filters":
 
 
 def check_names(output: Output) -> None:
-    """Tell the person when the names of batches cannot be read."""
-    from cancel_message_batch.record.names import fault
+    """Warn if the names of batches cannot be read."""
+    from cancel_message_batch.record.store import open_record
 
-    if told := fault():
-        output.warn(told)
+    open_record(output.warn).names([""])
 
 
 def every(
     batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
 ) -> "list[MessageBatch]":
     """Return the batches that --all and its filters mean: those in progress and, if ``canceling``, those too."""
-    from cancel_message_batch import words
     from cancel_message_batch.batches.selection import found
+    from cancel_message_batch.words import states
 
     if given.named is not None:
         check_names(output)
@@ -153,7 +152,7 @@ def every(
     else:
         known, unreadable = found(batches, statuses, filters_of(given))
         if unreadable:
-            output.warn(words.unreadable(unreadable))
+            output.warn(states.unreadable(unreadable))
     if not known:
         like = " like that" if filters_of(given) or given.orphaned else ""
         rest = " or canceling" if canceling else ": there is nothing to cancel"
@@ -163,7 +162,7 @@ def every(
 
 def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
     """Return the batches in progress that are to be canceled: a person chooses them, or with --all confirms them."""
-    from cancel_message_batch import words
+    from cancel_message_batch.words import states
 
     from .table import table
 
@@ -181,7 +180,7 @@ def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output)
         return known
     if given.all or len(known) > 1:
         output.show(table(known, sys.stderr))
-    if not confirm(words.cancel_these(known)):
+    if not confirm(states.cancel_these(known)):
         output.warn("Nothing was canceled.")
         return ()
     return known

@@ -7,7 +7,8 @@ from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record import names
-from cancel_message_batch.words import Facts, day_and_time, details, distance, facts, size
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts, size
+from cancel_message_batch.words.states import details
 
 from .terminal import cut, paint, width, wrapped
 
@@ -28,8 +29,8 @@ def fits() -> bool:
 def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
     rows = iter(batches)
-    first = list(islice(rows, _SCREENFUL if names.kept() else 1))
-    named = any(batch.name for batch in first)
+    first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
+    named = any(batch.context.name for batch in first)
     if first and fits():
         yield paint(
             _LIST_HEAD + last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream), "1", stream
@@ -43,11 +44,11 @@ def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
     known, created = facts(batch), day_and_time(batch.created_at, batch)
     line = f"{known.id:<33} {known.status:<11} {known.requests:>7,} {age(batch.created_at, batch):>4} "
     if fits() and len(line) + len(created) <= width():
-        name = known.name if named or batch.name else None
+        name = known.name if named or batch.context.name else None
         return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
     lines = f"{known.id}\n  {known.status}, {size(batch)},\n  "
     lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
-    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.name else lines
+    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.context.name else lines
 
 
 def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:
@@ -74,7 +75,7 @@ def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
     """Format a batch that is waited for; its counts show what is known before the end."""
     elapsed, counts = age(batch.cancel_initiated_at or batch.created_at, batch), batch.request_counts
     size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
-    latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.as_of else ""
+    latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.context.as_of else ""
     known = facts(batch)
     line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
     if fits() and len(line) <= width():
@@ -99,7 +100,7 @@ def size_and_age(batch: MessageBatch) -> str:
 
 def age(time: datetime, batch: MessageBatch) -> str:
     """Write how long ago a time is in its largest unit, in the form that --older-than takes: ``2h``."""
-    seconds = max(int((batch.as_of - time).total_seconds()), 0)
+    seconds = max(int((batch.context.as_of - time).total_seconds()), 0)
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length}{unit}"

@@ -5,11 +5,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.batches.waiting import WaitState, wait
 from cancel_message_batch.tools import ToolOutcome
-from cancel_message_batch.words import facts
+from cancel_message_batch.words import failures, states
+from cancel_message_batch.words.facts import facts
 
 from .exit_codes import ExitCode, Interrupted
 from .outcomes import combined, error_code, print_outcome, suggest_results
@@ -38,19 +38,19 @@ def wait_for(
                 show(state)
     except KeyboardInterrupt:
         interrupted = True
-    failures = [words.failed(state.failed[name], "get", name) for name in ids if name in state.failed]
-    for text in dict.fromkeys(failures):
+    failed = [failures.failed(state.failed[name], "get", name) for name in ids if name in state.failed]
+    for text in dict.fromkeys(failed):
         output.warn(text)
     ended = [state.batches[name] for name in ids if name in state.batches and state.batches[name].ended]
     for batch in ended:
-        print_outcome(ToolOutcome(words.status(batch), batch=batch), output)
+        print_outcome(ToolOutcome(states.status(batch), batch=batch), output)
     if not saves:
         suggest_results(ended, output)
     if state.pending:
         seen = [name for name in state.pending if name in state.batches]
         unknown = [name for name in state.pending if name not in state.batches]
         why = "Interrupted" if interrupted else "The time is up"
-        output.warn(words.not_ended(why, seen, unknown=unknown, trouble=str(state.trouble or "")))
+        output.warn(states.not_ended(why, seen, unknown=unknown, trouble=str(state.trouble or "")))
     if interrupted:
         raise Interrupted
     if state.pending:

@@ -28,9 +28,9 @@ class Created:
         requests: The number of its requests; 0 if it is not known.
         headers: Those of the last request about it that the API accepted, without what only that request needed. They
             hold the credential, so they are kept in memory only.
-        workspace: Its workspace, if the response named it.
         status: The last processing status seen; "ended" also for a batch that was deleted.
-        lost: Whether the create was sent, and no response has said what came of it.
+        sent: Whether the last request about it was sent whole.
+        answered: Whether the response to the create said what came of it.
     """
 
     base_url: str
@@ -40,19 +40,20 @@ class Created:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     workspace: str | None = None
     status: str = "in_progress"
-    lost: bool = False
+    sent: bool = False
+    answered: bool = False
     _end: bytes = field(default=b"", repr=False)
 
     def count(self, piece: bytes) -> None:
-        """Count the requests in the next piece of the create request's body."""
+        """Count the requests in the next piece of a create request."""
         self.requests += (self._end + piece).count(_CUSTOM_ID)
         self._end = (self._end + piece)[1 - len(_CUSTOM_ID) :]
 
-    def learn(self, response: Response, body: bytes) -> None:
-        """Learn from a response to a request that creates the batch, or is about it; ``body`` is still encoded."""
+    def learn(self, response: Response, body: bytes) -> bool:
+        """Learn from a response about the batch; ``body`` is still encoded. Returns whether its id is new."""
         if not response.is_success:
-            self.lost = self.lost and response.status_code >= 500 and response.status_code != 529  # as in our client
-            return
+            self.answered |= response.status_code < 500 or response.status_code == 529  # as in our own client
+            return False
         try:
             batch = Response(200, headers=response.headers, content=body).json()
             name, counts = batch["id"], batch.get("request_counts")
@@ -60,11 +61,13 @@ class Created:
             status = "ended" if deleted else clean(batch["processing_status"], limit=40)
             requests = sum(counts.values()) if isinstance(counts, dict) else 0
         except (DecodingError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
-            return
-        if message_batch_id_fault(name) or self.message_batch_id not in {"", name}:
-            return
-        self.lost, self.message_batch_id, self.status = False, name, status
+            return False
+        new = not self.message_batch_id
+        if message_batch_id_fault(name) or not (new or name == self.message_batch_id):
+            return False
+        self.answered, self.message_batch_id, self.status = True, name, status
         self.requests = requests or self.requests
         self.workspace = clean(response.headers.get("anthropic-workspace-id", ""), limit=200) or self.workspace
         sent = response.request.headers.items()
         self.headers = {header: value for header, value in sent if not _OF_ONE_REQUEST.fullmatch(header)}
+        return new

@@ -12,14 +12,12 @@ import re
 import sys
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable
-from contextlib import aclosing
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 from threading import Thread
 from typing import Any, Self
-from urllib.parse import quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import anyio
-import anyio.to_thread
 import httpx2
 import uvicorn
 from anyio.streams.memory import MemoryObjectSendStream
@@ -30,27 +28,25 @@ from cancel_message_batch.api.errors import clean
 
 from .created import Created
 
-_CONNECT_SECONDS = 10.0
 _CLOSING_SECONDS = 0.2  # for the connections of a process that has just ended
 _BATCHES = re.compile(r"/*(.*)/messages/batches(?:/([\w-]+)(?:/cancel)?)?", re.DOTALL)
 
 # They hold for one connection only (RFC 9110, section 7.6.1), where bodies are framed anew and uvicorn answers Expect.
-_HOP_BY_HOP = {b"connection", b"expect", b"http2-settings", b"keep-alive", b"proxy-authorization", b"proxy-connection"}
-_HOP_BY_HOP |= {b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+_HOP_BY_HOP = ["connection", "expect", "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
+_HOP_BY_HOP += ["trailer", "transfer-encoding", "upgrade"]
 
 # h11 reads requests more strictly than httptools, and httpx2 brings it.
 _SERVER_OPTIONS: Any = {"http": "h11", "interface": "asgi3", "lifespan": "off", "ws": "none", "log_config": None}
-_SERVER_OPTIONS |= {"log_level": "critical", "server_header": False, "date_header": False}
+_SERVER_OPTIONS |= {"log_level": "critical", "server_header": False, "date_header": False, "workers": 1}
 _SERVER_OPTIONS |= {
-    "h11_max_incomplete_event_size": 2**16,
     "timeout_keep_alive": 86_400,
     "timeout_graceful_shutdown": 0,
+    "h11_max_incomplete_event_size": 2**16,
 }
 
-Scope = Any
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+Pieces = MemoryObjectSendStream[bytes]
 
 
 class Relay:
@@ -77,9 +73,8 @@ class Relay:
         parts = urlsplit(base_url)
         userinfo, at, place = parts.netloc.rpartition("@")
         self._origin = f"{parts.scheme}://{place}"
-        timeout = httpx2.Timeout(None, connect=_CONNECT_SECONDS)  # the clients have theirs
-        connection = borrowed(self._origin, {})
-        self._client = build_client(httpx2.AsyncClient, connection, timeout=timeout, limits=httpx2.Limits())
+        timeout, limits = httpx2.Timeout(None, connect=10.0), httpx2.Limits()  # the clients have their own
+        self._client = build_client(httpx2.AsyncClient, borrowed(self._origin, {}), timeout=timeout, limits=limits)
         self._listener = create_server(("127.0.0.1", 0), backlog=2048)
         # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
         self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
@@ -101,17 +96,14 @@ class Relay:
         if sys.platform != "win32":  # each client needs two open files; the command keeps the limit it started with
             import resource
 
-            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            limit = 10_240 if hard == resource.RLIM_INFINITY else hard  # macOS takes no higher one
             with contextlib.suppress(OSError, ValueError):
-                resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
         self._thread.start()
 
     def stop(self, seconds: float) -> int:
-        """Stop, once the creates under way have their responses or so many seconds have passed.
-
-        Returns:
-            The number of connections that clients still held.
-        """
+        """Stop once no create is under way, or after so many seconds; returns how many connections were still held."""
         if not self._thread.is_alive():
             return 0
         connections = self._server.server_state.connections
@@ -119,7 +111,7 @@ class Relay:
             end = time.monotonic() + limit
             while waiting and time.monotonic() < end:
                 time.sleep(0.01)
-        held = len(connections) - len(self._creating)
+        held = max(0, len(connections) - len(self._creating))
         self._server.should_exit = True
         self._thread.join()
         return held
@@ -130,7 +122,7 @@ class Relay:
         async with self._client:
             await self._server.serve(sockets=[self._listener])
 
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Any, receive: Receive, send: Send) -> None:
         """Respond to one request (ASGI)."""
         if fault := self._fault(scope):
             await _refuse(send, 403, fault)
@@ -138,20 +130,19 @@ class Relay:
         batch = self._batch(scope["method"], scope["path"])
         pieces, body = anyio.create_memory_object_stream[bytes]()
         try:
-            with pieces, body:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_read, receive, pieces, batch, tasks.cancel_scope)
-                    await self._exchange(self._request(scope, body, batch), send, batch)
-                    tasks.cancel_scope.cancel()
+            async with pieces, body, anyio.create_task_group() as tasks:
+                tasks.start_soon(_read, receive, pieces, batch, tasks.cancel_scope.cancel)
+                await self._exchange(scope, body, send, batch)
+                tasks.cancel_scope.cancel()
         finally:
             if batch in self._creating:
                 self._creating.remove(batch)
-                self.lost += [batch] if batch.lost else []
+                self.lost += [batch] if batch.sent and not batch.answered else []
 
-    def _fault(self, scope: Scope) -> str:
+    def _fault(self, scope: Any) -> str:
         """Say why a request is not passed on: it may come from a web page whose name leads here (DNS rebinding)."""
         hosts = {value.lower() for name, value in scope["headers"] if name == b"host"}
-        if not hosts <= self._hosts or not (hosts or scope["http_version"] == "1.0"):
+        if not hosts <= self._hosts:  # only HTTP/1.0 does without one
             return "The Host header is not the address of this relay."
         return "" if scope["raw_path"].startswith(b"/") else "Only paths of the API are passed on."
 
@@ -160,96 +151,78 @@ class Relay:
         match = _BATCHES.fullmatch(posixpath.normpath(path))  # as the API may read it
         if not match or match[2] or method != "POST":
             return self.created.get(match[2]) if match else None
-        batch = Created(f"{self._origin}/{quote(match[1])}")
+        batch = Created(f"{self._origin}/{quote(match[1])}".rstrip("/"))
         self._creating.append(batch)
         return batch
 
-    def _request(self, scope: Scope, body: AsyncIterable[bytes], batch: Created | None) -> httpx2.Request:
-        """Build the request to the API."""
-        headers = _passed_on(scope["headers"], b"host", *([b"accept-encoding"] if batch else []))
+    async def _exchange(self, scope: Any, body: AsyncIterable[bytes], send: Send, batch: Created | None) -> None:
+        headers = _passed_on(scope["headers"])
+        headers.pop("host", None)
         if batch:
-            headers.append((b"accept-encoding", b"identity"))  # another coding may be unknown here
-        has_body = any(name in {b"content-length", b"transfer-encoding"} for name, _ in scope["headers"])
-        extensions = {"target": scope["raw_path"] + b"?" * bool(scope["query_string"]) + scope["query_string"]}
+            headers["accept-encoding"] = "identity"  # another coding may be unknown here
+        has_body = {b"content-length", b"transfer-encoding"} & {name for name, _ in scope["headers"]}
         content = body if has_body else None
-        return httpx2.Request(scope["method"], self._origin, headers=headers, content=content, extensions=extensions)
-
-    async def _exchange(self, request: httpx2.Request, send: Send, batch: Created | None) -> None:
-        """Send a request to the API, and pass its response back."""
+        target = {"target": scope["raw_path"] + b"?" * bool(scope["query_string"]) + scope["query_string"]}
+        request = httpx2.Request(scope["method"], self._origin, headers=headers, content=content, extensions=target)
         try:
-            async with aclosing(await self._client.send(request, stream=True)) as response:
+            async with contextlib.aclosing(await self._client.send(request, stream=True)) as response:
                 await self._pass_back(response, send, batch)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             why = clean(str(error)) or "no connection in time"
             await _refuse(send, 502, f"{self._origin} cannot be reached ({why}). Nothing was sent.")
         except httpx2.HTTPError as error:
-            why = clean(str(error)) or type(error).__name__
-            await _refuse(send, 502, f"{self._origin} broke the connection ({why}). The request may have arrived.")
+            why = clean(str(error)) or "it broke the connection"
+            await _refuse(send, 502, f"{self._origin} did not respond ({why}). The request may have arrived.")
 
     async def _pass_back(self, response: httpx2.Response, send: Send, batch: Created | None) -> None:
         """Pass a response back. One about a batch is read before the client has it."""
         headers = _passed_on(response.headers.raw)
-        if response.has_redirect_location:
-            location = self._location(response.headers["location"])
-            if location is None and batch in self._creating and response.status_code in {307, 308}:
+        whole = b"".join([piece async for piece in response.aiter_raw()]) if batch else b""
+        if batch and batch.learn(response, whole):
+            self.created[batch.message_batch_id] = batch
+            await asyncio.to_thread(self._note, batch)
+        if response.next_request:  # a redirect
+            url = response.next_request.url
+            if origin(str(url)) == origin(self._origin):
+                if httpx2.URL(headers["location"]).host:
+                    headers["location"] = f"http://{self._place}{url.raw_path.decode()}"
+            elif batch in self._creating and response.status_code in {307, 308}:
                 fault = "The API redirects this to another server, where `run` could not see the batch: "
                 await _refuse(send, 403, fault + "set ANTHROPIC_BASE_URL to that server.")
                 return
-            headers = [(n, location if location and n.lower() == b"location" else value) for n, value in headers]
-        start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
-        if batch:
-            whole, known = b"".join([piece async for piece in response.aiter_raw()]), bool(batch.message_batch_id)
-            batch.learn(response, whole)
-            if batch.message_batch_id and not known:
-                self.created[batch.message_batch_id] = batch
-                await anyio.to_thread.run_sync(self._note, batch)
-            await send(start)
-            await send({"type": "http.response.body", "body": whole})
-            return
-        await send(start)
-        with contextlib.suppress(httpx2.HTTPError):  # without its end, uvicorn closes the connection
-            async for piece in response.aiter_raw():
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-            await send({"type": "http.response.body"})
-
-    def _location(self, location: str) -> bytes | None:
-        """Return where a redirect leads if it goes through the relay; None for another server."""
-        with contextlib.suppress(ValueError):
-            parts = urlsplit(location)
-            if not parts.netloc:
-                return location.encode()
-            if origin(urljoin(self._origin, location)) == origin(self._origin):
-                return urlunsplit(("http", self._place, *parts[2:])).encode()
-        return None
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers.raw})
+        if not batch:
+            try:
+                async for piece in response.aiter_raw():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except httpx2.HTTPError:  # without its end, uvicorn closes the connection
+                return
+        await send({"type": "http.response.body", "body": whole})
 
 
-async def _read(
-    receive: Receive, pieces: MemoryObjectSendStream[bytes], batch: Created | None, exchange: anyio.CancelScope
-) -> None:
-    """Read a request to its end, and end the exchange when the client hangs up; what creates a batch goes on."""
-    whole = False
+async def _read(receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]) -> None:
+    """Read a request, and hang up when the client does; but what became of a batch is read even if nobody waits."""
     while (message := await receive())["type"] != "http.disconnect":
         if message["body"]:
             with contextlib.suppress(anyio.BrokenResourceError):  # the API has answered before the end
                 await pieces.send(message["body"])
-        if batch and not batch.message_batch_id:
+        if batch:
             batch.count(message["body"])
-            batch.lost = not message["more_body"]
+            batch.sent = not message["more_body"]
         if not message["more_body"]:
-            whole = True
             pieces.close()
-    if not (batch and whole):
-        exchange.cancel()
+    if not (batch and batch.sent):
+        hang_up()
 
 
-def _passed_on(headers: Headers, *others: bytes) -> Headers:
-    """Return headers without those that hold for one connection, and without some others."""
-    names = {name.lower() for name, _ in headers}
-    listed = b",".join(value for name, value in headers if name.lower() == b"connection").lower().split(b",")
-    dropped = {word.strip() for word in listed} - {b"content-length"} | _HOP_BY_HOP | {*others}
-    if b"transfer-encoding" in names:  # it says where the body ends (RFC 9112, section 6.3)
-        dropped.add(b"content-length")
-    return [(name, value) for name, value in headers if name.lower() not in dropped]
+def _passed_on(raw: list[tuple[bytes, bytes]]) -> httpx2.Headers:
+    """Return headers without those that hold for one connection only."""
+    headers = httpx2.Headers(raw)
+    if "transfer-encoding" in headers:  # it says where the body ends (RFC 9112, section 6.3)
+        headers.pop("content-length", None)
+    for name in [*headers.get("connection", "").split(","), *_HOP_BY_HOP]:
+        headers.pop(name.strip(), None)
+    return headers
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

@@ -17,8 +17,8 @@ from typing import Any
 from mcp import types
 from mcp.shared.exceptions import MCPError
 
-from cancel_message_batch import words
 from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.words import states
 
 # Seconds for which a question is open, and how many are at a time.
 QUESTION_SECONDS = 300.0
@@ -111,7 +111,7 @@ def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
     """
     choice = {"type": "string", "title": "Cancel this message batch?", "enum": ["yes", "no"]}
     return types.ElicitRequestFormParams(
-        message=words.question(batch),
+        message=states.question(batch),
         requested_schema={"type": "object", "properties": {ANSWER: choice}, "required": [ANSWER]},
     )
 

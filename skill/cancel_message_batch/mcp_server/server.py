@@ -16,10 +16,12 @@ from mcp.server.stdio import stdio_server
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from cancel_message_batch import __version__, words
+from cancel_message_batch import __version__
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
+from cancel_message_batch.words import failures
+from cancel_message_batch.words.facts import duration, facts
 
 from .confirmation import Confirmation, OpenQuestions
 
@@ -74,14 +76,14 @@ _FINAL = {"succeeded", "errored", "canceled", "expired"}
 
 
 def _described(batch: MessageBatch) -> dict[str, Any]:
-    facts = words.facts(batch)
-    which = {"message_batch_id": facts.id, "processing_status": facts.status}
-    return {**which, "requests": facts.requests, "created": facts.created}
+    known = facts(batch)
+    which = {"message_batch_id": known.id, "processing_status": known.status}
+    return {**which, "requests": known.requests, "created": known.created}
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
     if tool is LIST:
-        found = [ListedBatch(**_described(batch), name=batch.name) for batch in outcome.batches]
+        found = [ListedBatch(**_described(batch), name=batch.context.name) for batch in outcome.batches]
         return ListOutput(summary=outcome.headline, message_batches=found)
     batch = outcome.batch
     if batch is None or tool not in TOOLS:
@@ -162,8 +164,8 @@ def build_server(
                 approve = confirmation.approve if confirmation else None
                 outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
-            late = APITimeoutError(f"the API did not answer within {words.duration(timeout)}", may_have_arrived=True)
-            outcome = ToolOutcome(words.failed(late, tool.action, _id(call)), str(late), error=late)
+            late = APITimeoutError(f"the API did not answer within {duration(timeout)}", may_have_arrived=True)
+            outcome = ToolOutcome(failures.failed(late, tool.action, _id(call)), str(late), error=late)
         if confirmation and confirmation.question:
             return confirmation.question
         if note and tool is CANCEL:  # in a thread, while the client is answered

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +11,8 @@ from typing import NamedTuple
 class Process(NamedTuple):
     """A process, in a form that can be written down.
 
-    ``started`` tells it from a later process of the same pid: where it runs and when it began, as this machine says
-    it. It is empty where that is not known.
+    ``started`` says where its pid was given, and when: a later process may have the same pid. It is empty where that
+    is not known.
     """
 
     host: str
@@ -27,31 +28,24 @@ class Process(NamedTuple):
     @classmethod
     def of(cls, pid: int, program: str) -> "Process":
         """Return the process with this pid."""
-        start = _start(pid)
-        return cls(_host(), pid, " ".join([*_place(), start]) if start else "", program)
+        place, start = _place(), _start(pid)
+        return cls(socket.gethostname(), pid, " ".join([*place, start]) if place and start else "", program)
 
     def is_gone(self) -> bool:
-        """Return whether the process has surely ended. On another host, or where it cannot be known, it has not."""
-        if self.host != _host() or not self.started or sys.platform == "win32":
+        """Return whether the process has certainly ended. On another host, or when in doubt, it has not."""
+        if self.host != socket.gethostname():
             return False
         *place, start = self.started.split(" ")
         here = _place()
         if place != here:  # the same machine after another boot
             return len(place) == len(here) == 3 and place[0] == here[0] and place[1] != here[1]
-        now = _start(self.pid)
-        return not _exists(self.pid) or now == "ended" or now not in {"", start}
-
-
-def _host() -> str:
-    if sys.platform == "win32":
-        import platform
-
-        return platform.node()
-    return os.uname().nodename
+        return bool(here) and _start(self.pid) not in {"", start}
 
 
 def _place() -> list[str]:
-    """Return this machine, its boot and the namespace that pids are counted in; nothing where there is no /proc."""
+    """Return what a pid belongs to. On Linux: the machine, its boot, and the namespace, such as a container's."""
+    if sys.platform != "linux":
+        return [sys.platform]
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         namespace = os.readlink("/proc/self/ns/pid")
@@ -64,41 +58,25 @@ def _place() -> list[str]:
 
 
 def _start(pid: int) -> str:
-    """Return when a process began; empty when that cannot be known, "ended" when nobody has waited for its end."""
-    if start := _from_proc(pid):
-        return start
-    if sys.platform == "win32":
-        return ""
-    import subprocess
+    """Return when a process began, "ended" if there is no such process, and nothing if that cannot be known."""
+    if sys.platform == "linux":
+        # Unlike psutil's, this time does not change when somebody sets the clock.
+        try:
+            with contextlib.suppress(PermissionError):  # it is another user's, and there
+                os.kill(pid, 0)  # sends nothing
+            # The program's name, in parentheses, may hold anything. After it: the state, and 19 fields on, the start.
+            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            return "ended" if fields[0] in {b"Z", b"X"} else fields[19].decode("ascii")
+        except ProcessLookupError:
+            return "ended"
+        except (OSError, OverflowError, IndexError):
+            return ""
+    import psutil
 
     try:
-        told = subprocess.run(  # noqa: S603 - nothing in it comes from outside
-            ["/bin/ps", "-o", "lstart=", "-p", str(pid)],
-            capture_output=True,
-            check=False,
-            env={"LC_ALL": "C", "TZ": "UTC"},
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
+        process = psutil.Process(pid)
+        return "ended" if process.status() == psutil.STATUS_ZOMBIE else str(process.create_time())
+    except psutil.NoSuchProcess:
+        return "ended"
+    except (psutil.Error, OverflowError, ValueError):
         return ""
-    return "-".join(told.stdout.decode("ascii", "replace").split())
-
-
-def _from_proc(pid: int) -> str:
-    try:
-        # The program's name, in parentheses, may hold anything. Behind it: the state, and 19 fields on, the start.
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        return "ended" if fields[0] in {b"Z", b"X"} else fields[19].decode("ascii")
-    except (OSError, IndexError):
-        return ""
-
-
-def _exists(pid: int) -> bool:
-    """Return whether a process has this pid. Signal 0 is sent to nobody."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):  # it is another user's, or the record was edited
-        pass
-    return True

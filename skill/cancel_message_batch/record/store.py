@@ -1,25 +1,25 @@
-"""The file of the record: what is in it, and reading and writing it without ever getting in the way.
+"""The file of the record: its tables, and reading and writing it so that a broken file stops no command.
 
-Any number of processes write to it at once. Each operation opens the file, so that nothing is held in between.
+Any number of processes may write to it at once. Each operation opens and closes the file.
 """
 
 import contextlib
-import json
 import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from cancel_message_batch.api.errors import clean
-from cancel_message_batch.record.names import VARIABLE, clean_name, names_in, record_path
+from cancel_message_batch.api.errors import InvalidInputError, clean
 
+from .names import VARIABLE, clean_name, names_in, record_path
 from .processes import Process
 
-# What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released.
+# What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released. Nothing
+# uses models, first_custom_id and last_custom_id any more.
 _MIGRATIONS = (
     """
     CREATE TABLE batches (
@@ -53,23 +53,9 @@ _MIGRATIONS = (
     CREATE INDEX actions_of_a_batch ON actions (id);
     """,
 )
-_CREATED = """
-    INSERT INTO batches (
-        id, name, origin, workspace, created_at, host, pid, started, program, requests, models,
-        first_custom_id, last_custom_id
-    )
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET
-        name = coalesce(excluded.name, name), origin = excluded.origin, workspace = excluded.workspace,
-        created_at = excluded.created_at, host = excluded.host, pid = excluded.pid, started = excluded.started,
-        program = excluded.program, requests = excluded.requests, models = excluded.models,
-        first_custom_id = excluded.first_custom_id, last_custom_id = excluded.last_custom_id
-"""
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
-_LIVES = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
-_PROCESS = ("host", "pid", "started", "program")
-_AS_IT_IS = ("name", "origin", "workspace", "requests", "first_custom_id", "last_custom_id")  # columns, and fields
+_LIFETIME = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
 _creating = threading.Lock()
 
 Value = TypeVar("Value")
@@ -77,25 +63,26 @@ Value = TypeVar("Value")
 # Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
 
 
-class Creation(NamedTuple):
-    """A batch that was seen being created, by a process through the guard or ``run``."""
+class KnownBatch(NamedTuple):
+    """What this machine knows about a batch: None where it does not know.
+
+    ``process`` created it, with so many ``requests``. ``ended`` says that it was seen to have ended.
+    """
 
     message_batch_id: str
-    origin: str
-    process: Process
+    origin: str | None = None
+    process: Process | None = None
     workspace: str | None = None
     name: str | None = None
     requests: int | None = None
-    models: tuple[str, ...] = ()
-    first_custom_id: str | None = None
-    last_custom_id: str | None = None
-    through: str = "guard"
+    ended: bool = False
 
 
 class Action(NamedTuple):
     """Something that was done to a batch.
 
-    ``origin`` and ``workspace`` say where the batch is, and are None where it was not found.
+    ``origin`` and ``workspace`` say where the batch is, and are None where it was not found. The record fills in the
+    last two: the time, and the name that the batch has now.
     """
 
     message_batch_id: str
@@ -106,37 +93,8 @@ class Action(NamedTuple):
     answer: str | None = None
     origin: str | None = None
     workspace: str | None = None
-
-
-class Entry(NamedTuple):
-    """An action that is in the record, with its time and the name that its batch has now."""
-
-    message_batch_id: str
-    through: str
-    what: str
-    consent: str | None
-    words: str | None
-    answer: str | None
-    origin: str | None
-    workspace: str | None
-    at: datetime
-    name: str | None
-
-
-class KnownBatch(NamedTuple):
-    """A batch that is in the record. What is not known of it is None."""
-
-    message_batch_id: str
-    name: str | None
-    origin: str | None
-    workspace: str | None
-    created_at: datetime | None
-    process: Process | None
-    requests: int | None
-    models: tuple[str, ...]
-    first_custom_id: str | None
-    last_custom_id: str | None
-    ended: bool
+    at: datetime = datetime.fromtimestamp(0, UTC)
+    name: str | None = None
 
 
 class _UnusableError(Exception):
@@ -144,48 +102,36 @@ class _UnusableError(Exception):
 
 
 class Record:
-    """The record. No method raises for a file that cannot be used: it warns, once, and does without.
+    """The record. If the file cannot be used, no method raises: the first one warns, and all do without it.
 
-    ``path`` is the file, or None when the record is turned off. ``fault`` says why the last operation was not done,
-    or is None.
+    ``path`` is the file, or None if the record is turned off. ``fault`` says why the last operation failed, or is None.
 
     Args:
         path: The file, which need not be there.
-        warn: Tells the person one line.
+        warn: Called with one line for the person.
     """
 
-    def __init__(self, path: Path | None, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path | None, warn: Callable[[str], None] | None = None) -> None:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
         self.path = path
         self._warn = warn
-        self._warned = False
 
-    def add_creation(self, creation: Creation) -> None:
-        """Note a batch that was created."""
+    def add_creation(self, batch: KnownBatch, through: str) -> None:
+        """Note a batch that was just created, through the guard or through ``run``."""
         name = None
-        with contextlib.suppress(ValueError):
-            name = clean_name(creation.name or "") or None
-        process = creation.process
-        row = (
-            _kept(creation.message_batch_id),
-            name,
-            _kept(creation.origin),
-            _kept(creation.workspace),
-            _now(),
-            _kept(process.host),
-            process.pid,
-            process.started,
-            _kept(process.program),
-            creation.requests,
-            json.dumps([_kept(model) for model in creation.models]),
-            _kept(creation.first_custom_id),
-            _kept(creation.last_custom_id),
-        )
+        with contextlib.suppress(InvalidInputError):
+            name = clean_name(batch.name or "") or None
+        host, pid, started, program = batch.process or (None, None, None, None)
+        row = (name, _now(), _kept(host), pid, started, _kept(program), batch.requests, _kept(batch.message_batch_id))
 
         def write(record: sqlite3.Connection) -> None:
-            record.execute(_CREATED, row)
-            where = {"origin": creation.origin, "workspace": creation.workspace}
-            _add_action(record, Action(creation.message_batch_id, creation.through, "create", **where))
+            where = (batch.origin, batch.workspace)
+            _add_action(record, Action(batch.message_batch_id, through, "create", None, None, None, *where))
+            record.execute(
+                "UPDATE batches SET name = coalesce(?, name), created_at = ?, host = ?, pid = ?, started = ?, "
+                "program = ?, requests = ? WHERE id = ?",
+                row,
+            )
 
         self._write(write)
 
@@ -199,7 +145,7 @@ class Record:
         if actions:
             self._write(write)
 
-    def set_name(self, message_batch_id: str, name: str, origin: str | None = None) -> None:
+    def set_name(self, message_batch_id: str, name: str) -> None:
         """Give a batch a name; an empty one takes it away.
 
         Raises:
@@ -208,11 +154,15 @@ class Record:
         name = clean_name(name)
 
         def write(record: sqlite3.Connection) -> None:
-            action = Action(message_batch_id, "command line", "name", words=name or None, origin=origin)
-            _add_action(record, action)
+            _add_action(record, Action(message_batch_id, "command line", "name", words=name or None))
             record.execute("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id))
 
         self._write(write)
+
+    def note_ended(self, ids: Iterable[str]) -> None:
+        """Record that batches have ended, or no longer exist."""
+        if rows := [(one,) for one in ids]:
+            self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
 
     def names(self, ids: Iterable[str]) -> dict[str, str]:
         """Return the names of those of these batches that have one."""
@@ -220,48 +170,45 @@ class Record:
 
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
-        found = self._batches("SELECT * FROM batches WHERE id = ?", (message_batch_id,))
+        found = self._batches("SELECT * FROM batches WHERE id = ?", message_batch_id)
         return found[0] if found else None
 
-    def history(self, message_batch_id: str | None = None) -> Iterator[Entry]:
-        """Yield what was done, newest first, to one batch or to all."""
-
-        def read(record: sqlite3.Connection) -> list[Entry]:
-            rows = record.execute(
-                "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
-                "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
-                "WHERE :id IS NULL OR id = :id ORDER BY at DESC, number DESC",
-                {"id": message_batch_id},
-            )
-            return [Entry(*row)._replace(at=_time(row["at"])) for row in rows]
-
-        entries: list[Entry] = self._read(read, [])
-        yield from entries
-
     def orphans(self, origin: str) -> list[KnownBatch]:
-        """Return the batches at an origin that may be running while the process that created them is gone."""
+        """Return the batches at an origin that may be running although the process that created them is gone."""
         found = self._batches(
             "SELECT * FROM batches WHERE origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ? "
             "ORDER BY created_at DESC",
-            (origin, _now() - _LIVES.total_seconds()),
+            origin,
+            _now() - _LIFETIME.total_seconds(),
         )
         return [batch for batch in found if batch.process and batch.process.is_gone()]
 
-    def note_ended(self, ids: Iterable[str]) -> None:
-        """Note that batches have ended, or are no longer there."""
-        if rows := [(one,) for one in ids]:
-            self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
+    def history(self, message_batch_id: str | None = None) -> list[Action]:
+        """Return what was done to one batch, or to all, newest first."""
+        query = (
+            "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
+            "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
+            "WHERE :id IS NULL OR id = :id ORDER BY at DESC, number DESC"
+        )
 
-    def _batches(self, query: str, values: tuple[object, ...]) -> list[KnownBatch]:
+        def read(record: sqlite3.Connection) -> list[Action]:
+            rows = record.execute(query, {"id": message_batch_id})
+            return [Action._make([*row[:8], datetime.fromtimestamp(row[8], UTC), row[9]]) for row in rows]
+
+        return self._read(read, [])
+
+    def _batches(self, query: str, *values: object) -> list[KnownBatch]:
         def read(record: sqlite3.Connection) -> list[KnownBatch]:
+            record.row_factory = sqlite3.Row
             return [
                 KnownBatch(
-                    message_batch_id=row["id"],
-                    created_at=_time(row["created_at"]) if row["created_at"] else None,
-                    process=Process(*map(row.__getitem__, _PROCESS)) if row["pid"] is not None else None,
-                    models=tuple(json.loads(row["models"] or "[]")),
-                    ended=bool(row["ended"]),
-                    **{column: row[column] for column in _AS_IT_IS},
+                    row["id"],
+                    row["origin"],
+                    Process(*map(row.__getitem__, Process._fields)) if row["pid"] is not None else None,
+                    row["workspace"],
+                    row["name"],
+                    row["requests"],
+                    bool(row["ended"]),
                 )
                 for row in record.execute(query, values)
             ]
@@ -269,7 +216,7 @@ class Record:
         return self._read(read, [])
 
     def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        return self._used(read, otherwise, "what it says is left out", create=False)
+        return self._used(read, otherwise, "its contents are not shown", create=False)
 
     def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
         def in_transaction(record: sqlite3.Connection) -> None:
@@ -277,7 +224,7 @@ class Record:
             write(record)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not noted", create=True)
+        self._used(in_transaction, None, "this is not recorded", create=True)
 
     def _used(
         self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
@@ -288,19 +235,19 @@ class Record:
         try:
             with contextlib.closing(_opened(self.path, create=create)) as record:
                 return use(record)
-        except (sqlite3.Error, OSError, _UnusableError, ValueError) as error:
+        except (sqlite3.Error, OSError, _UnusableError, ValueError, OverflowError) as error:
             if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
                 return otherwise
             reason = getattr(error, "strerror", None) or str(error)
             path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
-            if not self._warned:
-                self._warned = True
+            if self._warn:
                 self._warn(self.fault)
+                self._warn = None
             return otherwise
 
 
-def open_record(warn: Callable[[str], None]) -> Record:
+def open_record(warn: Callable[[str], None] | None = None) -> Record:
     """Return the record of this machine's user, or of ``CANCEL_MESSAGE_BATCH_RECORD``; ``off`` turns it off."""
     return Record(record_path(), warn)
 
@@ -311,7 +258,6 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
     with _creating:
         _check(path, create=create)
     record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
-    record.row_factory = sqlite3.Row
     try:
         if _version(record) < len(_MIGRATIONS):
             with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
@@ -351,7 +297,7 @@ def _migrate(record: sqlite3.Connection) -> None:
     record.execute("BEGIN IMMEDIATE")
     version = _version(record)
     if version == 0 and record.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise _UnusableError("it is the database of another program")
+        raise _UnusableError("it is another program's database")
     for script in _MIGRATIONS[version:]:
         for statement in script.split(";"):
             record.execute(statement)
@@ -360,11 +306,7 @@ def _migrate(record: sqlite3.Connection) -> None:
 
 
 def _add_action(record: sqlite3.Connection, action: Action) -> None:
-    row = (
-        _kept(action.message_batch_id),
-        _kept(action.origin),
-        _kept(action.workspace),
-    )
+    row = (_kept(action.message_batch_id), _kept(action.origin), _kept(action.workspace))
     record.execute(
         "INSERT INTO batches (id, origin, workspace) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
         "SET origin = coalesce(excluded.origin, origin), workspace = coalesce(excluded.workspace, workspace)",
@@ -373,15 +315,7 @@ def _add_action(record: sqlite3.Connection, action: Action) -> None:
     record.execute(
         "INSERT INTO actions (id, origin, workspace, at, through, what, consent, words, answer) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *row,
-            _now(),
-            action.through,
-            action.what,
-            action.consent,
-            _kept(action.words),
-            _kept(action.answer),
-        ),
+        (*row, _now(), action.through, action.what, action.consent, _kept(action.words), _kept(action.answer)),
     )
 
 
@@ -392,7 +326,3 @@ def _kept(text: str | None) -> str | None:
 
 def _now() -> float:
     return datetime.now(UTC).timestamp()
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)

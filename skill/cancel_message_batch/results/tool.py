@@ -5,11 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cancel_message_batch import words
 from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
-from cancel_message_batch.api.models import MessageBatchIdInput
-from cancel_message_batch.tools import Tool, ToolOutcome, document
+from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, document
+from cancel_message_batch.words import failures, results
 
 from .folder import SaveError
 from .saving import Saved, save
@@ -87,7 +86,7 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
     except SaveError as error:
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
-        return ToolOutcome(words.failed(error, "get", name), str(error), error=error)
+        return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
     text = _told(saved)
     return ToolOutcome(text, text.partition("\n")[0], batch=saved.batch)
 
@@ -99,8 +98,8 @@ def _with_own_client(batches: AsyncMessageBatches, name: str, directory: Path) -
 
 def _told(saved: Saved) -> str:
     if saved.batch and saved.state == "not_ended":
-        return words.not_ended_for_results(saved.batch)
+        return results.not_ended_for_results(saved.batch)
     if saved.batch and saved.state == "archived":
-        return words.results_gone(saved.batch)
-    told = words.saved(saved.summary or {}, str(saved.path), there=saved.state == "all_there", edited=saved.edited)
+        return results.results_gone(saved.batch)
+    told = results.saved(saved.summary or {}, str(saved.path), there=saved.state == "all_there", edited=saved.edited)
     return "\n".join(told)

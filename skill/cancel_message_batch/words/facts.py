@@ -26,7 +26,7 @@ class Facts(NamedTuple):
 def facts(batch: MessageBatch) -> Facts:
     """Return what can be shown of a batch."""
     shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
-    name = f'"{batch.name}"' if batch.name else ""
+    name = f'"{batch.context.name}"' if batch.context.name else ""
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
 
@@ -45,7 +45,7 @@ def moment(time: datetime | None, batch: MessageBatch) -> str:
 
 def distance(time: datetime, batch: MessageBatch) -> str:
     """Write how far a time is from the API's answer: ``2 h 5 min ago``, ``in 40 s``."""
-    seconds = (batch.as_of - time).total_seconds()
+    seconds = (batch.context.as_of - time).total_seconds()
     if abs(seconds) < 2:  # the API's clock counts whole seconds
         return "just now"
     return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
@@ -90,7 +90,7 @@ def counted(number: int, what: str) -> str:
 
 def latest_end(batch: MessageBatch) -> str:
     """Say when a batch ends at the latest."""
-    overdue = batch.expires_at < batch.as_of
+    overdue = batch.expires_at < batch.context.as_of
     return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
 
 
@@ -105,7 +105,7 @@ def results_url(batch: MessageBatch) -> str:
     if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
         return ""
     with contextlib.suppress(ValueError):
-        if batch.origin in {None, origin(url)}:
+        if batch.context.origin in {None, origin(url)}:
             return url
     return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
 
@@ -113,7 +113,7 @@ def results_url(batch: MessageBatch) -> str:
 def day_and_time(time: datetime, batch: MessageBatch) -> str:
     """Write a local time with its zone, and with the year where that is not the current one: ``11-23 14:59 CET``."""
     local = time.astimezone()
-    year = "" if local.year == batch.as_of.astimezone().year else "%Y-"
+    year = "" if local.year == batch.context.as_of.astimezone().year else "%Y-"
     return local.strftime(f"{year}%m-%d %H:%M %Z")
 
 

@@ -2,7 +2,7 @@
 
 Pure functions of a state. Each sentence must be true with every answer the API may give. Before a batch has ended, all
 its counts but one may be zero, so a count of zero is never mentioned (API reference: Message Batch). Times are compared
-with the API's own clock (``MessageBatch.as_of``).
+with the API's own clock (``MessageBatch.context``).
 """
 
 from collections import Counter
@@ -44,8 +44,8 @@ def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = Fal
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
     refusal, the batch was looked up instead.
     """
-    age = batch.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
-    now = age is not None and age <= timedelta(seconds=took) + batch.clocks_differ
+    age = batch.context.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
+    now = age is not None and age <= timedelta(seconds=took) + batch.context.clock_skew
     if batch.ended:
         return "ended" if now else "already_ended"
     if batch.processing_status != "canceling":
@@ -249,7 +249,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})"
 
     not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
-    pairs = [("name", facts(batch).name)] if batch.name else []
+    pairs = [("name", facts(batch).name)] if batch.context.name else []
     pairs += [
         ("status", f"{facts(batch).status}{not_stopped}"),
         ("requests", f"{facts(batch).requests:,}"),
@@ -259,15 +259,15 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         pairs.append(("canceled", f"requested {when(batch.cancel_initiated_at)}"))
     if batch.ended_at:
         pairs.append(("ended", when(batch.ended_at)))
-    elif not batch.ended and batch.expires_at > batch.as_of:
+    elif not batch.ended and batch.expires_at > batch.context.as_of:
         pairs.append(("ends by", when(batch.expires_at)))
     if batch.ended:
         pairs += [("counts", _final_counts(batch)), ("results", _results(batch))]
     else:
         known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
         pairs.append(("counts", f"{known} once it has ended"))
-    if batch.workspace:
-        pairs.append(("workspace", batch.workspace))
+    if batch.context.workspace:
+        pairs.append(("workspace", batch.context.workspace))
     return pairs
 
 

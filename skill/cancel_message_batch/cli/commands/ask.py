@@ -27,8 +27,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message = read_standard_input() if given.message == "-" else given.message
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
-    from cancel_message_batch import words
     from cancel_message_batch.api.requests import checked_id
+    from cancel_message_batch.words import failures
 
     try:
         given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
@@ -48,7 +48,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             raise Interrupted from None
         except MessageBatchError as error:
             screen.end()
-            output.warn(words.failed(error, "ask"))
+            output.warn(failures.failed(error, "ask"))
             return ExitCode.FAILED
         screen.end()
         return _exit_code(screen, output)
@@ -56,8 +56,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
 def _exit_code(screen: "Screen", output: Output) -> ExitCode:
     """Tell the person what was not done for want of a yes, and return the exit code for the whole turn."""
-    from cancel_message_batch import words
     from cancel_message_batch.tools import CANCEL
+    from cancel_message_batch.words import states
 
     codes = set() if screen.complete else {ExitCode.FAILED}
     for (tool, message_batch_id), outcome in screen.outcomes.items():
@@ -66,7 +66,7 @@ def _exit_code(screen: "Screen", output: Output) -> ExitCode:
             failed = tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError)
             codes |= {ExitCode.FAILED} if failed else set()
         elif outcome.declined:
-            output.warn(words.needs_yes(message_batch_id))
+            output.warn(states.needs_yes(message_batch_id))
             codes.add(ExitCode.NO_CONSENT)
         elif tool == CANCEL.name:
             codes.add(ExitCode.DONE)

@@ -22,9 +22,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch import words
     from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record.store import open_record
+    from cancel_message_batch.words import failures
 
     with open_batches(given) as batches:
         check_sdk()
@@ -50,7 +50,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
                     screen.stopped()
                 except MessageBatchError as error:
                     screen.end()
-                    output.warn(words.failed(error, "ask"))
+                    output.warn(failures.failed(error, "ask"))
     return ExitCode.DONE
 
 

@@ -38,7 +38,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
 def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     """Check one thing after the other; yields whether it is well, None where that is not known, and what was found."""
-    from cancel_message_batch import words
+    from cancel_message_batch.words import failures
+    from cancel_message_batch.words.facts import facts
 
     connection = batches.connection
     yield None, f"Credential found: {connection.credential}"
@@ -50,15 +51,15 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     try:
         newest = batches.list(limit=1).data
     except MessageBatchError as error:
-        yield False, f"List: {words.failed(error, 'list')}"
+        yield False, f"List: {failures.failed(error, 'list')}"
         # Where the API has refused no more than the listing, the other two may still be allowed.
         if not isinstance(error, APIStatusError) or error.status in {401, 404} or not error.from_api:
             return
     else:
         seen = "there is no batch"
         if newest:
-            facts = words.facts(newest[0])
-            seen = f"the newest is {facts.id} ({facts.status})"
+            known = facts(newest[0])
+            seen = f"the newest is {known.id} ({known.status})"
         yield True, "Credential accepted by the API"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
@@ -80,7 +81,7 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record.store import open_record
 
-    record = open_record(lambda _: None)
+    record = open_record()
     record.names(())  # which opens it, if there is one
     if record.fault:
         yield False if record.path else None, record.fault
@@ -91,14 +92,14 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
 
 def _fault(error: MessageBatchError, name: str) -> str:
-    from cancel_message_batch import words
+    from cancel_message_batch.words import failures
 
     status = error.status if isinstance(error, APIStatusError) else None
     if status == 403:
         return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
     if status == 404:
         return f"{error}. The Anthropic API says it in another way: check the base URL (ANTHROPIC_BASE_URL)."
-    return words.failed(error, "get")
+    return failures.failed(error, "get")
 
 
 def _mark(*, well: bool | None) -> tuple[str, str]:

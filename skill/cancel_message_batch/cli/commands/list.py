@@ -25,9 +25,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch import words
     from cancel_message_batch.batches.selection import listing
     from cancel_message_batch.cli.outcomes import print_batches
+    from cancel_message_batch.words import states
 
     limit, filters = given.limit or None, filters_of(given)
     page = 1000 if given.status or filters or limit is None else min(limit, 1000)
@@ -50,9 +50,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             elif filters:
                 output.say("There is no message batch like that.")
             else:
-                output.say(words.listed((), given.status or "any", more=False).text)
+                output.say(states.listed((), given.status or "any", more=False).text)
     if any(unreadable):
-        output.warn(words.unreadable(sum(unreadable)))
+        output.warn(states.unreadable(sum(unreadable)))
     return ExitCode.DONE
 
 

@@ -10,34 +10,34 @@ from cancel_message_batch.cli.selection import checked_id
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="a message batch id")
-    parser.add_argument("name", metavar="NAME", help='the name, at most 100 characters; "" takes it away')
+    parser.add_argument("name", metavar="NAME", help='the name, at most 100 characters; "" removes it')
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message_batch_id = checked_id(given.id)
-    from cancel_message_batch import words
     from cancel_message_batch.api.errors import InvalidInputError
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.store import open_record
+    from cancel_message_batch.words import programs
 
     try:
         name = clean_name(given.name)
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was changed.") from None
-    record = open_record(lambda _: None)
+    record = open_record()
     record.set_name(message_batch_id, name)
     if record.fault:
         output.warn(record.fault)
         return ExitCode.FAILED
-    output.say(words.named(message_batch_id, name))
+    output.say(programs.named(message_batch_id, name))
     return ExitCode.DONE
 
 
 COMMAND = Command(
     name="name",
     about=(
-        "Give a batch a name, which `list`, `status` and the other commands then show. The API keeps no names: only "
-        "this machine knows it, and nothing is sent."
+        "Give a batch a name, which `list`, `status` and the other commands then show. The API does not keep names: "
+        "only this machine knows it, and nothing is sent."
     ),
     examples=(
         'cancel-message-batch name msgbatch_013Zva2CMHLNnXjNJJKqJ2EF "nightly eval v3"',

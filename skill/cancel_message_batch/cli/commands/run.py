@@ -5,7 +5,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.exit_codes import UsageError
@@ -33,14 +32,14 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     command: list[str] = given.command
     if not command:
         raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
-    from cancel_message_batch import words
     from cancel_message_batch.api.credentials import origin, program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
     from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
-    from cancel_message_batch.record.store import Creation, open_record
+    from cancel_message_batch.record.store import KnownBatch, open_record
+    from cancel_message_batch.words import programs
 
     try:
         name = clean_name(given.name)
@@ -51,34 +50,35 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         output.warn("The record is turned off, so the name is not kept.")
 
     def note(batch: "Created") -> None:
-        about = (origin(batch.base_url), process, batch.workspace, name, batch.requests or None)
-        record.add_creation(Creation(batch.message_batch_id, *about, through="run"))
+        about = (origin(batch.base_url), process, batch.workspace, name or None, batch.requests or None)
+        record.add_creation(KnownBatch(batch.message_batch_id, *about), "run")
 
     with Relay(program_base_url(), note) as relay, Child(command, _environment(relay.url)) as child:
         try:
-            process = Process.of(child.start(), _program(command))
+            started = child.start()
         except OSError as error:
             output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
+        process = Process.of(started.pid, _program(command))
         relay.start()
-        code = child.wait()
+        code = started.wait()
         end = time.monotonic() + _DEADLINE
         if held := relay.stop(_FOR_ANSWERS):
-            output.warn(words.connections_held(held))
+            output.warn(programs.connections_held(held))
         for lost in relay.lost:
-            output.warn(words.creation_lost(lost.began, lost.requests))
+            output.warn(programs.creation_lost(lost.began, lost.requests))
         record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
         left = [batch for batch in relay.created.values() if batch.status != "ended"]
         if code and left:
             how = f"{clean(_program(command))} {ended_by(code)}"
-            output.warn(words.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
+            output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
             if not given.keep:
                 _cancel(left, end, record, output)
     return code if code >= 0 else 128 - code
 
 
 def _environment(url: str) -> dict[str, str]:
-    """Return the environment in which a program talks to the API through us, and to us without a relay."""
+    """Return the environment in which a program talks to the API through us, and to us without a proxy."""
     environment = {**os.environ, "ANTHROPIC_BASE_URL": url}
     without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
     if without != "*" and any(name.lower().endswith("_proxy") for name in os.environ):
@@ -89,46 +89,42 @@ def _environment(url: str) -> dict[str, str]:
 def _program(command: Sequence[str]) -> str:
     """Return the name of a program and of the script it runs; other arguments may hold secrets."""
     script = next((word for word in command[1:] if os.path.isfile(word)), "")
-    return " ".join(Path(word).name for word in (command[0], script) if word)
+    return " ".join(os.path.basename(word) for word in (command[0], script) if word)
 
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
-    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it.
-
-    The command's own credentials are used: they may cancel what they created. Ours may be missing, or of another
-    workspace.
-    """
+    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
     import anyio
 
-    from cancel_message_batch import words
     from cancel_message_batch.api.credentials import borrowed
     from cancel_message_batch.api.requests import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many, sorted_outcomes
+    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
     from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.tools import sorted_outcomes
+    from cancel_message_batch.words import programs
 
     progress = Progress()
-    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
-    running = [batch for batch in left if batch.status != "canceling"]
-    alike = defaultdict(list)
-    for batch in running:
-        alike[batch.base_url, *sorted(batch.headers.items())].append(batch)
+    canceling = [batch.message_batch_id for batch in left if batch.status == "canceling"]
+    running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
+    alike = defaultdict(list)  # by the command's credentials: ours may be missing, or of another workspace
+    for batch in left:
+        if batch.status != "canceling":
+            alike[batch.base_url, tuple(batch.headers.items())].append(batch.message_batch_id)
 
-    async def cancel(same: "list[Created]") -> None:
+    async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
         policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
-        async with client_for_many(borrowed(same[0].base_url, same[0].headers)) as client:
-            ids = [batch.message_batch_id for batch in same]
+        async with client_for_many(borrowed(base_url, dict(headers))) as client:
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 
     async def cancel_all() -> None:
         with anyio.move_on_after(end - time.monotonic()):
             async with anyio.create_task_group() as tasks:
-                for same in alike.values():
-                    tasks.start_soon(cancel, same)
+                for (base_url, headers), ids in alike.items():
+                    tasks.start_soon(cancel, base_url, headers, ids)
 
     anyio.run(cancel_all)
-    ids = [batch.message_batch_id for batch in running]
-    canceling, ended, failed = sorted_outcomes(ids, progress.outcomes, progress.sent)
-    output.warn(words.program_left(itself + canceling, ended, failed))
+    stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
+    output.warn(programs.program_left(canceling + stopped, ended, failed))
     record.note_ended(ended)
     # The record has warned already if it cannot be used.
     note_cancels({name: progress.outcomes.get(name) for name in progress.sent}, lambda _: None, through="run")

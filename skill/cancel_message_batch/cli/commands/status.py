@@ -17,7 +17,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "status")
     from cancel_message_batch.cli.outcomes import combined, exit_code, print_status
-    from cancel_message_batch.cli.recording import tell_elsewhere
+    from cancel_message_batch.cli.recording import say_where_known
     from cancel_message_batch.tools import GET
 
     check_names(output)
@@ -34,7 +34,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             else:
                 print_status(outcome.batch, output)
             codes.append(exit_code(outcome))
-        tell_elsewhere(outcomes, batches, output)
+        say_where_known(outcomes, batches, output)
     return combined(codes)
 
 

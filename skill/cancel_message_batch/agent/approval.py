@@ -154,7 +154,8 @@ def named_ids(message: str) -> set[str]:
     text = _one_line(text)
     if len(text) > _LONGEST:
         return set()
-    sentence = _words(unicodedata.normalize("NFC", text).translate(_SAME))
+    words = _WORD.findall(unicodedata.normalize("NFC", text).translate(_SAME).casefold())
+    sentence = "".join(f"{word} " for word in words)
     return ids if any(pattern.fullmatch(sentence) for pattern in _ORDERS) else set()
 
 
@@ -163,10 +164,6 @@ def _one_line(text: str) -> str:
     lines = [" ".join(line.split()) for line in text.strip().splitlines()]
     joined = " ".join(f"{line} " if line.endswith((",", "，", "、")) else f"{line}\n" for line in lines if line)
     return joined.strip()
-
-
-def _words(text: str) -> str:
-    return "".join(f"{word} " for word in _WORD.findall(text.casefold()))
 
 
 def _pattern(block: str) -> re.Pattern[str]:

@@ -37,7 +37,7 @@ _RESULTS_MAY_BE_LATE = timedelta(minutes=10)  # anthropic-sdk-python issue 1432:
 HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
 
 
-def _http_client(kind: type[HTTPClient], **options: Any) -> HTTPClient:
+def build_client(kind: type[HTTPClient], **options: Any) -> HTTPClient:
     """Set up an HTTP client, which reads the environment for proxies and certificates."""
     try:
         return kind(**options)
@@ -71,7 +71,7 @@ class _Client(Generic[HTTPClient]):
             api_key=api_key, auth_token=auth_token, base_url=base_url, profile=profile, workspace_id=workspace_id
         )
         own = http_client is None
-        transport = self._transport_of(http_client or _http_client(self._client_of), own=own)
+        transport = self._transport_of(http_client or build_client(self._client_of), own=own)
         self._set_up(connection, policy, transport)
 
     def _set_up(self, connection: Connection, policy: RetryPolicy, transport: Any) -> None:
@@ -318,7 +318,7 @@ Batches = TypeVar("Batches", bound=_Client[Any])
 def client_over(kind: type[Batches], connection: Connection, **http_options: Any) -> Batches:
     """Return a client over a connection that was found before; the options are those of its HTTP client."""
     client = kind.__new__(kind)
-    transport = kind._transport_of(_http_client(kind._client_of, **http_options), own=True)  # noqa: SLF001 - our own
+    transport = kind._transport_of(build_client(kind._client_of, **http_options), own=True)  # noqa: SLF001 - our own
     client._set_up(connection, RetryPolicy(), transport)  # noqa: SLF001
     return client
 

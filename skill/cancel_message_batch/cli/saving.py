@@ -1,7 +1,6 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
 from cancel_message_batch.words import failures, results
 
-from .exit_codes import ExitCode, Interrupted, UsageError
-from .outcomes import combined, error_code
+from .exit_codes import ExitCode, Interrupted, UsageError, combined, error_code
 from .output import Output
+from .progress import live_lines
 
 
 def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
@@ -81,7 +80,7 @@ def _report(saved: Saved, output: Output) -> ExitCode:
         output.print(ascii_json(saved.summary))
     elif not output.quiet:
         for line in results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
-            output.tell(line)
+            output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
             output.print("To send them as a new batch, which costs money:")
             output.print(results.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
@@ -103,24 +102,18 @@ def _code(saved: Saved) -> ExitCode:
 
 @contextlib.contextmanager
 def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal; yields a function to call with the bytes and lines so far."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _bytes, _lines: None
-        return
-    from rich.console import Console
-    from rich.progress import DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
+    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
+    name, began = clean(message_batch_id, limit=60), time.monotonic()
+    read = (0, 0)
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), DownloadColumn(), TransferSpeedColumn())
-    console = Console(stderr=True, highlight=False)
-    with Progress(*columns, console=console, transient=True) as bar:
-        name = clean(message_batch_id, limit=60)
-        task = bar.add_task(name, total=None)
-        shown = 0.0
+    def picture() -> tuple[Sequence[str], str]:
+        megabytes = read[0] / 1e6
+        speed = megabytes / max(time.monotonic() - began, 0.1)
+        return (), f"{name}: {read[1]:,} results, {megabytes:,.1f} MB, {speed:,.1f} MB/s"
 
-        def progress(size: int, lines: int) -> None:
-            nonlocal shown
-            if time.monotonic() - shown > 0.1:
-                shown = time.monotonic()
-                bar.update(task, completed=size, description=f"{name}: {lines:,} results")
+    def progress(size: int, lines: int) -> None:
+        nonlocal read
+        read = (size, lines)
 
+    with live_lines(picture, quiet=quiet):
         yield progress

@@ -31,7 +31,7 @@ from cancel_message_batch.api.errors import (
     from_client,
     from_sdk,
 )
-from cancel_message_batch.batches.many import CONCURRENCY, outcome_of, sorted_outcomes
+from cancel_message_batch.batches.canceling import CONCURRENCY, outcome_of, sorted_outcomes
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record

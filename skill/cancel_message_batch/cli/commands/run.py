@@ -96,7 +96,7 @@ def _program(command: Sequence[str]) -> str:
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
-    from cancel_message_batch.batches.many import sorted_outcomes
+    from cancel_message_batch.batches.canceling import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.words import programs
 
@@ -119,7 +119,7 @@ def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, Too
 
     from cancel_message_batch.api.credentials import borrowed
     from cancel_message_batch.api.requests import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
+    from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
 
     progress = Progress()
     alike = defaultdict(list)

@@ -1,0 +1,72 @@
+"""What a terminal shows while something is going on: lines that are rewritten in place and removed at the end."""
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from .terminal import columns_of, write
+
+_PAUSE = 0.25  # seconds between two pictures
+
+
+@contextlib.contextmanager
+def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool = False) -> Iterator[None]:
+    """Show the picture on standard error if that is a terminal, and draw it again four times a second.
+
+    Args:
+        picture: Returns rows, and what stands below them. Rows for which the terminal has no room are left out.
+        quiet: Show nothing.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+    shown = ""
+
+    def draw(picture: Callable[[], tuple[Iterable[str], str]]) -> None:
+        nonlocal shown
+        size = os.get_terminal_size(sys.stderr.fileno())
+        # Counted anew: a terminal that has become narrower wraps the lines it shows.
+        height = _height(shown, size.columns)
+        up = f"\033[{height}A" if height else ""
+        shown = _fitted(*picture(), size)
+        text = shown.replace("\n", "\033[K\n")  # and J at the end: what is rewritten does not flicker
+        write(sys.stderr, f"\r{up}{text}\033[J")
+
+    def keep_drawing() -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            draw(picture)
+            while not over.wait(_PAUSE):
+                draw(picture)
+
+    thread = threading.Thread(target=keep_drawing, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            draw(lambda: ((), ""))
+
+
+def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:
+    """Return the lines to show, each with its end, so that the cursor stands below them and nothing scrolls."""
+    lines = []
+    room = size.lines - 2 - _height(f"{below}\n", size.columns)  # one for the cursor, one for the ellipsis
+    for row in rows:
+        room -= _height(f"{row}\n", size.columns)
+        if room < 0:
+            lines.append("…")
+            break
+        lines.append(row)
+    return "".join(f"{line}\n" for line in (*lines, below) if line)
+
+
+def _height(text: str, columns: int) -> int:
+    """Return how many rows of a terminal the lines of a text take."""
+    plain = re.sub(r"\033\[[\d;]*m", "", text)
+    return sum(max(1, -(-columns_of(line) // max(columns, 1))) for line in plain.splitlines())

@@ -1,4 +1,4 @@
-# The MCP server over standard input and output; any other command of the command line in place of `mcp`.
+# The MCP server over standard input and output. Any other command can replace `mcp`.
 FROM python:3.13-slim
 WORKDIR /app
 COPY requirements.lock ./

@@ -1,4 +1,4 @@
-# Needs Python 3.11+, make and git, and the package index; everything else is set up here.
+# Needs Python 3.11+, make, git and a package index; everything else is set up here.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -9,7 +9,7 @@ READY = $(VENV)/.ready
 .PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients live evals bench bundle \
 	lock client-files recording check format clean
 
-help: ## show what there is
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 $(READY): pyproject.toml
@@ -19,7 +19,7 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## the whole story in a sandbox, no key needed
+demo: $(READY) ## a conversation that cancels batches in a sandbox; no key needed
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## all tests; no key, no internet
@@ -34,7 +34,7 @@ test-lowest: $(READY) ## the tests on the lowest versions that pyproject.toml al
 test-pythons: $(READY) ## the tests on Python 3.12 to 3.15 (long); PYTHONS=3.15 for one
 	for version in $(PYTHONS); do release/test_python.sh $$version $(PYTHON_OPTIONS) || exit 1; done
 
-test-resolution: $(READY) ## beside us, each agent framework keeps its newest version (resolved, not installed)
+test-resolution: $(READY) ## that each agent framework keeps its newest version beside this package (not installed)
 	PATH="$$(dirname "$$(release/uv.sh)"):$$PATH" $(BIN)/python -m pytest tests/frameworks/test_resolution.py
 
 test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, against the sandbox
@@ -43,23 +43,23 @@ test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScri
 test-clients: $(READY) ## Claude Code, Codex, Gemini CLI and the others, installed and driven (needs npm)
 	tests/clients/run.sh
 
-live: $(READY) ## a smoke test of the real API; needs ANTHROPIC_API_KEY and costs less than a cent
+live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and costs less than a cent
 	LIVE=1 $(BIN)/python -m pytest tests/test_live.py
 
-evals: $(READY) ## realistic requests, with a real model; needs ANTHROPIC_API_KEY and costs money
+evals: $(READY) ## realistic requests to a real model; needs ANTHROPIC_API_KEY and costs money
 	@$(BIN)/python -m tests.evals.harness
 
-bench: $(READY) ## measure against the peers; OPENAPI=path compares the context too
+bench: $(READY) ## measure against the SDK and others; OPENAPI=path compares the size of tool definitions too
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@OPENAPI=$(OPENAPI) $(BIN)/python bench/run.py $(PARTS)
 
 bundle: $(READY) ## build dist/: the Agent Skill as a zip, and the Claude Desktop bundle (needs npm)
 	@release/bundle.sh
 
-lock: $(READY) ## write requirements.lock anew
+lock: $(READY) ## write requirements.lock again
 	@release/lock.sh
 
-client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP registry anew
+client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP registry again
 	@$(BIN)/python release/client_files.py
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)

@@ -1,4 +1,4 @@
-"""What is measured against: the least that does the job, the official SDK, and a server with one fixed answer."""
+"""What we are measured against: the least code that does the job, the official SDK, a server with one fixed answer."""
 
 import sys
 from typing import Any
@@ -73,7 +73,7 @@ def server() -> None:
 
 
 def sandbox(batches: int, limit_every: int) -> None:
-    """Run a sandbox with so many running batches, that refuses every Nth request."""
+    """Run a sandbox with this many running batches, which refuses every Nth request."""
     import threading
 
     from cancel_message_batch.sandbox import Account, Sandbox
@@ -94,7 +94,7 @@ def _measured(tools: list[Any], result: str) -> str:
 
 
 def generated(openapi: str) -> None:
-    """Tell what FastMCP makes of the API's OpenAPI description, and the raw answer to a cancel."""
+    """Print the sizes of the tools that FastMCP generates from the API's OpenAPI description, and of a raw response."""
     import asyncio
     from pathlib import Path
 
@@ -113,7 +113,7 @@ def generated(openapi: str) -> None:
 
 
 def definitions() -> None:
-    """Tell what our MCP server offers, and what it answers to a cancel."""
+    """Print the size of the tools of our MCP server, and of its result for a cancel."""
     import asyncio
     import json
 
@@ -147,7 +147,7 @@ def empty() -> None:
 
 
 def tools_of(command: list[str]) -> None:
-    """Start an MCP server, wait for its tools, and let it go: a client that costs nothing itself."""
+    """Start an MCP server, wait for its tools, and stop it: a client that costs almost nothing itself."""
     import json
     import subprocess
 

@@ -1,6 +1,7 @@
 """Measure against the peers, in one run, on loopback: `make bench`. Prints a table and writes nothing.
 
-Every figure is the median of several runs of whole processes, taken in turn so that a busy moment hits all alike.
+Every figure is the median of several runs of whole processes. The commands take turns, so that a busy moment affects
+all of them.
 """
 
 import argparse
@@ -38,7 +39,7 @@ class Run:
 def run(command: list[str], url: str, stdin: str = "") -> Run:
     """Run a process to its end and measure it."""
     environment = {**os.environ, "ANTHROPIC_API_KEY": "bench", "ANTHROPIC_BASE_URL": url}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled, and so is everything here
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # installed packages are compiled, so compile everything here too
     with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as errors:
         given.write(stdin)
         given.seek(0)

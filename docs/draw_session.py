@@ -16,7 +16,7 @@ from cancel_message_batch.sandbox import Account, Sandbox
 COLUMNS, LINES = 80, 34
 OUT = Path(__file__).parent / "session.svg"
 
-# The drawing alone: no fonts are fetched from anywhere.
+# Only the drawing: no fonts are fetched from anywhere.
 DRAWING = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg" xml:space="preserve">
 <style>
@@ -39,13 +39,13 @@ def tmux(*arguments: str) -> str:
 
 
 def typed(text: str, seconds: float) -> None:
-    """Type a line, and let its answer come."""
+    """Type a line, and wait for its output."""
     tmux("send-keys", "-t", "session", text, "Enter")
     time.sleep(seconds)
 
 
 def main() -> None:
-    """Hold the session and draw its screen."""
+    """Run the session and draw its screen."""
     if shutil.which("tmux") is None:
         sys.exit("tmux is needed for the recording")
     account = Account()

@@ -1,8 +1,8 @@
 """The tools in an agent of the Claude Agent SDK: python claude_agent_sdk_agent.py "Cancel message batch msgbatch_…"
 
-pip install claude-agent-sdk. Credentials and base URL come from the environment. A cancel waits for a yes on the
-terminal; listing and looking do not. The SDK takes definitions and handlers instead of plain functions. Without the
-two empty lists, Claude Code's own tools and the settings of this machine would come along.
+pip install claude-agent-sdk. Credentials and base URL come from the environment. Before a cancel, it asks for a yes on
+the terminal. The SDK takes definitions and handlers instead of plain functions. Without the two empty lists, Claude
+Code's own tools and the settings of this machine would be loaded too.
 """
 
 import asyncio

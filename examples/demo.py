@@ -1,7 +1,7 @@
 """The whole story on one machine, without a key: `make demo`.
 
 A real conversation loop, the real Anthropic SDK and real HTTP, against the sandbox on a free port of this machine.
-Only the model is a stand-in: it follows a script, and says so in everything it says.
+Only the model is a stand-in: it follows a script, and says so every time.
 """
 
 import json
@@ -66,7 +66,7 @@ class Story:
         self._answer = ""
 
     def wire(self) -> None:
-        """Print the requests to the Message Batches API since last time, a line each."""
+        """Print the requests to the Message Batches API since last time, one per line."""
         for exchange in self._sandbox.journal[self._seen :]:
             if "/batches" in exchange.path:
                 print(paint(f"    {exchange.method} {exchange.path} → {exchange.status}", "2", sys.stdout))
@@ -83,7 +83,7 @@ class Story:
 def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthropic) -> None:
     """Save what was paid for, and send what is left as a new batch."""
     tell()
-    tell("And what is left? A batch of 1,000 requests from a file is canceled in the middle, and has ended:")
+    tell("And what is left? A batch of 1,000 requests from a file is canceled halfway, and has ended:")
     params = {"model": "claude-sonnet-5-5", "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
     made = [{"custom_id": f"request-{number}", "params": params} for number in range(1_000)]
     with tempfile.TemporaryDirectory() as directory:
@@ -98,7 +98,7 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
             tell(line)
         resubmit = Path(directory, "out", first, RESUBMIT_FILE)
         left = [json.loads(line) for line in resubmit.read_text().splitlines()]
-        tell(f"{len(left):,} requests are to be sent again: resubmit.jsonl is sent as a new batch.")
+        tell(f"{len(left):,} requests are left to send again: resubmit.jsonl is sent as a new batch.")
         second = client.messages.batches.create(requests=left).id
         sandbox.account.advance(24 * 3600)
         save(batches, second, Path(directory, "out"))
@@ -137,7 +137,7 @@ def main() -> None:
             story.flush()
 
         tell()
-        tell("Canceling is not stopped. This waits until your newest batch has really ended:")
+        tell("A batch that is canceling has not stopped yet. This waits until your newest batch has really ended:")
         while not (batch := batches.retrieve(running[0])).ended:
             time.sleep(0.5)
         tell(states.status(batch))

@@ -1,7 +1,7 @@
 """The tools in an agent of Google's ADK: python google_adk_agent.py "Cancel message batch msgbatch_…"
 
-pip install google-adk anthropic. Credentials and base URL come from the environment. A cancel waits for a yes on the
-terminal; listing and looking do not.
+pip install google-adk anthropic. Credentials and base URL come from the environment. Before a cancel, it asks for a yes
+on the terminal.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Create a batch, wait for its end, read its results. If the program dies before the end, the batch is canceled.
+"""Create a batch, wait until it has ended, and read its results. If it fails before that, the batch is canceled.
 
 python guard.py
 Credentials and base URL come from the environment.

@@ -1,7 +1,7 @@
 """The tools in a LlamaIndex agent: python llama_index_agent.py "Cancel message batch msgbatch_…"
 
 pip install llama-index-core llama-index-llms-anthropic. Credentials and base URL come from the environment. Nobody is
-asked before a cancel: this framework has no switch for that, so give the tool only to agents you watch.
+asked before a cancel, because this framework has no way to ask: give the tool only to agents that you watch.
 """
 
 import asyncio

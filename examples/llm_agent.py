@@ -1,8 +1,8 @@
 """The tools in llm: python llm_agent.py "Cancel message batch msgbatch_…"
 
-llm install cancel-message-batch llm-anthropic. Credentials and base URL come from the environment. A cancel waits for a
-yes on the terminal; listing and looking do not. (On the command line, --ta asks before every tool:
-llm --ta -m claude-sonnet-5 -T cancel_message_batch -T list_message_batches -T get_message_batch "…".)
+llm install cancel-message-batch llm-anthropic. Credentials and base URL come from the environment. Before a cancel, it
+asks for a yes on the terminal. (On the command line, --ta asks before every tool: llm --ta -m claude-sonnet-5 -T
+cancel_message_batch -T list_message_batches -T get_message_batch "…".)
 """
 
 import sys

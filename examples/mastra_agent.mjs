@@ -1,7 +1,7 @@
 /* Mastra, with the MCP server: node mastra_agent.mjs "cancel msgbatch_…" asks the person before a cancel.
 
 npm install @mastra/core @mastra/mcp @ai-sdk/anthropic; pip install 'cancel-message-batch[mcp]'. Credentials and base URL
-come from the environment. (Where the answer comes later, as on a web page, requireToolApproval of the server makes a run
+come from the environment. (If the answer comes later, as on a web page, the server's requireToolApproval makes a run
 wait for it; that needs a storage.) */
 
 import { createInterface } from "node:readline";

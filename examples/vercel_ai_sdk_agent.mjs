@@ -1,8 +1,8 @@
 /* Vercel AI SDK, with the MCP server: node vercel_ai_sdk_agent.mjs "cancel msgbatch_…" asks the person before a cancel.
 
 npm install ai @ai-sdk/mcp @ai-sdk/anthropic; pip install 'cancel-message-batch[mcp]'. Credentials and base URL come from
-the environment. The client gives a server one second for its first answer, and cannot use one that answers later.
-With protocolVersionDiscovery: false it waits. */
+the environment. The client waits one second for the server's first response, and cannot use a slower server, unless
+protocolVersionDiscovery is false. */
 
 import { createInterface } from "node:readline";
 import { createAnthropic } from "@ai-sdk/anthropic";

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what people install without pip, in dist/: the Agent Skill as a zip, and the Claude Desktop bundle (.mcpb, by
+# Builds in dist/ what people install without pip: the Agent Skill as a zip, and the Claude Desktop bundle (.mcpb, with
 # the official packer, which needs npm).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -23,7 +23,7 @@ mkdir "$stage/mcpb"
 "$python" release/manifest.py >"$stage/mcpb/manifest.json"
 cp -R "$stage/$name/"{requirements.lock,README.md,LICENSE,skill} "$stage/$name/.claude-plugin/icon.png" "$stage/mcpb"
 cat >"$stage/mcpb/pyproject.toml" <<END
-# Claude Desktop may install what stands here: nothing, as skill/start_mcp.py installs requirements.lock.
+# No dependencies, in case Claude Desktop installs them: skill/start_mcp.py installs requirements.lock.
 [project]
 name = "$name-bundle"
 version = "$version"

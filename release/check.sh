@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What a user installs, by the public validators of skills, tool definitions, plugins and registry entries. The ones in
-# Python are installed here; Claude Code's own needs npm and is left out, aloud, where there is none.
+# Checks what a user installs with the public validators of skills, tool definitions, plugins and registry entries. The
+# Python ones are installed here. Claude Code's own needs npm; without npm it is left out, with a message.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,7 @@ release/export.sh "$skill"
 mkdir "$stage/registry"
 cp server.json "$stage/registry"
 
-passes() { # WHAT COMMAND...: quiet while it passes
+passes() { # WHAT COMMAND...: prints the output only if it fails
   local what=$1 said
   shift
   if said=$("$@" 2>&1); then
@@ -39,9 +39,9 @@ passes "skill-scanner" "$home/bin/skill-scanner" scan "$skill" --use-behavioral 
 passes "tdqs lint" "$home/bin/tdqs" lint --command "$python -m cancel_message_batch mcp" --fail-on warning
 if command -v npm >/dev/null; then
   claude=$(release/node_tool.sh @anthropic-ai/claude-code claude)
-  export HOME=$stage CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 # nothing of the person's own
+  export HOME=$stage CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1 # no settings of the person's
   passes "claude plugin validate --strict" "$claude" plugin validate "$skill" --strict --profile directory
   passes "claude plugin validate --strict, marketplace" "$claude" plugin validate "$skill/.claude-plugin/marketplace.json" --strict
 else
-  echo "claude plugin validate: left out, as npm is not here"
+  echo "claude plugin validate: left out, because npm is not installed"
 fi

@@ -1,4 +1,4 @@
-"""Write the files by which other clients install the MCP server, from the Claude Code plugin and pyproject.toml.
+"""Write the files that other clients install the MCP server with, from the Claude Code plugin and pyproject.toml.
 
 Run from the root of the checkout, by ``make client-files``.
 """
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 PLUGIN_ROOT = "${CLAUDE_PLUGIN_ROOT}/"
-# Codex and Gemini CLI keep variables that look like secrets from a server, unless they are named here.
+# Codex and Gemini CLI do not pass variables that look like secrets to a server unless they are named here.
 VARIABLES = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "ANTHROPIC_CUSTOM_HEADERS"]
 
 
@@ -36,7 +36,7 @@ def client_files() -> dict[str, Any]:
             "author": plugin["author"],
             "license": plugin["license"],
             "keywords": plugin["keywords"],
-            # The first start installs the packages, which takes longer than the 10 seconds that Codex waits.
+            # The first start installs the packages, which takes longer than the 10 seconds that Codex waits by default.
             "mcpServers": {server: command("") | {"cwd": ".", "env_vars": VARIABLES, "startup_timeout_sec": 120}},
         },
         "gemini-extension.json": about

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Unpacks what a user installs into a new directory: what git tracks, changes that are not committed included, without
-# what .gitattributes leaves out.
+# Unpacks what a user installs into a new directory: the files that git tracks, with uncommitted changes, except those
+# that .gitattributes leaves out.
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 

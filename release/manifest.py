@@ -39,7 +39,7 @@ print(
                 "runtimes": {"python": project["requires-python"]},
             },
             "user_config": {
-                "api_key": key | {"description": "Of the workspace that holds the batches", "required": True}
+                "api_key": key | {"description": "A key that reaches the batches' workspace", "required": True}
             },
         },
         indent=2,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the directory of Node.js 22.20 or newer, which the newest clients need: the machine's own, else the one that
-# PyPI has, installed here.
+# Prints the directory of Node.js 22.20 or newer, which the newest clients need: the machine's own, or else the one from
+# PyPI, installed here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

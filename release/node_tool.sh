@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Prints the path of a command of node_tools.txt, installed here if it is not: node_tool.sh PACKAGE COMMAND
-# No package runs a script of its own while it is installed.
+# Prints the path of a command from node_tools.txt, and installs it here if needed: node_tool.sh PACKAGE COMMAND
+# No package's install script is run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 home=$PWD/.venv-node
 wanted=$(grep "^$1@" release/node_tools.txt)
 if [ "$(cat "$home/$2.installed" 2>/dev/null)" != "$wanted" ]; then
-  command -v npm >/dev/null || { echo "$1 needs Node.js and npm, and they are not here." >&2; exit 69; }
+  command -v npm >/dev/null || { echo "$1 needs Node.js and npm, which are not installed." >&2; exit 69; }
   mkdir -p "$home"
   npm install --ignore-scripts --silent --no-fund --no-audit --prefix "$home" "$wanted" >&2
   # What Claude Code and opencode link when their install scripts run.

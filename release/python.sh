@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of an interpreter: python.sh 3.14. The machine's own (on the PATH, or pyenv's), else the one of Debian
-# unstable, unpacked here with the libraries that it needs and nothing installed.
+# Prints the path of an interpreter: python.sh 3.14. The machine's own (on the PATH, or pyenv's), or else the one from
+# Debian unstable, unpacked here with the libraries that it needs; nothing is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,7 +15,7 @@ done
 home=$PWD/.venv-python$version
 root=$home/root
 if [ ! -e "$home/.ready" ]; then
-  command -v apt-get >/dev/null || { echo "Python $version is not here, and there is no apt-get to bring it." >&2; exit 69; }
+  command -v apt-get >/dev/null || { echo "Python $version is not installed, and there is no apt-get to get it." >&2; exit 69; }
   rm -rf "$home"
   mkdir -p "$home"/{lists,cache/archives}/partial "$root"
   mirror=$(apt-get indextargets --format '$(REPO_URI)' | grep -m 1 '/debian/$')

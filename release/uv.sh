@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the path of uv, installed here at the version tried if it is not.
+# Prints the path of uv, and installs the tested version here if needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -22,7 +22,7 @@ LOCK = ROOT / "requirements.lock"
 
 
 def locked_packages() -> Path:
-    """Return the directory of the locked packages for this Python. The first start installs them there."""
+    """Return the directory of the locked packages for this Python. The first start installs them."""
     made_for = b"\0".join([LOCK.read_bytes(), sys.version.encode(), sysconfig.get_platform().encode()])
     packages = ROOT / ".venv-mcp" / hashlib.sha256(made_for).hexdigest()[:16]
     if packages.exists():
@@ -34,13 +34,13 @@ def locked_packages() -> Path:
         subprocess.run(  # noqa: S603 - uv's own path, and files of this directory
             [*install, str(LOCK), "--python", sys.executable, "--target", str(installed)],
             check=True,
-            cwd=ROOT,  # where no settings of the person's own project are found
+            cwd=ROOT,  # so that uv reads no settings of the person's own project
             stdout=sys.stderr,  # standard output belongs to the protocol
         )
         try:
             installed.rename(packages)
         except OSError:
-            if not packages.exists():  # else another start at the same time was quicker
+            if not packages.exists():  # otherwise another start at the same time was faster
                 raise
     return packages
 

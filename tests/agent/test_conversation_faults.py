@@ -98,8 +98,8 @@ NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *
     ("fault", "error"),
     [
         (CUT, (APIConnectionError, "the connection to the API broke")),
-        (HTML, (APIResponseError, "what answered is not the Messages API")),
-        (Raw(), (APIResponseError, "what answered is not the Messages API")),
+        (HTML, (APIResponseError, "the response is not from the Messages API")),
+        (Raw(), (APIResponseError, "the response is not from the Messages API")),
         (Raw(b"event: message_start\ndata: {nope\n\n"), (APIResponseError, "garbled")),
         (NO_CONTENT, (APIResponseError, "garbled")),
         (HALF_A_CHARACTER, (APIResponseError, "garbled")),

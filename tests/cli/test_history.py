@@ -73,7 +73,7 @@ def test_the_history_fits_the_terminal(run: Run, columns: int) -> None:
 def test_an_empty_history_says_so_and_is_0(run: Run) -> None:
     done = run("history")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == "This machine has noted nothing about any message batch yet.\n"
+    assert done.stderr == "Nothing about any message batch is recorded on this machine yet.\n"
     assert EXAMPLE_ID in run("history", EXAMPLE_ID).stderr
     assert run("history", "nightly").returncode == 2
 
@@ -183,9 +183,11 @@ def test_a_404_says_where_the_record_knows_the_batch_from(sandbox: Sandbox, run:
         for command in ([EXAMPLE_ID], ["status", EXAMPLE_ID], [EXAMPLE_ID, "msgbatch_other"]):
             done = run(*command, ANTHROPIC_BASE_URL=other.url)
             assert done.returncode == 1
-            told = f"This machine knows {EXAMPLE_ID} from another base URL, {sandbox.url}: look for it there."
+            told = (
+                f"In this machine's record, {EXAMPLE_ID} belongs to another base URL, {sandbox.url}: look for it there."
+            )
             assert told in done.stderr
-            assert "msgbatch_other from" not in done.stderr
+            assert "msgbatch_other belongs" not in done.stderr
 
 
 def test_a_404_says_from_which_workspace_the_record_knows_the_batch(sandbox: Sandbox, run: Run) -> None:
@@ -194,8 +196,8 @@ def test_a_404_says_from_which_workspace_the_record_knows_the_batch(sandbox: San
         Action("msgbatch_theirs", "guard", "cancel", origin=origin, workspace="wrkspc_theirs"),
     )
     done = run("msgbatch_theirs")
-    assert "This machine knows msgbatch_theirs from the workspace wrkspc_theirs: look for it there." in done.stderr
+    assert "In this machine's record, msgbatch_theirs belongs to the workspace wrkspc_theirs:" in done.stderr
     same = run("msgbatch_theirs", "--workspace-id", "wrkspc_theirs")
     assert same.returncode == 1
-    assert "This machine knows" not in same.stderr
+    assert "In this machine's record" not in same.stderr
     assert KEY not in done.stderr

@@ -29,8 +29,8 @@ def test_naming_sends_nothing_and_needs_no_credential(run: Run) -> None:
     ("name", "told"),
     [
         ("x" * 10_000, "a name has at most 100 characters, and this one has 10,000"),
-        ("\x1b\x07", "holds no character that can be shown"),
-        (EXAMPLE_ID, "so that nobody takes it for an id"),
+        ("\x1b\x07", "has no visible character"),
+        (EXAMPLE_ID, "so that nobody mistakes it for an id"),
     ],
 )
 def test_what_is_no_name_is_2_and_changes_nothing(run: Run, name: str, told: str) -> None:

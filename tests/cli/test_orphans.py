@@ -97,14 +97,14 @@ def test_orphaned_goes_with_all(run: Run) -> None:
 
 
 def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    told = "5,000 requests, runs on though the program that created it on this machine is gone."
+    told = "Still running, although the program that created it on this machine is gone: message batch"
     doctor = run("doctor")
     assert doctor.returncode == 0
     assert told in doctor.stdout
     assert orphan in doctor.stdout
     screen = Terminal(80, "chat")
     screen.until("Ctrl-D ends.\n>")
-    assert orphan in screen.lines[0]
+    assert orphan in screen.text
     screen.type(CTRL_D)
     screen.end()
     run("--all", "--orphaned", "--yes")

@@ -52,10 +52,22 @@ def test_it_says_what_was_saved_and_what_is_left(sandbox: Sandbox, run: Run, dir
     assert "client.messages.batches.create(requests=part)" in done.stdout
 
 
-def test_json_is_the_summary(sandbox: Sandbox, run: Run, directory: Path) -> None:
+def test_json_is_the_summary_and_says_where_the_files_are(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED, COUNTS)
-    done = run("results", NAME, "--json")
-    assert done.stdout.encode() == (directory / "message-batches" / NAME / "summary.json").read_bytes()
+    where = directory / "message-batches" / NAME
+    for _ in range(2):
+        told = json.loads(run("results", NAME, "--json").stdout)
+        assert Path(told.pop("directory")) == where
+        assert told == json.loads((where / "summary.json").read_bytes())
+
+
+def test_a_custom_id_that_stands_twice_in_the_requests_file_is_named(
+    sandbox: Sandbox, run: Run, directory: Path
+) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "good", "stopped", "wrong", "good"))
+    assert done.returncode == 4
+    assert 'repeat a custom_id: only the first of each was taken ("good").' in done.stdout
 
 
 def test_a_second_time_it_says_that_all_is_there(sandbox: Sandbox, run: Run) -> None:
@@ -100,9 +112,11 @@ def test_a_404_for_results_is_not_told_as_no_such_batch(sandbox: Sandbox, run: R
     assert f"The API has no results for message batch {NAME} now (404" in done.stderr
 
 
-def test_a_batch_without_successes_is_saved_all_the_same(sandbox: Sandbox, run: Run, directory: Path) -> None:
+def test_a_batch_in_which_nothing_succeeded_is_saved_and_says_so(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, [line("a", "canceled")], {"canceled": 1})
-    assert run("results", NAME).returncode == 0
+    done = run("results", NAME)
+    assert done.returncode == 0
+    assert "1 results: 1 canceled (not billed). No request succeeded." in done.stdout
     assert (directory / "message-batches" / NAME / "summary.json").exists()
 
 

@@ -145,7 +145,9 @@ def test_a_program_that_dies_leaves_each_batch_canceling_by_exactly_one_cancel(
     assert sorted(cancels(slow)) == sorted(program.ids)
     for one in program.ids:
         assert status(slow, one) == "canceling"
-        assert f'The guard of "nightly eval" was left by {why}.\nCanceling: {one}. Requests already being' in errors
+        assert (
+            f'The guarded block of "nightly eval" ended with {why}.\nCanceling: {one}. Requests already being' in errors
+        )
         assert f"To wait until stopped: `cancel-message-batch wait {one}`" in errors
 
 
@@ -273,15 +275,18 @@ def test_a_block_that_ends_well_cancels_nothing_unless_always_is_asked_for(slow:
     assert cancels(slow) == [created.id]
 
 
-def test_what_has_ended_or_is_canceling_is_told_as_such_and_not_canceled(slow: Sandbox) -> None:
+@pytest.mark.parametrize("answered", [False, True], ids=["a cancel after the end is refused", "is answered"])
+def test_what_has_ended_or_is_canceling_is_reported_as_that_and_not_as_a_failure(slow: Sandbox, answered: bool) -> None:
     with fails() as notes, client() as sdk, guard(sdk) as batches:
         ended, canceling, running = [batches.create(requests=REQUESTS).id for _ in range(3)]
         slow.account.get(ended).work_end = 0
+        if answered:
+            slow.fail(Fault(match=f"*{ended}/cancel", body=batches.retrieve(ended).model_dump(mode="json")))
         batches.cancel(canceling)
         raise TroubleError
-    assert cancels(slow) == [canceling, running]
+    assert sorted(cancels(slow)) == sorted([canceling, canceling, ended, running])
     (note,) = notes
-    assert note.startswith("The guard was left by TroubleError.\n")
+    assert note.startswith("The guarded block ended with TroubleError.\n")
     assert f"\nCanceling: {canceling} {running}. " in note
     assert f"\nEnded: {ended}." in note
     known = record().known(ended)
@@ -305,8 +310,8 @@ def test_what_cannot_be_canceled_is_told_with_the_reason_and_the_command(
 
 
 @pytest.mark.parametrize("trouble", [Fault(status=429), Fault(status=500), Fault(drop=True)], ids=["429", "500", "cut"])
-def test_a_refused_look_or_cancel_is_repeated_and_the_batch_stops(slow: Sandbox, trouble: Fault) -> None:
-    trouble.headers, trouble.times = {"retry-after-ms": "1"}, 2  # the look, and the first cancel
+def test_a_refused_cancel_is_repeated_and_the_batch_stops(slow: Sandbox, trouble: Fault) -> None:
+    trouble.headers = {"retry-after-ms": "1"}
     with fails() as notes, client() as sdk, guard(sdk) as batches:
         created = batches.create(requests=REQUESTS)
         slow.fail(trouble)
@@ -367,7 +372,7 @@ def test_a_creation_that_is_interrupted_is_told_as_one_that_may_exist(
                 await batches.create(requests=REQUESTS)
 
     anyio.run(run)
-    assert "no answer said what came of it. The batch may exist" in caplog.text
+    assert "no response came. The batch may exist" in caplog.text
 
 
 def test_batches_created_at_once_in_threads_are_all_canceled(slow: Sandbox) -> None:

@@ -252,6 +252,17 @@ def test_a_slow_answer_is_not_cut(sandbox: Sandbox, running: str, monkeypatch: p
         assert "accepted but not immediate" in asyncio.run(conversation(port))
 
 
+def test_an_open_stream_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "_REQUEST_SECONDS", 0.3)
+    with here() as port, httpx2.Client(headers=bearer(TOKEN), timeout=1.5) as client:
+        headers = {"mcp-session-id": opened(port)}
+        with (
+            client.stream("GET", f"http://127.0.0.1:{port}/mcp", headers=headers) as stream,
+            pytest.raises(httpx2.ReadTimeout),
+        ):
+            list(stream.iter_raw())
+
+
 def test_an_idle_session_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "_SESSION_SECONDS", 0.5)
     with here() as port, httpx2.Client(headers=bearer(TOKEN)) as client:
@@ -286,6 +297,12 @@ def test_a_stop_with_a_client_connected_is_no_error() -> None:
     assert process.returncode == 130
     assert "ASGI" not in said
     assert "Traceback" not in said
+
+
+def test_a_response_does_not_wait_until_the_client_acknowledges_its_head() -> None:
+    with serving() as (address, token, _), httpx2.Client(headers=bearer(token)) as client:
+        answers = [client.post(address, json=HELLO) for _ in range(15)]
+    assert min(answer.elapsed.total_seconds() for answer in answers) < 0.03  # and never below 0.04 otherwise
 
 
 def test_a_port_in_use_is_told(run: Run) -> None:

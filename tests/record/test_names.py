@@ -265,7 +265,7 @@ def test_a_record_that_cannot_be_read_gives_no_names_and_only_list_warns(
     done = run("list")
     assert done.returncode == 0
     warnings = done.stderr.splitlines()
-    assert len(warnings) == (how != "a directory")  # which is no record
+    assert len(warnings) == (how != "empty")  # which becomes a record
     assert all(line.startswith(f"The record {path} cannot be used (") for line in warnings)
     if lock:
         lock.close()

@@ -185,7 +185,7 @@ BROKEN: dict[Callable[[Path], None], str] = {
     a_link: "it is a symbolic link",
     below_a_file: "Not a directory",
     newer: "a newer version of this program has written it",
-    of_another_program: "it is the database of another program",
+    of_another_program: "it is another program's database",
 }
 
 
@@ -250,7 +250,7 @@ def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, p
     )
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
-    assert "this is not noted" in done.stdout
+    assert "this is not recorded" in done.stdout
     assert record.names(["msgbatch_A", "msgbatch_B"]) == ({"msgbatch_A": "mine"} if there else {})
     record.set_name("msgbatch_B", "room again")
     assert record.names(["msgbatch_B"]) == {"msgbatch_B": "room again"}
@@ -341,7 +341,7 @@ def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
         ("mine", HERE, Process.current()),
     ):
         create(record, name, process, origin=origin)
-    record.set_name("msgbatch_named_only", "x", HERE)
+    record.set_name("msgbatch_named_only", "x")
     assert record.orphans(HERE) == []
     sleeper.kill()
     sleeper.wait()

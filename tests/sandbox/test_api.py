@@ -221,7 +221,7 @@ def test_the_default_workspace_can_be_named(serve: Serve, call: Call) -> None:
 def test_a_response_names_its_workspace_also_with_an_error_unless_the_sandbox_is_told_not_to(
     serve: Serve, call: Call
 ) -> None:
-    sandbox, silent = serve(account=None), serve(account=None, tell_workspace=False)
+    sandbox, silent = serve(account=None), serve(account=None, workspace_header=False)
     for path in (BATCHES, f"{BATCHES}/msgbatch_unknown"):
         assert call(sandbox, "GET", path).headers["anthropic-workspace-id"] == "wrkspc_default"
         assert call(sandbox, "GET", path, {"x-api-key": "other"}).headers["anthropic-workspace-id"] == "wrkspc_other"

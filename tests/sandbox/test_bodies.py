@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from cancel_message_batch.sandbox import Sandbox, admin, interceptor
+from cancel_message_batch.sandbox import Sandbox, interceptor
 
 from .conftest import Call
 
 BATCHES, FAULTS = "/v1/messages/batches", "/_sandbox/faults"
 HEAD = "Host: localhost\r\nx-api-key: test-key\r\nanthropic-version: 2023-06-01\r\n"
-LIMITS = [(BATCHES, interceptor.MAX_BODY), (FAULTS, admin.MAX_BODY)]
+LIMITS = [(BATCHES, interceptor.MAX_BODY), (FAULTS, interceptor.MAX_ADMIN_BODY)]
 
 
 def connect(sandbox: Sandbox) -> socket.socket:
@@ -34,7 +34,7 @@ def read_to_the_end(connection: socket.socket) -> str:
 
 
 def test_the_limits_are_256_mb_for_the_api_and_1_mib_for_the_admin_api() -> None:
-    assert (interceptor.MAX_BODY, admin.MAX_BODY) == (256 * 2**20, 2**20)
+    assert (interceptor.MAX_BODY, interceptor.MAX_ADMIN_BODY) == (256 * 2**20, 2**20)
 
 
 @pytest.mark.parametrize(("path", "limit"), LIMITS)
@@ -82,7 +82,7 @@ def send_without_end(connection: socket.socket) -> None:
 def test_a_client_that_sends_without_end_is_disconnected(
     path: str, server: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cancel_message_batch.sandbox.bodies._LINGER", 0.1)
+    monkeypatch.setattr("cancel_message_batch.sandbox.interceptor._LINGER", 0.1)
     with connect(server) as connection:
         connection.sendall(f"POST {path} HTTP/1.1\r\n{HEAD}Content-Length: {2**40}\r\n\r\n".encode())
         with pytest.raises(ConnectionError):
@@ -104,7 +104,7 @@ def test_a_client_that_sends_the_whole_body_first_sees_the_refusal(
 
 
 def test_a_body_at_the_limit_is_accepted(server: Sandbox, call: Call) -> None:
-    assert call(server, "POST", FAULTS, content=b"{}" + b" " * (admin.MAX_BODY - 2)).status_code == 204
+    assert call(server, "POST", FAULTS, content=b"{}" + b" " * (interceptor.MAX_ADMIN_BODY - 2)).status_code == 204
 
 
 @pytest.mark.parametrize("path", [BATCHES, FAULTS])

@@ -126,6 +126,19 @@ def test_an_answer_can_be_lost_before_or_after_the_request_took_effect(
     assert shown["processing_status"] == ("canceling" if after else "in_progress")
 
 
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("body", [None, b"x" * 100])
+def test_an_answer_can_be_cut_and_the_log_stays_empty(
+    body: bytes | None, after: bool, server: Sandbox, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.fail(Fault(cut=20, body=body, after=after))
+    with pytest.raises(httpx2.RemoteProtocolError):
+        call(server, "GET", BATCHES)
+    assert server.journal[-1].status == 200
+    assert call(server, "GET", BATCHES).status_code == 200
+    assert caplog.messages == []
+
+
 def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: Call) -> None:
     batch_id = server.account.add(10)
     server.fail(Fault(match="cancel", after=True, status=500))

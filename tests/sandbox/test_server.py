@@ -61,6 +61,13 @@ def test_a_stopped_sandbox_can_be_started_again_and_remembers(call: Call) -> Non
     assert len(sandbox.journal) == 2
 
 
+def test_a_sandbox_can_be_stopped_right_after_its_start() -> None:
+    sandbox = Sandbox(account=Account())
+    for _ in range(20):
+        sandbox.start()
+        sandbox.stop()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_in_the_foreground_until_it_is_told_to_stop(number: int) -> None:
     script = "from cancel_message_batch.sandbox import Sandbox; Sandbox().serve(); print('stopped')"

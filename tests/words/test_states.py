@@ -215,28 +215,29 @@ def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_
         "nightly eval", "SIGTERM", ["msgbatch_a", "msgbatch_b"], ["msgbatch_c"], {"msgbatch_d": "No."}
     )
     assert text == (
-        'The guard of "nightly eval" was left by SIGTERM.\n'
+        'The guarded block of "nightly eval" ended with SIGTERM.\n'
         f"Canceling: msgbatch_a msgbatch_b. {states.NOT_IMMEDIATE} "
         "To wait until stopped: `cancel-message-batch wait msgbatch_a msgbatch_b`\n"
         "Ended: msgbatch_c.\n"
         "No. To cancel: `cancel-message-batch msgbatch_d`"
     )
-    assert programs.guard_left("", "", [], ["msgbatch_c"], {}) == "The guard was left.\nEnded: msgbatch_c."
+    assert programs.guard_left("", "", [], ["msgbatch_c"], {}) == "The guarded block ended.\nEnded: msgbatch_c."
 
 
 def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_for() -> None:
     assert programs.creation_lost(NOW, 1_000) == (
-        "The creation of a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no answer said "
-        "what came of it. The batch may exist and be running. To look for one of this time and size: "
+        "A request to create a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no response "
+        "came. The batch may exist and be running. To look for a batch of that time and size: "
         "`cancel-message-batch list`. To cancel it: `cancel-message-batch ID`"
     )
 
 
-def test_batches_whose_program_is_gone_are_told_with_what_shows_and_what_stops_them() -> None:
+def test_batches_whose_program_is_gone_come_with_the_commands_that_show_and_stop_them() -> None:
     assert programs.orphans([]) == ""
     one, two = programs.orphans([batch("in_progress")]), programs.orphans([batch("in_progress"), batch("in_progress")])
-    assert one.startswith(f"Message batch {EXAMPLE_ID}, 10,000 requests, runs on though the program that created it")
-    assert two.startswith("2 message batches, 20,000 requests, run on though the programs that created them")
+    assert one.startswith("Still running, although the program that created it on this machine is gone: message batch")
+    assert f" {EXAMPLE_ID}, 10,000 requests. " in one
+    assert "created them on this machine is gone: 2 message batches, 20,000 requests. " in two
     for text in (one, two):
         assert "`cancel-message-batch list --orphaned`" in text
         assert "`cancel-message-batch --all --orphaned`" in text

@@ -1,18 +1,19 @@
-"""Decide which batches a message orders to cancel, so that nobody has to be asked about those.
+"""Decide which batches a message orders to cancel, so that the person does not have to be asked about them.
 
-The whole message must be one order to cancel: every word known, in an order that the table below allows. Anything
-else names no batch, and the person is asked: a bare id, an unknown word, a condition, a negation, a quotation, a
-second sentence. The rule lists what is an order, because nobody can list all that is not one. An unnecessary question
-costs a second, a wrong cancellation costs a batch.
+The whole message must be one order to cancel: every word must be known, in a sequence that the table below allows. For
+anything else the person is asked: a bare id, an unknown word, a condition, a negation, a quotation, a second sentence.
+The rule lists what is an order, because nobody can list everything that is not. An unnecessary question costs a second;
+a wrong cancellation costs a batch.
 
-To add a language, add a block to the table. It has six fields, with ";" between them: the language and its words for
-"and"; greetings and the like, which may stand in front of an order; words of haste and politeness; what a batch is
-called, where # stands for the ids; orders, where _ stands for the batch and ~ for up to three words of the third field;
-orders in the form of a question. The notation is EBNF: [optional], {repeated}, (group), a|b.
+To add a language, add a block to the table. It has six fields, separated by ";": the language and its words for "and";
+greetings and similar words, which may come before an order; words of haste and politeness; what a batch is called, with
+# for the ids; orders, with _ for the batch and ~ for up to three words from the third field; orders in the form of a
+question. The notation is EBNF: [optional], {repeated}, (group), a|b.
 
-Leave out a word that can also tell, ask or wish ("can I", an infinitive), that can also mean to pause, to delete, to
-finish or to keep, that is another word in a neighbouring language, and every negation. A word in front can turn an
-order into a statement ("now they cancel"), thanks behind it into thanks for a cancel: allow each only where it cannot.
+Leave out every negation, and every word that can also state, ask or wish something ("can I", an infinitive), that can
+also mean to pause, delete, finish or keep, or that means something else in a similar language. A word before an order
+can turn it into a statement ("now they cancel"), and thanks after it can mean thanks for a past cancel: allow a word
+only where it cannot change the meaning.
 """
 
 import re
@@ -127,8 +128,8 @@ ko 와|과|및|하고|그리고;
 _ (취소|중지|중단) 해 (줄래요|주실래요|주시겠어요|주시겠습니까) [?]
 """
 
-_CJK = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # written without spaces, so each character is a word
-# A letter of any other alphabet belongs to the word or id that it touches, and makes it an unknown one.
+_CJK = "\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3"  # written without spaces, so each character counts as a word
+# A letter of another alphabet becomes part of the word or id next to it, which is then unknown.
 _WORD = re.compile(rf"[{_CJK}]|(?:[^\W{_CJK}]|[-#])+|\n|\S")
 _ID = re.compile(ID_PATTERN)
 _MARKED = re.compile(r"(`|\*\*?)#\1|<#>")
@@ -137,7 +138,7 @@ _ABOVE_A_LIST = re.compile(r"[:：][^\S\n]*\n")
 _ITEM = re.compile(r"(?:[-*•]\s+|\d{1,4}[.)]\s+)?#\s*[,、，]?")
 _SAME = str.maketrans("’，、。！？：", "',,.!?:") | {ord("İ"): "i"}  # İ folds to two characters
 _LONGEST = 300  # characters of an order without its ids
-# Between < and >, up to three: a repetition that has an end, because messages may try to have none.
+# Between < and >, up to three: a bounded repetition, because a message may try to repeat without end.
 _EBNF = {"[": "(?:", "]": ")?", "{": "(?:", "}": ")*", "<": "(?:", ">": "){0,3}", "(": "(?:", ")": ")", "|": "|"}
 
 
@@ -153,19 +154,16 @@ def named_ids(message: str) -> set[str]:
     text = _one_line(text)
     if len(text) > _LONGEST:
         return set()
-    sentence = _words(unicodedata.normalize("NFC", text).translate(_SAME))
+    words = _WORD.findall(unicodedata.normalize("NFC", text).translate(_SAME).casefold())
+    sentence = "".join(f"{word} " for word in words)
     return ids if any(pattern.fullmatch(sentence) for pattern in _ORDERS) else set()
 
 
 def _one_line(text: str) -> str:
-    """Join lines, with a sign that no order knows where a line does not go on behind a comma: it may be a title."""
+    """Join lines. A line that does not end in a comma may be a title: it keeps its line end, which is in no order."""
     lines = [" ".join(line.split()) for line in text.strip().splitlines()]
     joined = " ".join(f"{line} " if line.endswith((",", "，", "、")) else f"{line}\n" for line in lines if line)
     return joined.strip()
-
-
-def _words(text: str) -> str:
-    return "".join(f"{word} " for word in _WORD.findall(text.casefold()))
 
 
 def _pattern(block: str) -> re.Pattern[str]:

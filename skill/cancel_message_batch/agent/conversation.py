@@ -1,9 +1,10 @@
 """The Claude loop: a person says it, the model calls the tools, the batch stops.
 
 Built on the official SDK's tool runner, with the whole conversation in every request (``thread=False``). So it also
-works with gateways that do not know threads, and a turn that a person interrupts leaves a true history.
+works with gateways without threads, and the history stays correct when a person interrupts a turn.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,10 +15,16 @@ from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from cancel_message_batch.api.calls import Batches
-from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_client, from_sdk
+from cancel_message_batch.api.errors import (
+    APIConnectionError,
+    APIResponseError,
+    InvalidInputError,
+    from_client,
+    from_sdk,
+)
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
+from cancel_message_batch.tools import TOOLS, Approve, Tool, ToolOutcome
 
 from .approval import named_ids
 
@@ -43,7 +50,9 @@ INTERRUPTED = (
     "The person interrupted this call before its outcome was known. If it was a cancellation, it may have been sent: "
     "get the batch's status to find out."
 )
-NOT_RUN = "This call was not run and nothing was sent for it: the answer that it stood in ended before it was complete."
+NOT_RUN = (
+    "This call was not run and nothing was sent for it: the answer that contained it ended before it was complete."
+)
 NO_ANSWER = "(The model gave no answer.)"
 
 
@@ -86,12 +95,12 @@ class Conversation:
         client: Talks to the model.
         batches: Where the batches are canceled, retrieved and listed.
         model: The model's id.
-        approve: Asks the person whether a batch that they did not name may be canceled. Without it there is nobody
-            to ask, and such a batch is not canceled.
+        approve: Asks the person whether a batch that they did not name may be canceled. Without it, such a batch is
+            not canceled.
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
-        secrets: Texts that no error may repeat, besides the client's own credential.
-        more: Tools besides the three, such as ``results_tool(directory)``.
+        secrets: Texts that no error may contain, besides the client's own credential.
+        more: Tools in addition to the three, such as ``results_tool(directory)``.
 
     Raises:
         InvalidInputError: A text in ``may_cancel`` is not a message batch id.
@@ -129,7 +138,7 @@ class Conversation:
 
         Raises:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
-                the tools had done until then.
+                the tools had done by then.
         """
         self._agreed = named_ids(message) | self._may_cancel
         self._declined.clear()
@@ -163,7 +172,7 @@ class Conversation:
                     self._report(Text(event.text))
             message = stream.get_final_message()
             stop_reason = message.stop_reason
-            if message.content:  # an empty one would be refused with every later request
+            if message.content:  # the API would refuse every later request with an empty one
                 self._messages.append(message.to_param())
             # The runner keeps the response and sends it with its next request: no tool runs twice.
             if stop_reason == "tool_use" and (results := runner.generate_tool_call_response()):
@@ -189,15 +198,10 @@ class Conversation:
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))
-        agreed = tool is not CANCEL
-        if tool is CANCEL:
-            try:
-                given: Any = CANCEL.parse(arguments)
-                agreed = given.message_batch_id in self._agreed
-            except ValueError:  # the tool refuses what is not an id; nothing is sent
-                agreed = True
-        approve = None if agreed else self._ask
-        outcome = tool.run(arguments, self._batches, approve=approve)
+        agreed = False
+        with contextlib.suppress(InvalidInputError):  # the tool says what is wrong
+            agreed = getattr(tool.parse(arguments), "message_batch_id", "") in self._agreed
+        outcome = tool.run(arguments, self._batches, approve=None if agreed else self._ask)
         self._report(ToolResult(outcome))
         return outcome
 
@@ -213,7 +217,7 @@ class Conversation:
 
 
 def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
-    """Read an answer to its end. A broken or foreign answer raises an error of ours."""
+    """Read an answer to its end. A broken answer, or one that is not the API's, raises one of our errors."""
     begun = ended = False
     try:
         for event in stream:
@@ -227,10 +231,10 @@ def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
             yield event
     except anthropic.AnthropicError:
         raise
-    except Exception as error:  # the SDK checks nothing: what it trips over may be of any type
-        raise from_client(error) or APIResponseError("the answer came garbled, and was not used") from error
+    except Exception as error:  # the SDK does not check what it reads, and may raise anything
+        raise from_client(error) or APIResponseError("the answer was garbled and was not used") from error
     if not begun:
-        raise APIResponseError("what answered is not the Messages API")
+        raise APIResponseError("the response is not from the Messages API")
     if not ended:
         raise APIConnectionError("the answer ended before it was complete")
 
@@ -245,14 +249,14 @@ def _sendable(content: list[Any]) -> list[Any]:
 
 _ENDINGS = {
     "tool_use": f"\n(Stopped after {MAX_ROUNDS} rounds of tool calls in one turn.)",
-    "max_tokens": "\n(The answer was cut off at its longest length.)",
+    "max_tokens": "\n(The answer was cut off at its maximum length.)",
     "refusal": "\n(The model declined to answer this.)",
     "model_context_window_exceeded": "\n(The conversation has become too long for the model.)",
 }
 
 
 class _RunnerTool(BetaBuiltinFunctionTool):
-    """A tool of ours for the SDK's tool runner; the tool itself words what is wrong with its arguments."""
+    """One of our tools for the SDK's tool runner; the tool itself says what is wrong with its arguments."""
 
     def __init__(self, tool: Tool, answer: Callable[[Tool, dict[str, Any]], ToolOutcome]) -> None:
         self._tool = tool

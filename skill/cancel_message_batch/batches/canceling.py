@@ -1,7 +1,7 @@
 """Canceling many batches side by side."""
 
 import time
-from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -10,10 +10,9 @@ from httpx2 import AsyncClient, Limits
 
 from cancel_message_batch.api.client import AsyncMessageBatches, build_client
 from cancel_message_batch.api.credentials import Connection
-from cancel_message_batch.api.errors import MessageBatchError, clean, timed_out
+from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.requests import RetryPolicy, refused_by_limit
-from cancel_message_batch.tools import CANCEL, ToolOutcome
-from cancel_message_batch.words import failures
+from cancel_message_batch.tools import CANCEL, ToolOutcome, outcome_of
 
 CONCURRENCY = 32  # requests under way at once
 CANCEL_TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute
@@ -66,32 +65,3 @@ async def cancel_many(
     async with anyio.create_task_group() as tasks:
         for message_batch_id in message_batch_ids:
             tasks.start_soon(cancel, message_batch_id)
-
-
-async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
-    """Return what a cancel came to: whatever happens to one batch, the others are canceled and reported."""
-    try:
-        return await cancel
-    except Exception as error:  # noqa: BLE001 - of any kind
-        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
-        unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
-
-
-def sorted_outcomes(
-    ids: Iterable[str], outcomes: Mapping[str, ToolOutcome], sent: Container[str]
-) -> tuple[list[str], list[str], dict[str, str]]:
-    """Sort what cancels came to by the time they had: canceling, ended, and failed with what is said about each."""
-    canceling: list[str] = []
-    ended: list[str] = []
-    failed: dict[str, str] = {}
-    for name in ids:
-        outcome = outcomes.get(name)
-        if outcome is None:
-            unsent = MessageBatchError("the cancel could not be sent in time")
-            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
-        elif outcome.error is not None or outcome.batch is None:
-            failed[name] = outcome.text
-        else:
-            (ended if outcome.batch.ended else canceling).append(name)
-    return canceling, ended, failed

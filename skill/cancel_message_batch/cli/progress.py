@@ -26,21 +26,23 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
     over = threading.Event()
     shown = ""
 
-    def draw(picture: Callable[[], tuple[Iterable[str], str]]) -> None:
+    def height() -> int:
+        # Counted anew each time: a terminal that has become narrower wraps the lines that it shows.
+        return _height(shown, os.get_terminal_size(sys.stderr.fileno()).columns)
+
+    def draw() -> None:
         nonlocal shown
-        size = os.get_terminal_size(sys.stderr.fileno())
-        # Counted anew: a terminal that has become narrower wraps the lines it shows.
-        height = _height(shown, size.columns)
-        up = f"\033[{height}A" if height else ""
-        shown = _fitted(*picture(), size)
-        text = shown.replace("\n", "\033[K\n")  # and J at the end: what is rewritten does not flicker
+        up = f"\033[{height()}A" if shown else ""
+        shown = _fitted(*picture(), os.get_terminal_size(sys.stderr.fileno()))
+        # Each line is overwritten before the rest of it is erased, so nothing flickers.
+        text = shown.replace("\n", "\033[K\n")
         write(sys.stderr, f"\r{up}{text}\033[J")
 
     def keep_drawing() -> None:
         with contextlib.suppress(OSError):  # the terminal is gone
-            draw(picture)
+            draw()
             while not over.wait(_PAUSE):
-                draw(picture)
+                draw()
 
     thread = threading.Thread(target=keep_drawing, daemon=True)
     thread.start()
@@ -50,7 +52,8 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
         over.set()
         thread.join()
         with contextlib.suppress(OSError):
-            draw(lambda: ((), ""))
+            # Line by line: tmux keeps a copy of a whole screen that is erased at once.
+            write(sys.stderr, "\r" + "\033[A\033[2K" * height())
 
 
 def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
-from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import programs
@@ -50,8 +50,7 @@ def note_cancels(
                 workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
-            if outcome is None
-            or not (outcome.declined or isinstance(outcome.error, InvalidInputError | ConfigurationError))
+            if outcome is None or outcome.sent
         )
     )
 

@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
@@ -41,7 +42,7 @@ def save_all(
     if warning := results.paid_retried(options.retry or ()):
         output.say(warning)
     codes = []
-    totals = [0, 0]
+    summaries = []
     for number, message_batch_id in enumerate(ids):
         try:
             with _progress(message_batch_id, quiet=output.quiet) as progress:
@@ -58,10 +59,10 @@ def save_all(
             codes.append(error_code(error))
         else:
             codes.append(_report(saved, output))
-            if saved.summary:
-                totals = [totals[0] + 1, totals[1] + saved.summary["results"]]
+            summaries += [saved.summary] if saved.summary else []
     if len(ids) > 1:
-        output.say(f"{totals[0]:,} of {len(ids):,} batches are saved, with {totals[1]:,} results.")
+        number = sum(summary["results"] for summary in summaries)
+        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {number:,} results.")
     return combined(codes)
 
 
@@ -72,31 +73,32 @@ def _report(saved: Saved, output: Output) -> ExitCode:
     if saved.batch is not None and saved.state == "archived":
         output.warn(results.results_gone(saved.batch))
         return ExitCode.NOTHING_TO_CANCEL
-    if saved.summary is None:
+    if saved.summary is None or saved.path is None:
         raise SaveError("nothing was saved")
+    code = _code(saved.summary)
     there = saved.state == "all_there"
-    code = _code(saved)
+    lines = results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)
+    path = saved.path.absolute()
     if output.json:
-        output.print(ascii_json(saved.summary))
+        output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited):
+        for line in lines:
             output.print_prose(line)
-        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"] and saved.path:
+        if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
-            output.print(results.resubmit_lines(str((saved.path / RESUBMIT_FILE).absolute())))
+            output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)[2:]:
+        for line in lines[2:]:
             output.warn(line)
     return code
 
 
-def _code(saved: Saved) -> ExitCode:
-    told = saved.summary or {}
-    file = told.get("requests_file") or {}
+def _code(summary: dict[str, Any]) -> ExitCode:
+    file = summary["requests_file"] or {}
     if file.get("is_of_another_batch"):
         return ExitCode.FAILED
-    odd = [told.get(name) for name in ("unknown_types", "unreadable_lines", "lines_without_custom_id")]
-    odd += [told.get("repeated_custom_ids"), file.get("repeated"), file.get("to_resubmit_without_request")]
+    odd = [summary[name] for name in ("unknown_types", "unreadable_lines", "lines_without_custom_id")]
+    odd += [summary["repeated_custom_ids"], file.get("repeated"), file.get("to_resubmit_without_request")]
     return ExitCode.PARTLY if any(odd) else ExitCode.DONE
 
 

@@ -79,10 +79,10 @@ def _meant(word: str) -> str:
 def _by_name(word: str) -> str:
     """Say how batches are chosen by name, on a machine that keeps names."""
     from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.record.names import kept
+    from cancel_message_batch.record.names import has_record
 
     pattern = shlex.quote(f"{clean(word, limit=60)}*")
-    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if kept() else ""
+    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if has_record() else ""
 
 
 def _piped_ids() -> Iterator[str]:
@@ -126,11 +126,10 @@ def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> "Filt
 
 
 def check_names(output: Output) -> None:
-    """Warn the person if the names of batches cannot be read."""
-    from cancel_message_batch.record.names import fault
+    """Warn if the names of batches cannot be read."""
+    from cancel_message_batch.record.store import open_record
 
-    if problem := fault():
-        output.warn(problem)
+    open_record(output.warn).names([""])
 
 
 def matching(

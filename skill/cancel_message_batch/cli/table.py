@@ -29,7 +29,7 @@ def fits() -> bool:
 def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
     rows = iter(batches)
-    first = list(islice(rows, _SCREENFUL if names.kept() else 1))
+    first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
     named = any(batch.context.name for batch in first)
     if first and fits():
         yield paint(

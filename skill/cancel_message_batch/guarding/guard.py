@@ -1,7 +1,8 @@
-"""A guard for programs that die: what a program created is canceled when it fails, and it says so.
+"""A guard for programs that die: if a program fails, the batches that it created are canceled.
 
-The guard gives out the SDK's own resource with a ``create`` that is watched. Each cancel goes through the caller's own
-client. Sync guards cancel in threads, which a deadline can leave behind; async ones in tasks of the caller's loop.
+The guard returns the SDK's own resource with a ``create`` that is watched. Each cancel is sent with the caller's own
+client. A sync guard cancels in threads, which it does not wait for after its deadline; an async one in tasks of the
+caller's loop.
 """
 
 import asyncio
@@ -10,33 +11,27 @@ import functools
 import logging
 import math
 import os
-import signal
 import threading
 import time
-from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
 from cancel_message_batch.api.calls import finish, settled
 from cancel_message_batch.api.credentials import origin
-from cancel_message_batch.api.errors import (
-    InvalidInputError,
-    from_client,
-    from_sdk,
-)
-from cancel_message_batch.batches.canceling import CONCURRENCY, outcome_of, sorted_outcomes
+from cancel_message_batch.api.errors import InvalidInputError, from_client, from_sdk
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
-from cancel_message_batch.tools import CANCEL, GET, MessageBatchIdInput, ToolOutcome
+from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, outcome_of, sorted_outcomes
 from cancel_message_batch.words import programs
+
+from .signals import Signals, current_task
 
 if TYPE_CHECKING:  # importing the guard does not import the SDK
     from anthropic import Anthropic, AsyncAnthropic
@@ -49,11 +44,13 @@ logger = logging.getLogger("cancel_message_batch.guard")
 When = Literal["on_error", "always"]
 DEADLINE = 10.0  # seconds
 
-_TERMINATED = 128 + signal.SIGTERM  # the exit code of a shell for it
 _RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
-_LOOK = 0.25  # the part of the time left that a look may take: a cancel must still be possible after it
-_RECORD = 0.1  # the part of the deadline that is kept for writing to the record
-_PAUSE = 0.02  # seconds between two looks whether a creation that is under way has been answered
+_OUTCOMES = "guard_outcomes"  # the attribute by which a guard inside another one shares what its cancels came to
+_AT_ONCE = 32  # cancels
+_FOR_RECORD = 0.1  # of the deadline is left for writing to the record
+_PAUSE = 0.02  # seconds between two looks for the answer to a create that is under way
+
+_signals = Signals()
 
 
 @overload
@@ -75,28 +72,27 @@ def guard(
 def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: float = DEADLINE) -> Any:
     """Cancel the batches that a block of code created, if the block fails before they have ended.
 
-    ``with guard(anthropic.Anthropic()) as batches:`` stands for ``client.messages.batches``. If the block is left by
-    an exception, Ctrl-C, ``SystemExit`` or SIGTERM, what was created through ``batches`` and has not ended is
-    canceled. What came of it goes to the logger ``cancel_message_batch.guard`` and into a note on the exception, which
-    goes on. ``async with guard(anthropic.AsyncAnthropic()) as batches:`` does the same. No other batch is touched.
+    In ``with guard(anthropic.Anthropic()) as batches:``, ``batches`` behaves like ``client.messages.batches``. If an
+    exception, Ctrl-C, ``SystemExit`` or SIGTERM ends the block, the batches created through it that have not ended are
+    canceled. The outcome goes to the logger ``cancel_message_batch.guard`` and into a note on the exception, which then
+    propagates. ``async with guard(anthropic.AsyncAnthropic()) as batches:`` does the same. No other batch is touched.
 
     Each batch is noted in this machine's record before ``create`` returns. When the process is killed (SIGKILL,
     ``os._exit``, a power cut), nothing is canceled; ``cancel-message-batch list --orphaned`` then shows the batch.
 
-    If a ``create`` is not answered, the batch may exist: the log and the exception say so. But by default the SDK sends
-    such a ``create`` again, and nobody learns the id of a first batch. ``anthropic.Anthropic(max_retries=0)`` prevents
-    it.
+    If a ``create`` gets no response, the batch may exist: the log and the exception say so. By default the SDK retries
+    such a ``create``, and the id of a first batch is never known. ``anthropic.Anthropic(max_retries=0)`` prevents that.
 
-    SIGTERM is handled if the guard is entered in the main thread and the program does not handle SIGTERM itself. The
-    block is then left by ``SystemExit(143)``, or by a cancellation of the guard's asyncio task. After the cancels the
-    process ends by SIGTERM, so that its parent sees what it would have seen without a guard.
+    SIGTERM is handled if the guard is entered in the main thread and the program does not handle SIGTERM itself. It
+    raises ``SystemExit(143)`` in the block, or cancels the asyncio task of the guard. After the cancels, SIGTERM ends
+    the process, so its parent sees the same as without a guard. Windows has no SIGTERM.
 
     Args:
         client: ``anthropic.Anthropic()`` or ``anthropic.AsyncAnthropic()``; or a resource of it, such as
             ``client.beta.messages.batches``.
-        name: The name that its batches get on this machine: ``cancel-message-batch list`` shows it.
-        cancel: ``"always"`` cancels when the block ends without an exception as well.
-        deadline: Seconds that leaving the block may take. Ctrl-C is ignored in that time.
+        name: A name for its batches on this machine, which ``cancel-message-batch list`` shows.
+        cancel: ``"always"`` also cancels when the block ends without an exception.
+        deadline: Seconds that leaving the block may take. Ctrl-C is ignored during that time.
 
     Raises:
         InvalidInputError: The name or another option has a wrong value.
@@ -118,246 +114,223 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
 class _Created:
     """A batch that was created here."""
 
-    pid: int  # a child that was forked does not cancel what its parent created
-    options: dict[str, Any]  # its cancel is sent with these as well
-    workspace: str | None  # that the answer named
+    pid: int  # a forked child does not cancel what its parent created
+    options: dict[str, Any]  # that its cancel is sent with
+    workspace: str | None  # from the response
 
 
-class _Guard(ABC):
-    """What sync and async guards share. To the tools it is ``messages.batches``, within the time that is left."""
+class _Guard:
+    """What sync and async guards share. For the cancel tool it is a client whose calls end by the deadline."""
+
+    is_async: bool
+    _sleep: Callable[[float], Any]
 
     def __init__(self, batches: Any, name: str, cancel: When, deadline: float) -> None:
-        client = batches._client  # noqa: SLF001 - the one that its requests go through
         self.task: asyncio.Task[Any] | None = None
         self._batches = batches
-        self._once = type(batches)(client.with_options(max_retries=0))
-        self._origin = origin(str(client.base_url))
+        self._client = batches._client  # noqa: SLF001 - its requests go through it
+        self._origin = origin(str(self._client.base_url))
         self._name, self._always, self._deadline = name, cancel == "always", deadline
         self._record = open_record(logger.warning)
         self._lock = threading.Lock()
         self._open = False
 
-    def _begin(self) -> None:
+    def _enter(self, create: Callable[..., Any]) -> Any:
+        """Open the guard; return the SDK's resource with this ``create``, which is watched."""
+        if self._open:
+            raise RuntimeError("this guard is already in use; create a new one")
         self._end = math.inf  # by time.monotonic
-        self._stopping = self._told = False
+        self._stopping = self._reported = False
         self._creating: dict[object, tuple[datetime, int]] = {}
         self._created: dict[str, _Created] = {}
-        self._waiting: deque[str] = deque()
+        self._waiting: deque[str] = deque()  # to be canceled
         self._sent: set[str] = set()
-        self._outcomes: dict[str, ToolOutcome] = {}
+        self._outcomes: dict[str, ToolOutcome] = getattr(self._batches, _OUTCOMES, {})
         self._why = ""
-
-    def _enter(self) -> Any:
-        """Open the guard; return the SDK's resource with a ``create`` that is watched."""
-        if self._open:
-            raise RuntimeError("this guard is open already; make another one")
-        self._begin()
-        self.task = _current_task()
+        self.task = current_task()
         _signals.enter(self)
         self._open = True
         kind = type(self._batches)
-        members = {"create": functools.wraps(kind.create)(self._watching()), "__module__": kind.__module__}
-        return type(kind.__name__, (kind,), members)(self._batches._client)  # noqa: SLF001
-
-    @abstractmethod
-    def _watching(self) -> Callable[..., Any]:
-        """Return the ``create`` that is watched."""
-
-    @abstractmethod
-    def _pause(self) -> Any:
-        """Let a moment pass."""
+        create = functools.wraps(kind.create)(create)
+        members = {"create": create, _OUTCOMES: self._outcomes, "__module__": kind.__module__}
+        return type(kind.__name__, (kind,), members)(self._client)
 
     async def _create(self, options: dict[str, Any]) -> Any:
         """Create a batch, and note it before the caller learns its id."""
         if not self._open:
-            raise RuntimeError("the guard has been left, so nothing was sent; create batches inside its block")
+            raise RuntimeError("the guarded block has ended, so nothing was sent; create batches inside it")
         if "requests" in options and not isinstance(options["requests"], list | tuple):
             options["requests"] = list(options["requests"])  # it may be a generator
-        requests = options.get("requests", ())
+        size = len(options.get("requests", ()))
         wrapped = any(header.lower() == _RAW for header in options.get("extra_headers") or ())
         creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
-        self._creating[creation] = (began, len(requests))
+        self._creating[creation] = (began, size)
         try:
             response = await settled((self._batches if wrapped else self._batches.with_raw_response).create(**options))
             batch = await settled(response.parse())
-            if message_batch_id := _text(batch, "id"):
-                await self._note(message_batch_id, requests, options, response.headers.get("anthropic-workspace-id"))
+            message_batch_id = getattr(batch, "id", None)
+            if isinstance(message_batch_id, str) and message_batch_id:
+                self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"))
             else:  # something else than the API has answered
-                self._lost(began, len(requests), None)
+                self._report_lost(began, size, None)
             return response if wrapped else batch
         except BaseException as error:
             known = from_sdk(error) or from_client(error)
             # Any other Exception, such as a TypeError, came before anything was sent.
             arrived = known.may_have_arrived if known else response is not None or not isinstance(error, Exception)
             if arrived and message_batch_id is None:
-                self._lost(began, len(requests), error)
+                self._report_lost(began, size, error)
             raise
         finally:
             del self._creating[creation]
 
-    async def _note(
-        self, message_batch_id: str, requests: Sequence[Any], options: Mapping[str, Any], workspace: str | None
-    ) -> None:
+    def _note(self, message_batch_id: str, size: int, options: Mapping[str, Any], workspace: str | None) -> None:
         kept = {key: options[key] for key in ("workspace_id", "extra_query") if key in options}
         headers = options.get("extra_headers") or {}
-        # These may say who the caller is, and in which workspace. An idempotency key is of one request.
+        # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
         kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
         with self._lock:
             self._created[message_batch_id] = _Created(os.getpid(), kept, workspace)
-            if self._stopping:  # the guard is just being left, by another thread or task
+            if self._stopping:  # another thread or task is just leaving the guard
                 self._waiting.append(message_batch_id)
-            late = self._told
+            late = self._reported
         process = Process.current()
-        known = KnownBatch(message_batch_id, self._origin, process, workspace, self._name or None, len(requests))
-        # In this thread: while a coroutine waits it can be canceled, and the batch would not be in the record.
+        known = KnownBatch(message_batch_id, self._origin, process, workspace, self._name or None, size)
+        # In this thread: a coroutine that waits can be canceled, and then the batch would not be in the record.
         self._record.add_creation(known, "guard")
         if late:
-            self._say([message_batch_id], None)
+            self._report([message_batch_id], None)
 
     def _stop(self, error: BaseException | None) -> bool:
-        """Close the guard; return whether there is something to cancel."""
+        """Close the guard; return whether there is something to cancel, or to report."""
         with self._lock:
             self._open = False
             self._stopping = error is not None or self._always
-            self._end = time.monotonic() + self._deadline * (1 - _RECORD)
+            self._end = time.monotonic() + self._deadline * (1 - _FOR_RECORD)
             self._why = _signals.reason(error)
             if self._stopping:
-                self._waiting.extend(self._mine())
-        return bool(self._stopping and (self._waiting or self._creating))
+                self._waiting.extend(self._uncanceled())
+        return self._stopping and bool(self._own() or self._creating)
 
-    def _mine(self) -> list[str]:
+    def _own(self) -> list[str]:
         return [name for name, created in self._created.items() if created.pid == os.getpid()]
 
-    def _left(self) -> float:
+    def _uncanceled(self) -> list[str]:
+        """Return the batches for which no cancel, by this guard or one inside it, had an answer."""
+        return [name for name in self._own() if name not in self._outcomes or self._outcomes[name].is_error]
+
+    def _time_left(self) -> float:
         return max(self._end - time.monotonic(), 0.0)
 
+    def _busy(self) -> bool:
+        return bool(self._waiting or self._creating) and self._time_left() > 0
+
     def _workers(self) -> range:
-        return range(min(len(self._waiting) + len(self._creating), CONCURRENCY))
+        return range(min(len(self._waiting) + len(self._creating), _AT_ONCE))
 
     async def _work(self) -> None:
         """Cancel what is waiting, one batch after the other. Several of these run side by side."""
-        while (self._waiting or self._creating) and self._left():
+        while self._busy():
             try:
                 message_batch_id = self._waiting.popleft()
-            except IndexError:  # there is none until a creation that is under way has been answered
-                await settled(self._pause())
-            else:
-                await self._settle(message_batch_id)
-
-    async def _settle(self, message_batch_id: str) -> None:
-        """Cancel one batch, unless it has ended or is canceling already."""
-        given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
-        outcome = await outcome_of(message_batch_id, GET.handler(given, self))
-        if outcome.batch is None or outcome.batch.processing_status not in {"canceling", "ended"}:
-            outcome = await outcome_of(message_batch_id, CANCEL.handler(given, self))
-        self._outcomes[message_batch_id] = outcome
-
-    def retrieve(self, message_batch_id: str) -> Any:
-        """Look at a batch, once and not for long: there must be time for a cancel after it."""
-        options = self._created[message_batch_id].options
-        return self._once.retrieve(message_batch_id, timeout=_LOOK * self._left() or 0.001, **options)
+            except IndexError:  # until a create that is under way has been answered
+                await settled(self._sleep(_PAUSE))
+                continue
+            given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
+            self._outcomes[message_batch_id] = await outcome_of(message_batch_id, CANCEL.handler(given, self))
 
     def cancel(self, message_batch_id: str) -> Any:
-        """Cancel a batch, with the caller's own retries."""
+        """Cancel a batch, with the caller's own retries. The cancel tool calls this."""
         self._sent.add(message_batch_id)
-        options = self._created[message_batch_id].options
-        return self._batches.cancel(message_batch_id, timeout=self._left() or 0.001, **options)
+        return self._batches.cancel(message_batch_id, **self._options(message_batch_id))
 
-    def _tell(self, error: BaseException | None) -> None:
-        """Say what came of all that was created here."""
+    def retrieve(self, message_batch_id: str) -> Any:
+        """Look at a batch. The cancel tool calls this after a refusal: the batch may have ended."""
+        return self._batches.retrieve(message_batch_id, **self._options(message_batch_id))
+
+    def _options(self, message_batch_id: str) -> dict[str, Any]:
+        return {"timeout": self._time_left() or 0.001, **self._created[message_batch_id].options}
+
+    def _report_all(self, error: BaseException | None) -> None:
+        """Report what became of everything that was created here, and note it in the record."""
         with self._lock:
-            self._told = True
-            mine = self._mine()
+            self._reported = True
+            own = self._own()
         for began, size in list(self._creating.values()):
-            self._lost(began, size, error)
-        if mine:
-            self._say(mine, error)
-            self._keep(mine)
+            self._report_lost(began, size, error)
+        if own:
+            self._report(own, error)
+            # The record may be locked: it is not waited for longer than the deadline.
+            for thread in _started(lambda: self._note_cancels(own), range(1)):
+                thread.join(self._deadline * _FOR_RECORD)
 
-    def _say(self, ids: Sequence[str], error: BaseException | None) -> None:
+    def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
         canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed), error)
 
-    def _keep(self, ids: Sequence[str]) -> None:
-        """Note in the record what was done, but do not wait long for a record that is locked."""
-        outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
-        actions = [
-            Action(
-                name,
-                through="guard",
-                what="cancel",
-                words=self._why,
-                answer=outcome.answer,
-                origin=self._origin,
-                workspace=self._created[name].workspace,
-            )
-            for name, outcome in outcomes.items()
-            if name in self._sent
-        ]
-
-        def write() -> None:
-            self._record.add_action(*actions)
-            self._record.note_ended(name for name, one in outcomes.items() if one.batch and one.batch.ended)
-
-        for thread in _started(write, range(1)):
-            thread.join(self._deadline * _RECORD)
-
     @staticmethod
-    def _lost(began: datetime, size: int, error: BaseException | None) -> None:
+    def _report_lost(began: datetime, size: int, error: BaseException | None) -> None:
         _log(logging.ERROR, programs.creation_lost(began, size), error)
+
+    def _note_cancels(self, ids: Iterable[str]) -> None:
+        outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
+        self._record.add_action(
+            *(
+                Action(
+                    name, "guard", "cancel", None, self._why, one.answer, self._origin, self._created[name].workspace
+                )
+                for name, one in outcomes.items()
+                if name in self._sent
+            )
+        )
+        self._record.note_ended(name for name, one in outcomes.items() if one.batch and one.batch.ended)
 
 
 class _SyncGuard(_Guard):
-    def _watching(self) -> Callable[..., Any]:
+    is_async = False
+    _sleep = staticmethod(time.sleep)
+
+    def __enter__(self) -> Any:
         def create(_batches: Any, **options: Any) -> Any:
             return finish(self._create(options))
 
-        return create
-
-    def _pause(self) -> None:
-        time.sleep(_PAUSE)
-
-    def __enter__(self) -> Any:
-        return self._enter()
+        return self._enter(create)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         busy = self._stop(error)
         with _signals.leaving(self, error, busy=busy):
             if busy:
                 for thread in _started(lambda: finish(self._work()), self._workers()):
-                    thread.join(self._left())
-                self._tell(error)
+                    thread.join(self._time_left())
+                self._report_all(error)
 
 
 class _AsyncGuard(_Guard):
-    def _watching(self) -> Callable[..., Any]:
+    is_async = True
+    _sleep = staticmethod(anyio.sleep)
+
+    async def __aenter__(self) -> Any:
         async def create(_batches: Any, **options: Any) -> Any:
             return await self._create(options)
 
-        return create
-
-    def _pause(self) -> Any:
-        return anyio.sleep(_PAUSE)
-
-    async def __aenter__(self) -> Any:
-        return self._enter()
+        return self._enter(create)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        busy, again = self._stop(error), None
+        busy, canceled = self._stop(error), None
         with _signals.leaving(self, error, busy=busy):
             if busy:
                 if not isinstance(error, GeneratorExit):  # a coroutine that is thrown away cannot wait
-                    again = await self._cancel_all()
-                self._tell(error)
-        if again is not None and not isinstance(error, asyncio.CancelledError):
-            raise again
+                    canceled = await self._cancel_all()
+                self._report_all(error)
+        if canceled is not None and not isinstance(error, asyncio.CancelledError):
+            raise canceled
 
     async def _cancel_all(self) -> BaseException | None:
         """Cancel side by side until the deadline; return a cancellation of the task that came meanwhile."""
         again: BaseException | None = None
-        with anyio.CancelScope(deadline=anyio.current_time() + self._left(), shield=True) as scope:
-            while (self._waiting or self._creating) and self._left():
+        with anyio.CancelScope(deadline=anyio.current_time() + self._time_left(), shield=True) as scope:
+            while self._busy():
                 try:
                     async with anyio.create_task_group() as tasks:
                         for _ in self._workers():
@@ -365,98 +338,15 @@ class _AsyncGuard(_Guard):
                 except anyio.get_cancelled_exc_class() as canceled:
                     if scope.cancel_called:
                         raise
-                    again = canceled  # the shield does not keep off a cancellation of asyncio
-                    self._waiting = deque(name for name in self._mine() if name not in self._outcomes)
+                    again = canceled  # the shield does not hold off a cancellation by asyncio
+                    self._waiting = deque(self._uncanceled())
         return again
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM in the main thread, while guards that were entered there are open."""
-
-    def __init__(self) -> None:
-        self._guards: list[_Guard] = []
-        self._pid = 0
-        self._leaving = 0  # guards that are canceling what they created
-        self._interrupt: Any = None
-        self._came = False  # SIGTERM
-        self._held = False  # SIGTERM, while a guard was canceling
-
-    def enter(self, guard: _Guard) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return
-        if self._pid != os.getpid():  # a child that was forked: the guards are its parent's
-            self._guards, self._pid, self._leaving = [], os.getpid(), 0
-        # An exception in the loop of another library than asyncio would break the loop.
-        possible = guard.task is not None or isinstance(guard, _SyncGuard)
-        if possible and not self._guards and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, self._terminate):
-            self._came = False
-            signal.signal(signal.SIGTERM, self._terminate)
-        self._guards.append(guard)
-
-    def reason(self, error: BaseException | None) -> str:
-        """Return what a guard was left by, in a word; empty when nothing went wrong."""
-        if self._came and (isinstance(error, asyncio.CancelledError) or getattr(error, "code", None) == _TERMINATED):
-            return "SIGTERM"
-        return "" if error is None else type(error).__name__
-
-    @contextlib.contextmanager
-    def leaving(self, guard: _Guard, error: BaseException | None, *, busy: bool) -> Iterator[None]:
-        """Hold signals back while a guard is busy; put the handlers back with the last guard."""
-        if guard not in self._guards:  # of another thread
-            yield
-            return
-        if busy and not self._leaving and signal.getsignal(signal.SIGINT) is not None:
-            self._interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._leaving += busy
-        try:
-            yield
-        finally:
-            self._guards.remove(guard)
-            self._leaving -= busy
-            if not self._leaving and self._interrupt is not None:
-                signal.signal(signal.SIGINT, self._interrupt)
-                self._interrupt = None
-            if not self._guards and signal.getsignal(signal.SIGTERM) == self._terminate:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            due = not self._guards and self.reason(error) == "SIGTERM"
-            if not self._leaving and (self._held or due):
-                self._held = self._came = False
-                signal.raise_signal(signal.SIGTERM)
-
-    def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:  # a child that was forked and has no guard of its own
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        if self._leaving:
-            self._held = True
-            return
-        self._came = True
-        tasks = {guard.task for guard in self._guards if guard.task and not guard.task.done()}
-        if not tasks:
-            raise SystemExit(_TERMINATED)
-        # The code in a sync guard may run for long before its task would notice a cancellation.
-        blocking = {guard.task for guard in self._guards if isinstance(guard, _SyncGuard)} & tasks & {_current_task()}
-        for task in tasks - blocking:
-            task.cancel()
-            task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits for a socket
-        if blocking:
-            raise asyncio.CancelledError
-
-
-_signals = _Signals()
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # no loop of asyncio runs in this thread
-        return None
-
-
 def _started(work: Callable[[], object], number: range) -> list[threading.Thread]:
-    """Start threads that the program does not wait for when it ends: a deadline leaves them behind."""
+    """Start threads that the program does not wait for when it ends: after a deadline they are left behind."""
     threads: list[threading.Thread] = []
-    with contextlib.suppress(RuntimeError):  # at the end of the interpreter none can be started
+    with contextlib.suppress(RuntimeError):  # while the interpreter ends, none can be started
         for _ in number:
             thread = threading.Thread(target=work, daemon=True)
             thread.start()
@@ -469,10 +359,3 @@ def _log(level: int, text: str, error: BaseException | None) -> None:
     if error is not None:
         with contextlib.suppress(TypeError):  # somebody put something else into its __notes__
             error.add_note(text)
-
-
-def _text(value: Any, *names: str) -> str | None:
-    """Return a text in a dict or an object, found by the names that lead to it; None for anything else."""
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)
-    return value if isinstance(value, str) else None

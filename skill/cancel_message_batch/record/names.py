@@ -1,6 +1,6 @@
 """Names that people gave to batches. The API keeps none, so they are in the record of this machine (``record/``).
 
-Here is where the record is, what a name may be, and a look for names that never fails and never writes. Where there is
+Where the record is, what a name may be, and a lookup of names that never fails and never writes. If there is
 no record, it costs nothing.
 """
 
@@ -49,18 +49,18 @@ def clean_name(text: str) -> str:
     if len(name) > NAME_LIMIT:
         raise InvalidInputError(f"a name has at most {NAME_LIMIT} characters, and this one has {len(text):,}")
     if text and not name:
-        raise InvalidInputError("the name holds no character that can be shown")
+        raise InvalidInputError("the name has no visible character")
     if ID_PREFIX in name:
-        raise InvalidInputError(f"a name may not hold {ID_PREFIX}, so that nobody takes it for an id")
+        raise InvalidInputError(f"a name cannot contain {ID_PREFIX}, so that nobody mistakes it for an id")
     return name
 
 
 def _one_line(text: str, *, limit: int) -> str:
-    # Without the character that stands around a name wherever it is shown: no name can seem to end before it does.
+    # Names are shown in double quotes. Without a double quote inside, no name can seem to end early.
     return clean(text, limit=limit).replace('"', "'")
 
 
-def kept() -> bool:
+def has_record() -> bool:
     """Return whether there is a record, in which batches may have names."""
     path = record_path()
     return path is not None and os.path.isfile(path)
@@ -69,27 +69,12 @@ def kept() -> bool:
 def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     """Return the batches with the names that they have in the record; without, where it cannot be read."""
     found: dict[str, str] = {}
-    if batches and kept():
+    if batches and has_record():
         import sqlite3
 
         with contextlib.suppress(sqlite3.Error), _opened() as record:
             found = names_in(record, [batch.id for batch in batches])
     return [batch.with_context(name=found[batch.id]) if batch.id in found else batch for batch in batches]
-
-
-def fault() -> str:
-    """Say why names cannot be read; empty when they can, or when there is no record."""
-    if not kept():
-        return ""
-    import sqlite3
-
-    try:
-        with _opened() as record:
-            names_in(record, [""])
-    except sqlite3.Error as error:
-        path = clean(str(record_path()), limit=400)
-        return f"The record {path} cannot be used ({clean(str(error))}), so no batch has a name here."
-    return ""
 
 
 @contextlib.contextmanager

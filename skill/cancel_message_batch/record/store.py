@@ -145,7 +145,7 @@ class Record:
         if actions:
             self._write(write)
 
-    def set_name(self, message_batch_id: str, name: str, origin: str | None = None) -> None:
+    def set_name(self, message_batch_id: str, name: str) -> None:
         """Give a batch a name; an empty one takes it away.
 
         Raises:
@@ -154,14 +154,13 @@ class Record:
         name = clean_name(name)
 
         def write(record: sqlite3.Connection) -> None:
-            action = Action(message_batch_id, "command line", "name", words=name or None, origin=origin)
-            _add_action(record, action)
+            _add_action(record, Action(message_batch_id, "command line", "name", words=name or None))
             record.execute("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id))
 
         self._write(write)
 
     def note_ended(self, ids: Iterable[str]) -> None:
-        """Note that batches have ended, or are no longer there."""
+        """Record that batches have ended, or no longer exist."""
         if rows := [(one,) for one in ids]:
             self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
 
@@ -217,7 +216,7 @@ class Record:
         return self._read(read, [])
 
     def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        return self._used(read, otherwise, "what it says is left out", create=False)
+        return self._used(read, otherwise, "its contents are not shown", create=False)
 
     def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
         def in_transaction(record: sqlite3.Connection) -> None:
@@ -225,7 +224,7 @@ class Record:
             write(record)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not noted", create=True)
+        self._used(in_transaction, None, "this is not recorded", create=True)
 
     def _used(
         self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
@@ -298,7 +297,7 @@ def _migrate(record: sqlite3.Connection) -> None:
     record.execute("BEGIN IMMEDIATE")
     version = _version(record)
     if version == 0 and record.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise _UnusableError("it is the database of another program")
+        raise _UnusableError("it is another program's database")
     for script in _MIGRATIONS[version:]:
         for statement in script.split(";"):
             record.execute(statement)

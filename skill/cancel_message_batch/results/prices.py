@@ -1,51 +1,49 @@
-"""What tokens cost in a batch: the only table of prices, and the day it was made."""
+"""What tokens cost in a batch, by the price list of ``genai-prices``, which the extra ``prices`` installs."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
 
-AS_OF = "2026-10-09"
-
-# USD for a million input and output tokens in a batch, and what part of the input price a cache read costs. Sources, in
-# their newest copies of the day above: platform.claude.com/docs/en/build-with-claude/batch-processing ("All usage is
-# charged at 50% of the standard API prices") and platform.claude.com/docs/en/about-claude/pricing; for Claude 3.7,
-# docs.anthropic.com/en/docs/build-with-claude/batch-processing. A model is here only where its price depends on nothing
-# but the tokens, so Haiku 5.5 is not: its price depends on the length of the prompt.
-_PRICES = {
-    "claude-fable-5-1": (5.0, 25.0, 0.025),
-    "claude-fable-5": (5.0, 25.0, 0.1),
-    "claude-opus-5-5": (2.0, 10.0, 0.05),
-    "claude-opus-5": (2.5, 12.5, 0.1),
-    "claude-opus-4-8": (2.5, 12.5, 0.1),
-    "claude-opus-4-7": (2.5, 12.5, 0.1),
-    "claude-opus-4-6": (2.5, 12.5, 0.1),
-    "claude-opus-4-5": (2.5, 12.5, 0.1),
-    "claude-opus-4-1": (7.5, 37.5, 0.1),
-    "claude-opus-4": (7.5, 37.5, 0.1),
-    "claude-sonnet-5-5": (1.0, 5.0, 0.05),
-    "claude-sonnet-5": (1.0, 5.0, 0.1),
-    "claude-sonnet-4-6": (1.5, 7.5, 0.1),
-    "claude-sonnet-4-5": (1.5, 7.5, 0.1),
-    "claude-sonnet-4": (1.5, 7.5, 0.1),
-    "claude-3-7-sonnet": (1.5, 7.5, 0.1),
-    "claude-haiku-4-5": (0.5, 2.5, 0.1),
-    "claude-3-5-haiku": (0.4, 2.0, 0.1),
-}
-_WRITE, _LONG_WRITE = 1.25, 2.0  # times the input price: cache writes for 5 minutes and for an hour
+# Some prices depend on the length of the prompt. So the tokens of requests are added up by the thousand that their
+# prompts reach: the limits (100,000 and 200,000 tokens) are multiples of it.
+PRICED_TOGETHER = 1_000
 
 
-def cost(model: str, tokens: Mapping[str, int]) -> float | None:
-    """Estimate in USD what tokens have cost in a batch; None when the price of the model is not known.
+def price_list() -> str | None:
+    """Return the name and the version of the price list; None if it is not installed. It takes 0.4 s to load."""
+    try:
+        from genai_prices import __version__
+    except ImportError:
+        return None
+    return f"genai-prices {__version__}"
+
+
+def batch_cost(model: str, groups: Iterable[Sequence[int]], when: datetime) -> float | None:
+    """Estimate in USD what requests to a model have cost in a batch; None if its price is not known.
 
     Args:
-        model: The model's id, with its date or without.
-        tokens: The numbers of tokens: ``input``, ``output``, ``cache_write``, ``cache_write_1h`` (a part of the one
-            before) and ``cache_read``.
+        model: The model's id.
+        groups: For requests with prompts of about the same length, their number and the sums of their tokens: input,
+            output, cache writes, those for an hour among them, cache reads.
+        when: When the batch was processed.
     """
-    price = _PRICES.get(re.sub(r"-\d{8}$", "", model))
-    if price is None:
+    try:
+        from genai_prices import Usage, calc_price
+
+        total = Decimal(0)
+        for requests, *sums in groups:
+            # The price of the average request, as many times as there are requests: a sum would be a long prompt.
+            tokens = (Decimal(number * 10**9 // requests) / 10**9 for number in sums)
+            uncached, output, written, written_1h, read = tokens
+            usage = Usage(
+                input_tokens=uncached + written + read,
+                output_tokens=output,
+                cache_write_tokens=written,
+                cache_write_1h_tokens=written_1h,
+                cache_read_tokens=read,
+            )
+            price = calc_price(usage, model, provider_id="anthropic", genai_request_timestamp=when)
+            total += price.total_price * requests
+    except (ImportError, LookupError, ValueError):
         return None
-    per_input, per_output, per_read = price
-    long_write = tokens["cache_write_1h"]
-    short_write = tokens["cache_write"] - long_write
-    read = tokens["input"] + _WRITE * short_write + _LONG_WRITE * long_write + per_read * tokens["cache_read"]
-    return (read * per_input + tokens["output"] * per_output) / 1e6
+    return float(total) / 2  # "charged at 50% of the standard API prices" (batch processing guide)

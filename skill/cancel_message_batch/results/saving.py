@@ -1,24 +1,25 @@
 """Saving the results of a batch that has ended, and what is left to send. Nothing that was paid for is lost."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIConnectionError, APIStatusError
+from cancel_message_batch.api.errors import APIConnectionError, APIStatusError, clean
 from cancel_message_batch.api.models import MessageBatch, ascii_json
 from cancel_message_batch.api.requests import checked_id
 from cancel_message_batch.words.results import no_results_now
 
-from .folder import SUMMARY, Folder, SaveError, told
-from .lines import Lines, identity, pieces
+from .end_of_life import ends_of_life
+from .folder import SUMMARY, Folder, SaveError, checksum, one_sentence, open_folder
+from .lines import parsed
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
-DIRECTORY = "message-batches"
 RETRY = ("canceled", "expired", "errored")
 KEPT = timedelta(days=29)  # after creation (batch processing guide)
 
@@ -28,30 +29,21 @@ INVALID_FILE, UNANSWERED_FILE = "invalid.jsonl", "unanswered.jsonl"
 _SPLIT = {kind: f"{kind}.jsonl" for kind in TYPES}
 _OTHER = "other.jsonl"
 _GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
+_EXAMPLES = 20  # of custom_ids that a summary names
 
-State = Literal["saved", "all_there", "not_ended", "archived"]
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What saving came to.
+    """What became of saving a batch."""
 
-    Args:
-        state: Whether the results are saved now, were there already, do not exist yet, or exist no more.
-        message_batch_id: The batch's id.
-        batch: The batch, where the API was asked.
-        summary: What ``summary.json`` says.
-        path: The directory.
-        edited: Whether ``resubmit.jsonl`` is not as it was written.
-    """
-
-    state: State
+    state: Literal["saved", "all_there", "not_ended", "archived"]  # archived: the results are gone
     message_batch_id: str
-    batch: MessageBatch | None = None
-    summary: dict[str, Any] | None = None
-    path: Path | None = None
-    edited: bool = False
+    batch: MessageBatch | None = None  # if the API was asked
+    summary: dict[str, Any] | None = None  # the content of summary.json
+    path: Path | None = None  # the directory
+    edited: bool = False  # whether resubmit.jsonl is not as it was written
 
 
 @dataclass(frozen=True)
@@ -60,8 +52,8 @@ class Options:
 
     Args:
         retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None
-            for ``RETRY``, or whatever an earlier run was told, as long as its files are whole.
-        split: Whether there is to be a file for each type as well.
+            for ``RETRY``, or whatever an earlier run was given if its files are complete.
+        split: Whether each type of result gets a file of its own as well.
         requests: The requests that the batch was made of.
     """
 
@@ -73,8 +65,7 @@ class Options:
         """Return whether an earlier run has done what is asked for now."""
         known = summary.get("requests_file")
         same_file = self.requests is None or (
-            isinstance(known, dict)
-            and (known.get("bytes"), known.get("crc32")) == (self.requests.length, self.requests.crc)
+            isinstance(known, dict) and self.requests.checksum.items() <= known.items()
         )
         same_retry = self.retry is None or sorted(self.retry) == sorted(summary.get("retry", ()))
         return bool(same_file and same_retry and (summary.get("split") or not self.split))
@@ -104,18 +95,19 @@ def save(
     options = options or Options()
     message_batch_id = checked_id(message_batch_id)
     if (directory / message_batch_id).is_dir():
-        with Folder(directory, message_batch_id) as folder:
-            there = folder.summary()
-            if there and not folder.damaged(there, but=RESUBMIT_FILE) and options.met_by(there):
-                edited = folder.edited(RESUBMIT_FILE)
-                return Saved("all_there", message_batch_id, summary=there, path=folder.path, edited=edited)
+        with open_folder(directory, message_batch_id) as folder:
+            earlier = folder.summary()
+            if earlier and options.met_by(earlier) and _complete(folder, earlier["files"]):
+                edited = folder.differs(RESUBMIT_FILE, earlier.get("resubmit_file"))
+                return Saved("all_there", message_batch_id, summary=earlier, path=folder.path, edited=edited)
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
         return Saved("not_ended", message_batch_id, batch)
     if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
         return Saved("archived", message_batch_id, batch)
-    with Folder(directory, message_batch_id) as folder:
-        return _Saving(batch, folder, options, progress).run(batches)
+    with open_folder(directory, message_batch_id) as folder:
+        summary = _Saving(batch, folder, options, progress).run(batches)
+        return Saved("saved", message_batch_id, batch, summary, folder.path)
 
 
 class _Saving:
@@ -125,31 +117,43 @@ class _Saving:
         self._batch = batch
         self._folder = folder
         self._options = options
-        self._retry = options.retry or RETRY
         self._progress = progress
-        there = folder.summary()
-        self._downloads = there is None or RESULTS_FILE in folder.damaged(there)
+        self._tally = Tally(options.retry or RETRY)
+        self._earlier = folder.summary()
+        files = self._earlier["files"] if self._earlier else {}
+        self._kept = {name: files[name] for name in (RESULTS_FILE,) if folder.size(name) == files.get(name, -1)}
 
-    def run(self, batches: MessageBatches) -> Saved:
-        if self._options.requests and self._folder.edited(RESUBMIT_FILE):
+    def run(self, batches: MessageBatches) -> dict[str, Any]:
+        """Write the files; return the summary."""
+        resubmit_file = self._earlier.get("resubmit_file") if self._earlier else None
+        if self._earlier and self._options.requests:
+            self._refuse_edited(resubmit_file)
+        with one_sentence(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
+            if not self._kept:
+                self._download(batches)
+            self._read()
+            self._check()
+            found = self._match(self._options.requests) if self._options.requests else self._list_ids(())
+            outdated = list(_GENERATED)
+            if RESUBMIT_FILE in self._folder.sizes():
+                with self._folder.reading(RESUBMIT_FILE, part=True) as file:
+                    written = checksum(file)
+                # Without an earlier summary, what is there is an interrupted run's, hence the same, or a person's.
+                self._refuse_edited(resubmit_file, written)
+                resubmit_file = written
+                outdated.append(RESUBMIT_FILE)
+            summary = self._write_summary({**found, "resubmit_file": resubmit_file})
+            self._folder.commit(outdated=outdated)
+        return summary
+
+    def _refuse_edited(self, *known: dict[str, int] | None) -> None:
+        if self._folder.differs(RESUBMIT_FILE, *known):
             raise SaveError(
                 f"{RESUBMIT_FILE} in {self._folder.shown} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
             )
-        with told(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
-            self._read(batches)
-            self._check()
-            summary = self._finish()
-        return Saved("saved", self._batch.id, self._batch, summary, self._folder.path)
 
-    def _read(self, batches: MessageBatches) -> None:
-        """Go through the results: those of an earlier run, else those of the API."""
-        if not self._downloads:
-            take = self._begin()
-            with self._folder.reading(RESULTS_FILE) as file:
-                for piece in pieces(file):
-                    take(piece)
-            return
+    def _download(self, batches: MessageBatches) -> None:
         try:
             batches.download_results(self._batch, self._begin)
         except APIStatusError as error:
@@ -158,30 +162,41 @@ class _Saving:
             raise SaveError(no_results_now(error, self._batch.id)) from error
 
     def _begin(self) -> Callable[[bytes], object]:
-        self._folder.drop()
-        self._tally, self._lines, self._bytes = Tally(self._retry), Lines(), 0
-        self._results = self._folder.part(RESULTS_FILE) if self._downloads else None
-        self._ids = None if self._options.requests else self._folder.part(IDS_FILE)
-        if self._options.split:
-            for name in _SPLIT.values():
-                self._folder.part(name)
-        return self._take
+        """Start the file of results; return what takes its pieces, the last of which is empty."""
+        self._folder.drop(RESULTS_FILE)
+        file, last = self._folder.part(RESULTS_FILE), bytearray()
+        size = lines = 0
 
-    def _take(self, piece: bytes) -> None:
-        self._bytes += len(piece)
-        if self._results:
-            self._results.write(piece)
-        unreadable, line = self._tally.unreadable, b""
-        for line, kind, fate, custom_id in self._tally.read(self._lines.feed(piece)):
-            if fate == INVALID:
-                self._folder.part(INVALID_FILE).write(line)
-            if self._options.split:
-                self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
-            if fate == RESUBMIT and self._ids and custom_id:
-                self._ids.write(_id_line(custom_id))
-        if not piece and self._results and self._tally.unreadable > unreadable and line.lstrip().startswith(b"{"):
-            raise APIConnectionError("the results ended in the middle of a line", may_have_arrived=True)
-        self._progress(self._bytes, self._tally.lines)
+        def take(piece: bytes) -> None:
+            nonlocal size, lines
+            file.write(piece)
+            size, lines = size + len(piece), lines + piece.count(b"\n")
+            if (end := piece.rfind(b"\n")) >= 0:
+                last.clear()
+            last.extend(piece[end + 1 :])
+            if not piece and last.lstrip().startswith(b"{"):
+                try:
+                    parsed(bytes(last))
+                except ValueError as error:
+                    why = "the results ended in the middle of a line"
+                    raise APIConnectionError(why, may_have_arrived=True) from error
+            self._progress(size, lines)
+
+        return take
+
+    def _read(self) -> None:
+        """Go through the results: those that were downloaded, else those of an earlier run."""
+        with self._folder.reading(RESULTS_FILE, part=not self._kept) as file:
+            for name in _SPLIT.values() if self._options.split else ():
+                self._folder.part(name)
+            for line in file:
+                if line.isspace():
+                    continue
+                kind, decision = self._tally.add(line)
+                if decision == INVALID:
+                    self._folder.part(INVALID_FILE).write(line)
+                if self._options.split:
+                    self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
 
     def _check(self) -> None:
         """Compare with the batch's own counts.
@@ -190,97 +205,91 @@ class _Saving:
             SaveError: They differ.
         """
         expected = {kind: getattr(self._batch.request_counts, kind) for kind in TYPES}
-        counted = self._tally.counts
-        more = any(counted[kind] > expected[kind] for kind in TYPES)
-        if more or self._tally.lines != sum(expected.values()):
-            others = self._tally.lines - sum(counted[kind] for kind in TYPES)
-            if self._downloads:
-                self._folder.keep(RESULTS_FILE)
-            raise SaveError(
-                f"The results of {self._batch.id} do not match its counts: the batch has {_told(expected)}; "
-                f"{self._tally.lines:,} lines came, {_told(counted)}{f', {others:,} others' if others else ''}. "
-                + (
-                    f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
-                    if self._downloads
-                    else f"The files in {self._folder.shown} were left as they are; remove them and run the command "
-                    "again."
-                )
-            )
+        counted, lines = self._tally.counts, self._tally.lines
+        if all(counted[kind] <= expected[kind] for kind in TYPES) and lines == sum(expected.values()):
+            return
+        others = lines - sum(counted.values())
+        if not self._kept:
+            self._folder.kept = RESULTS_FILE
+            left = f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
+        else:
+            left = f"The files in {self._folder.shown} were left as they are; remove them and run the command again."
+        raise SaveError(
+            f"The results of {self._batch.id} do not match its counts: the batch has {_listed(expected)}; "
+            f"{lines:,} lines came, {_listed(counted)}{f', {others:,} others' if others else ''}. {left}"
+        )
 
-    def _finish(self) -> dict[str, Any]:
-        """Write what follows from all results, and give the files their names."""
-        self._tally.repeated = self._tally.fates.sort()
-        described, resubmit = None, self._tally.fated[RESUBMIT]
-        if self._options.requests:
-            described, resubmit = self._with_file(self._options.requests)
-        elif self._tally.repeated:
-            self._folder.drop(IDS_FILE)
-            resubmit = self._write_ids()
-        self._folder.part(BATCH_FILE).write(self._batch.to_json().encode() + b"\n")
-        sizes = self._folder.sizes()
-        summary = {
-            "message_batch_id": self._batch.id,
-            "created_at": self._batch.created_at.isoformat(),
-            "ended_at": self._batch.ended_at.isoformat() if self._batch.ended_at else None,
-            "results_available_until": (self._batch.created_at + KEPT).isoformat(),
-            "request_counts": self._batch.request_counts.model_dump(include={*TYPES, "processing"}),
-            **self._tally.described(),
-            "retry": list(self._retry),
-            "split": self._options.split,
-            "requests_file": described,
-            "to_resubmit": resubmit,
-            "invalid": self._tally.fated[INVALID],
-            "files": sizes if self._downloads else {**sizes, RESULTS_FILE: self._bytes},
-        }
-        self._folder.part(SUMMARY).write(ascii_json(summary).encode() + b"\n")
-        self._folder.commit(outdated=_GENERATED, own=RESUBMIT_FILE)
-        return summary
-
-    def _with_file(self, requests: RequestsFile) -> tuple[dict[str, Any], int]:
-        """Find the requests that are to be sent again; return what is told about the file, and their number."""
-        fates = self._tally.fates
-        again = unanswered = resubmit = 0
+    def _match(self, requests: RequestsFile) -> dict[str, Any]:
+        """Find the requests that are to be sent again; return what the summary says about the file and them."""
+        decisions = self._tally.decisions
+        found: set[str] = set()
+        repeated: Counter[str] = Counter()
+        models: Counter[str] = Counter()
+        unanswered = 0
         out = self._folder.part(RESUBMIT_FILE)
-        for key, line in zip(requests.order, requests, strict=True):
-            fate, repeated = fates.find(key)
-            if fate is None:
+        for custom_id, model, line in zip(requests.custom_ids, requests.models, requests, strict=True):
+            decision = decisions.get(custom_id)
+            if decision is None:
                 unanswered += 1
                 self._folder.part(UNANSWERED_FILE).write(line)
-            elif repeated:
-                again += 1
-            elif fate == RESUBMIT:
-                resubmit += 1
-                out.write(line)
-        wrong = bool(self._tally.lines) and not fates.met()
+            elif custom_id in found:
+                repeated[custom_id] += 1
+            else:
+                found.add(custom_id)
+                if decision == RESUBMIT:
+                    models[model] += 1
+                    out.write(line)
+        wrong = bool(self._tally.lines) and not found
         if wrong:  # nothing of the file belongs to this batch: as without one
             self._folder.drop(RESUBMIT_FILE, UNANSWERED_FILE)
-        never_found = fates.never_found()
-        if never_found[RESUBMIT] or wrong:
-            self._write_ids()
+        missing = sum(decision == RESUBMIT and name not in found for name, decision in decisions.items())
+        if missing or wrong:
+            self._list_ids(found)
+        ends = ends_of_life()
         described = {
             "path": requests.shown,
-            "bytes": requests.length,
-            "crc32": requests.crc,
-            "requests": len(requests.order),
+            **requests.checksum,
+            "requests": len(requests.custom_ids),
             "unanswered": unanswered,
-            "repeated": again,
-            "results_without_request": sum(never_found),
-            "to_resubmit_without_request": never_found[RESUBMIT],
+            "repeated": repeated.total(),
+            "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:_EXAMPLES]],
+            "results_without_request": len(decisions) - len(found),
+            "to_resubmit_without_request": missing,
             "is_of_another_batch": wrong,
         }
-        return described, resubmit
+        ending = {model: {"requests": models[model], "ends": ends[model]} for model in sorted(models.keys() & ends)}
+        return {"requests_file": described, "to_resubmit": models.total(), "ending_models": ending}
 
-    def _write_ids(self) -> int:
-        """Write the custom_ids to send again that were not asked for yet, in one more pass over the results."""
-        tally, lines, number = Tally(self._retry), Lines(), 0
-        out = self._folder.part(IDS_FILE)
-        with self._folder.reading(RESULTS_FILE, part=self._downloads) as file:
-            for piece in pieces(file):
-                for _, _, _, custom_id in tally.read(lines.feed(piece)):
-                    if custom_id and self._tally.fates.find(identity(custom_id)) == (RESUBMIT, False):
-                        number += 1
-                        out.write(_id_line(custom_id))
-        return number
+    def _list_ids(self, found: Iterable[str]) -> dict[str, Any]:
+        """Write the custom_ids to send again, but for those whose requests were found; return their number."""
+        left = [name for name, kind in self._tally.decisions.items() if kind == RESUBMIT and name not in found]
+        self._folder.part(IDS_FILE).writelines(map(_id_line, left))
+        return {"requests_file": None, "to_resubmit": len(left), "ending_models": {}}
+
+    def _write_summary(self, found: dict[str, Any]) -> dict[str, Any]:
+        batch = self._batch
+        self._folder.part(BATCH_FILE).write(batch.to_json().encode() + b"\n")
+        summary = {
+            "message_batch_id": batch.id,
+            "created_at": batch.created_at.isoformat(),
+            "ended_at": batch.ended_at.isoformat() if batch.ended_at else None,
+            "results_available_until": (batch.created_at + KEPT).isoformat(),
+            "request_counts": batch.request_counts.model_dump(include={*TYPES, "processing"}),
+            **self._tally.described(batch.ended_at or batch.created_at),
+            "retry": list(self._options.retry or RETRY),
+            "split": self._options.split,
+            **found,
+            "invalid": self._tally.invalid,
+            "files": {**self._kept, **self._folder.sizes()},
+        }
+        self._folder.part(SUMMARY).write(ascii_json(summary).encode() + b"\n")
+        return summary
+
+
+def _complete(folder: Folder, sizes: Mapping[str, int]) -> bool:
+    """Return whether all files are as long as they were written; the one that a person may edit is just there."""
+    there = {name: folder.size(name) for name in sizes}
+    return None not in there.values() and {**there, RESUBMIT_FILE: 0} == {**sizes, RESUBMIT_FILE: 0}
 
 
 def _id_line(custom_id: str) -> bytes:
@@ -289,5 +298,5 @@ def _id_line(custom_id: str) -> bytes:
     return (custom_id if plain else json.dumps(custom_id)).encode() + b"\n"
 
 
-def _told(counts: Mapping[str, int]) -> str:
+def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{counts[kind]:,} {kind}" for kind in TYPES)

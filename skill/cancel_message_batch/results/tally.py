@@ -1,75 +1,28 @@
-"""What the lines of the results say: counts, errors, tokens, and which requests are to be sent again."""
+"""What the lines of the results say: counts, errors, tokens, and what is to become of each request."""
 
+import functools
+import operator
 import re
-from array import array
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 from cancel_message_batch.api.errors import clean
 
 from .failing import fails_again
-from .lines import identity, parsed
-from .prices import AS_OF, cost
+from .lines import parsed
+from .prices import PRICED_TOGETHER, batch_cost, price_list
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
 # API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
 UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded", "pause_turn"})
-KEEP, RESUBMIT, INVALID = range(3)  # what becomes of a request that has a result
+# What becomes of a request that has a result. Where a custom_id has several results, the smallest number holds: a
+# request that has succeeded once is not sent again.
+KEEP, RESUBMIT, INVALID = range(3)
 
-_BUCKETS = 256
-_GROUPS = 200  # kinds of errors, models or unknown types that are told apart
-_TOKENS = (
-    ("input", "input_tokens"),
-    ("output", "output_tokens"),
-    ("cache_write", "cache_creation_input_tokens"),
-    ("cache_read", "cache_read_input_tokens"),
-)
-_NO_TOKENS = dict.fromkeys((*(name for name, _ in _TOKENS), "cache_write_1h"), 0)
-
-
-class Fates:
-    """What is to become of each request that has a result, in 9 bytes a request. ``Tally`` fills the buckets.
-
-    A custom_id that stands in several lines keeps the fate of the first in this order: keep, resubmit, invalid. So a
-    request that has succeeded once is not sent again.
-    """
-
-    def __init__(self, buckets: "list[array[int]]") -> None:
-        self._buckets = buckets
-        self._met: list[bytearray] = []
-
-    def sort(self) -> int:
-        """Make ``find`` possible; return how many lines repeat the custom_id of another one."""
-        repeated = 0
-        for number, bucket in enumerate(self._buckets):
-            first = {entry >> 3: entry for entry in sorted(bucket, reverse=True)}  # the smallest of each is kept
-            repeated += len(bucket) - len(first)
-            self._buckets[number] = array("Q", sorted(first.values()))
-        self._met = [bytearray(len(bucket)) for bucket in self._buckets]
-        return repeated
-
-    def find(self, key: int) -> tuple[int | None, bool]:
-        """Return what becomes of a request, None without a result, and whether it was asked for before."""
-        bucket, met = self._buckets[key % _BUCKETS], self._met[key % _BUCKETS]
-        at = bisect_left(bucket, key << 3)
-        if at == len(bucket) or bucket[at] >> 3 != key:
-            return None, False
-        again, met[at] = bool(met[at]), 1
-        return bucket[at] & 7, again
-
-    def never_found(self) -> list[int]:
-        """Count the requests that nobody asked for, by what becomes of them."""
-        numbers = [0, 0, 0]
-        for bucket, met in zip(self._buckets, self._met, strict=True):
-            for entry, asked in zip(bucket, met, strict=True):
-                numbers[entry & 7] += not asked
-        return numbers
-
-    def met(self) -> int:
-        """Count the requests that were asked for."""
-        return sum(map(sum, self._met))
+_GROUPS = 200  # kinds of errors, models or unknown types that are listed
+_TOKENS = ("input", "output", "cache_write", "cache_write_1h", "cache_read")
 
 
 class Tally:
@@ -77,139 +30,130 @@ class Tally:
 
     Args:
         retry: The types of results whose requests are to be sent again, or ``all``.
+
+    Attributes:
+        decisions: What becomes of each request, by its custom_id, in the order of the results.
     """
 
     def __init__(self, retry: Collection[str]) -> None:
         self._all = "all" in retry
-        self._fates = {kind: RESUBMIT if self._all or kind in retry else KEEP for kind in TYPES}
-        self._buckets = [array("Q") for _ in range(_BUCKETS)]
-        self.fates = Fates(self._buckets)
-        self.lines = 0
+        self._usual = {kind: RESUBMIT if self._all or kind in retry else KEEP for kind in TYPES}
+        self.lines = self.invalid = self._unreadable = self._without_custom_id = self._repeated = 0
         self.counts = dict.fromkeys(TYPES, 0)
-        self.unknown: Counter[str] = Counter()
-        self.fated = [0, 0, 0]
-        self.unreadable = 0
-        self.nameless = 0
-        self.repeated = 0
+        self.decisions: dict[str, int] = {}
+        self._unknown: Counter[str] = Counter()
         self._errors: dict[tuple[str, str], dict[str, Any]] = {}
-        self._seen_errors: dict[tuple[str, str], tuple[dict[str, Any], bool]] = {}
         self._unfinished: dict[str, dict[str, Any]] = {}
-        self._tokens: dict[str, dict[str, int]] = {}
+        self._tokens: dict[str, dict[int, list[int]]] = {}  # by model, then by the length of the prompt
 
-    def read(self, lines: Iterable[bytes]) -> Iterator[tuple[bytes, str, int, str]]:
-        """Add lines; yield each one with the type of its result, what becomes of the request, and the custom_id.
-
-        This runs 100,000 times for a full batch, so it does the common things first.
-        """
-        fates, counts, buckets, fated = self._fates, self.counts, self._buckets, self.fated
-        for line in lines:
-            if line.isspace():
-                continue
-            self.lines += 1
-            try:
-                entry = parsed(line)
-                result = entry["result"]
-                kind = result.get("type")
-                custom_id = entry.get("custom_id")
-            except (ValueError, TypeError, KeyError, AttributeError):
-                self.unreadable += 1
-                yield line, "unreadable", KEEP, ""
-                continue
-            if custom_id.__class__ is not str:
-                custom_id = ""
-            fate = fates.get(kind) if kind.__class__ is str else None
-            if fate is None:
-                fate = RESUBMIT if self._all else KEEP
-                kind = _bounded(self.unknown, clean(str(kind), limit=40))
-                self.unknown[kind] += 1
-            else:
-                counts[kind] += 1
-                if kind == "succeeded":
-                    self._succeeded(result.get("message"), custom_id)
-                elif kind == "errored":
-                    fate = self._errored(result.get("error"), custom_id, fate)
-            if custom_id:
-                key = identity(custom_id)
-                buckets[key % _BUCKETS].append(key << 3 | fate)
-                fated[fate] += 1
-            else:
-                self.nameless += 1
-            yield line, kind, fate, custom_id
+    def add(self, line: bytes) -> tuple[str, int]:
+        """Add a line; return the type of its result and what becomes of the request."""
+        self.lines += 1
+        try:
+            entry = parsed(line)
+            result = entry["result"]
+            kind = result.get("type")
+            custom_id = entry.get("custom_id")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self._unreadable += 1
+            return "unreadable", KEEP
+        custom_id = custom_id if isinstance(custom_id, str) else ""
+        decision = self._usual.get(kind) if isinstance(kind, str) else None
+        if decision is None:
+            decision = RESUBMIT if self._all else KEEP
+            kind = _listed(self._unknown, clean(str(kind), limit=40))
+            self._unknown[kind] += 1
+        else:
+            self.counts[kind] += 1
+            if kind == "succeeded":
+                self._succeeded(result.get("message"), custom_id)
+            elif kind == "errored" and self._errored(result.get("error"), custom_id) and not self._all:
+                decision = INVALID
+                self.invalid += 1
+        if not custom_id:
+            self._without_custom_id += 1
+        elif custom_id in self.decisions:
+            self._repeated += 1
+            self.decisions[custom_id] = min(self.decisions[custom_id], decision)
+        else:
+            self.decisions[custom_id] = decision
+        return kind, decision
 
     def _succeeded(self, message: Any, custom_id: str) -> None:
-        if message.__class__ is not dict:
+        if not isinstance(message, dict):
             return
         reason = message.get("stop_reason")
-        if reason.__class__ is str and reason in UNFINISHED:
-            group = self._unfinished.setdefault(reason, {"count": 0, "example": _shown(custom_id)})
+        if isinstance(reason, str) and reason in UNFINISHED:
+            group = self._unfinished.setdefault(reason, {"count": 0, "example": _example(custom_id)})
             group["count"] += 1
         usage, model = message.get("usage"), message.get("model")
-        if usage.__class__ is not dict or model.__class__ is not str:
+        if not isinstance(usage, dict) or not isinstance(model, str):
             return
-        tokens = self._tokens.get(model)
-        if tokens is None:
-            named = _bounded(self._tokens, clean(model, limit=80))
-            tokens = self._tokens.setdefault(named, _NO_TOKENS.copy())
-        for name, field in _TOKENS:
-            if (number := usage.get(field)).__class__ is int:
-                tokens[name] += number
-        written = usage.get("cache_creation")
-        if written.__class__ is dict and (number := written.get("ephemeral_1h_input_tokens")).__class__ is int:
-            tokens["cache_write_1h"] += number
+        written, read = _number(usage, "cache_creation_input_tokens"), _number(usage, "cache_read_input_tokens")
+        long, uncached = usage.get("cache_creation"), _number(usage, "input_tokens")
+        written_1h = _number(long, "ephemeral_1h_input_tokens") if isinstance(long, dict) else 0
+        groups = self._tokens.get(model)
+        if groups is None:
+            groups = self._tokens.setdefault(_listed(self._tokens, clean(model, limit=80)), {})
+        group_ = groups.setdefault(-(-(uncached + written + read) // PRICED_TOGETHER), [0] * 6)
+        group_[:] = map(operator.add, group_, (1, uncached, _number(usage, "output_tokens"), written, written_1h, read))
 
-    def _errored(self, envelope: Any, custom_id: str, fate: int) -> int:
-        error = envelope.get("error") if isinstance(envelope, dict) else None
-        error = error if isinstance(error, dict) else envelope if isinstance(envelope, dict) else {}
+    def _errored(self, envelope: Any, custom_id: str) -> bool:
+        """Add an error; return whether the request certainly fails again."""
+        envelope = envelope if isinstance(envelope, dict) else {}
+        inner = envelope.get("error")
+        error = inner if isinstance(inner, dict) else envelope
         kind, message = str(error.get("type") or "unknown"), str(error.get("message") or "no explanation")
-        known = self._seen_errors.get((kind, message))
-        if known is None:
-            known = self._group(kind, message, custom_id), fails_again(kind, message)
-            if len(self._seen_errors) < _GROUPS:  # thousands of lines have the same few messages
-                self._seen_errors[kind, message] = known
-        group, certain = known
-        group["count"] += 1
-        return INVALID if certain and not self._all else fate
-
-    def _group(self, kind: str, message: str, custom_id: str) -> dict[str, Any]:
-        shown = {"type": clean(kind, limit=60), "message": clean(message)}
-        # Positions and lengths differ from request to request where the fault is the same.
-        key = shown["type"], re.sub(r"\d+", "#", shown["message"])
-        certain = fails_again(kind, message)
+        key, shown, again = _described(kind, message)
+        new = {**shown, "count": 0, "example": _example(custom_id), "fails_again": again}
         if key not in self._errors and len(self._errors) >= _GROUPS:
-            key, shown, certain = ("", ""), {"type": "others", "message": "more kinds of errors"}, False
-        new = {**shown, "count": 0, "example": _shown(custom_id), "fails_again": certain}
-        return self._errors.setdefault(key, new)
+            key, new = ("", ""), {**new, "type": "others", "message": "more kinds of errors", "fails_again": False}
+        self._errors.setdefault(key, new)["count"] += 1
+        return again
 
-    def described(self) -> dict[str, Any]:
-        """Return what ``summary.json`` says about the results."""
-        tokens = {model: _priced(model, used) for model, used in sorted(self._tokens.items())}
+    def described(self, when: datetime) -> dict[str, Any]:
+        """Return what ``summary.json`` says about the results of a batch that was processed at this time."""
+        tokens: dict[str, dict[str, Any]] = {}
+        for model, groups in sorted(self._tokens.items()):
+            spent = batch_cost(model, groups.values(), when)
+            sums = (sum(numbers) for numbers in list(zip(*groups.values(), strict=True))[1:])
+            estimated = None if spent is None else round(spent, 6)
+            tokens[model] = {**dict(zip(_TOKENS, sums, strict=True)), "estimated_usd": estimated}
         known = [used["estimated_usd"] for used in tokens.values() if used["estimated_usd"] is not None]
         return {
             "results": self.lines,
             "counts": self.counts,
-            "unknown_types": dict(self.unknown),
-            "unreadable_lines": self.unreadable,
-            "lines_without_custom_id": self.nameless,
-            "repeated_custom_ids": self.repeated,
+            "unknown_types": dict(self._unknown),
+            "unreadable_lines": self._unreadable,
+            "lines_without_custom_id": self._without_custom_id,
+            "repeated_custom_ids": self._repeated,
             "errors": sorted(self._errors.values(), key=lambda group: -group["count"]),
             "unfinished": self._unfinished,
             "tokens": tokens,
             "estimate": {
                 "usd": round(sum(known), 6) if known else None,
-                "prices_as_of": AS_OF,
+                "prices": price_list() if tokens else None,
                 "models_without_price": [name for name, used in tokens.items() if used["estimated_usd"] is None],
             },
         }
 
 
-def _priced(model: str, tokens: dict[str, int]) -> dict[str, Any]:
-    spent = cost(model, tokens)
-    return {**tokens, "estimated_usd": None if spent is None else round(spent, 6)}
+@functools.lru_cache(maxsize=_GROUPS)  # thousands of lines have the same few messages
+def _described(kind: str, message: str) -> tuple[tuple[str, str], dict[str, str], bool]:
+    """Return what an error is counted under, what is shown of it, and whether the request certainly fails again."""
+    shown = {"type": clean(kind, limit=60), "message": clean(message)}
+    # Positions and lengths differ from request to request where the fault is the same.
+    return (shown["type"], re.sub(r"\d+", "#", shown["message"])), shown, fails_again(kind, message)
 
 
-def _bounded(groups: Mapping[str, Any], name: str) -> str:
+def _number(usage: dict[str, Any], field: str) -> int:
+    number = usage.get(field)
+    return number if isinstance(number, int) else 0
+
+
+def _listed(groups: Mapping[str, Any], name: str) -> str:
     return name if name in groups or len(groups) < _GROUPS else "others"
 
 
-def _shown(custom_id: str) -> str:
+def _example(custom_id: str) -> str:
     return clean(custom_id, limit=64)

@@ -1,9 +1,8 @@
 """A sandbox of the Message Batches API: a local imitation that needs no key and costs nothing."""
 
 from .account import Account
-from .app import create_app
 from .faults import Fault
 from .journal import Journal, JournalEntry
 from .server import Sandbox
 
-__all__ = ["Account", "Fault", "Journal", "JournalEntry", "Sandbox", "create_app"]
+__all__ = ["Account", "Fault", "Journal", "JournalEntry", "Sandbox"]

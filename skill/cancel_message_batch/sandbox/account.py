@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
+from .errors import APIError
 from .simulated_batch import (
     ARCHIVED_AFTER,
     DAY,
@@ -44,12 +45,18 @@ _MIN_AGE: dict[StartingStatus, float] = {
 }
 
 
-class UnknownBatchError(LookupError):
+class UnknownBatchError(APIError):
     """The workspace has no batch with this id."""
 
+    def __init__(self, batch_id: str) -> None:
+        super().__init__(404, f"There is no message batch {batch_id} in this workspace.")
 
-class WrongStateError(Exception):
+
+class WrongStateError(APIError):
     """The batch's processing status does not allow this."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
 
 
 class Account:

@@ -1,22 +1,18 @@
 """The sandbox's admin API under ``/_sandbox``: what its Python interface can do, for other processes."""
 
-import ipaddress
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.endpoints import HTTPEndpoint
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from .account import StartingStatus
-from .bodies import parsed, read_body, refuse
-from .errors import APIError, error_response
+from .errors import APIError
 from .faults import Fault
 from .inputs import LARGEST_BATCH, accepted
 from .simulated_batch import DAY, DEFAULT_WORKSPACE
-
-MAX_BODY = 2**20  # bytes
 
 _LONGEST = 3650 * DAY
 
@@ -38,24 +34,10 @@ class _AddedBatch(_Order):
 
 
 class _Endpoint(HTTPEndpoint):
-    """One path of the admin API. Only this machine may use it, since it asks for no credential."""
-
-    body: Any
-    state: Any
+    """One path of the admin API."""
 
     async def dispatch(self) -> None:
-        client = self.scope["client"]
-        if client is None or not ipaddress.ip_address(client[0]).is_loopback:
-            raise APIError(403, "The sandbox's admin API can only be used from the same machine.")
-        try:
-            body = await read_body(self.scope, self.receive, MAX_BODY)
-        except ClientDisconnect:
-            return
-        if body is None:
-            too_large = error_response(self.scope, APIError(413, "Request exceeds the maximum size of 1 MiB."))
-            await refuse(too_large, self.scope, self.receive, self.send)
-            return
-        self.body, self.state = parsed(body), self.scope["app"].state
+        self.state, self.body = self.scope["app"].state, self.scope["sandbox.json"]
         try:
             await super().dispatch()
         except ValueError as error:  # of the account: what it cannot do

@@ -6,12 +6,11 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 """
 
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 from starlette.applications import Starlette
 from starlette.endpoints import HTTPEndpoint
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router
@@ -21,9 +20,8 @@ from .account import Account, UnknownBatchError, WrongStateError
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
 from .inputs import ListQuery, NewBatch, accepted
-from .interceptor import Interceptor
+from .interceptor import ADMIN_PREFIX
 from .journal import Journal
-from .loopback import LoopbackGuard
 from .simulated_batch import DEFAULT_WORKSPACE, SimulatedBatch
 from .stand_in import STAND_IN_MODEL, StandIn
 
@@ -45,33 +43,17 @@ _STAND_IN_DESCRIPTION = {
 
 
 def create_app(
-    account: Account,
-    *,
-    cancel_ended: CancelEnded = "error",
-    limit_every: int = 0,
-    retry_after: str = "1",
-    tell_workspace: bool = True,
-    journal: Journal | None = None,
-    faults: list[Fault] | None = None,
-    hosts: Collection[str] = (),
+    account: Account, journal: Journal, faults: list[Fault], *, cancel_ended: CancelEnded, workspace_header: bool
 ) -> Starlette:
-    """Build the sandbox as an ASGI application, with the options of ``Sandbox``, whose server can drop connections."""
-    journal = Journal() if journal is None else journal
-    faults = [] if faults is None else faults
-    api = Starlette(
-        routes=[Mount(prefix, app=Router(_ROUTES, redirect_slashes=False)) for prefix in PREFIXES],
-        exception_handlers=EXCEPTION_HANDLERS,
-    )
-    api.router.redirect_slashes = False
-    api.state.account, api.state.cancel_ended, api.state.stand_in = account, cancel_ended, StandIn()
-    api.state.tell_workspace = tell_workspace
-    interceptor = Interceptor(api, account, journal, faults, limit_every, retry_after)
+    """Build the API and the admin API. The options are those of ``Sandbox``."""
+    mounts = {ADMIN_PREFIX: admin.ROUTES, **dict.fromkeys(PREFIXES, _ROUTES)}
     app = Starlette(
-        routes=[Mount("/_sandbox", routes=admin.ROUTES), Mount("/", app=interceptor)],
-        middleware=[Middleware(LoopbackGuard, hosts=hosts)],
+        routes=[Mount(prefix, Router(routes, redirect_slashes=False)) for prefix, routes in mounts.items()],
         exception_handlers=EXCEPTION_HANDLERS,
     )
+    app.router.redirect_slashes = False
     app.state.account, app.state.journal, app.state.faults = account, journal, faults
+    app.state.cancel_ended, app.state.workspace_header, app.state.stand_in = cancel_ended, workspace_header, StandIn()
     return app
 
 
@@ -82,35 +64,17 @@ class _Endpoint(HTTPEndpoint):
     batches, ``no-credit`` cannot create any, and one that starts with ``other`` belongs to another workspace.
     """
 
-    batches_only = False
-    workspace: str
+    batches_only = True  # part of the Message Batches API
 
     async def dispatch(self) -> None:
-        self.workspace = _authorized_workspace(Request(self.scope), batches_only=self.batches_only)
-        if self.scope["app"].state.tell_workspace:
+        self.state, self.body = self.scope["app"].state, self.scope["sandbox.json"]
+        self.account: Account = self.state.account
+        request = Request(self.scope)
+        self.credential = _credential(request)
+        self.workspace = _workspace(request, self.credential, batches_only=self.batches_only)
+        if self.state.workspace_header:
             self.scope["sandbox.workspace"] = self.workspace
-        try:
-            await super().dispatch()
-        except UnknownBatchError as error:
-            raise APIError(404, f"There is no message batch {error} in this workspace.") from error
-        except WrongStateError as error:
-            raise APIError(400, str(error)) from error
-
-    @property
-    def body(self) -> Any:
-        """The parsed JSON body; None if it is not valid JSON."""
-        return self.scope["sandbox.json"]
-
-
-class _BatchEndpoint(_Endpoint):
-    """One path of the Message Batches API."""
-
-    batches_only = True
-
-    @property
-    def account(self) -> Account:
-        account: Account = self.scope["app"].state.account
-        return account
+        await super().dispatch()
 
     @property
     def batch(self) -> SimulatedBatch:
@@ -123,7 +87,7 @@ class _BatchEndpoint(_Endpoint):
         return batch.describe(self.account.now(), f"{base}/messages/batches/{batch.id}/results")
 
 
-class _Batches(_BatchEndpoint):
+class _Batches(_Endpoint):
     async def get(self, request: Request) -> Response:
         query = accepted(ListQuery, dict(request.query_params))
         try:
@@ -132,7 +96,7 @@ class _Batches(_BatchEndpoint):
             )
         except UnknownBatchError as error:
             cursor = "after_id" if query.after_id else "before_id"
-            raise APIError(400, f"{cursor}: there is no message batch {error}.") from error
+            raise APIError(400, f"{cursor}: {error}") from error
         return JSONResponse(
             {
                 "data": [self.describe(batch, request) for batch in batches],
@@ -143,13 +107,13 @@ class _Batches(_BatchEndpoint):
         )
 
     async def post(self, request: Request) -> Response:
-        if _credential(request) == "no-credit":
+        if self.credential == "no-credit":
             raise APIError(402, "Your credit balance is too low to create a message batch.")
         accepted(NewBatch, self.body)
         return JSONResponse(self.describe(self.account.create(self.body["requests"], self.workspace), request))
 
 
-class _Batch(_BatchEndpoint):
+class _Batch(_Endpoint):
     async def get(self, request: Request) -> Response:
         return JSONResponse(self.describe(self.batch, request))
 
@@ -159,18 +123,18 @@ class _Batch(_BatchEndpoint):
         return JSONResponse({"id": batch.id, "type": "message_batch_deleted"})
 
 
-class _Cancel(_BatchEndpoint):
+class _Cancel(_Endpoint):
     async def post(self, request: Request) -> Response:
         batch = self.batch
         try:
             self.account.cancel(batch.id, batch.workspace)
         except WrongStateError:
-            if self.scope["app"].state.cancel_ended == "error":
+            if self.state.cancel_ended == "error":
                 raise
         return JSONResponse(self.describe(batch, request))
 
 
-class _Results(_BatchEndpoint):
+class _Results(_Endpoint):
     async def get(self, request: Request) -> Response:
         batch, now = self.batch, self.account.now()
         if batch.ended_at(now) is None:
@@ -181,19 +145,25 @@ class _Results(_BatchEndpoint):
 
 
 class _Messages(_Endpoint):
+    batches_only = False
+
     async def post(self, request: Request) -> Response:
-        message = self.scope["app"].state.stand_in.answer(self.body, self.workspace)
+        message = self.state.stand_in.answer(self.body, self.workspace)
         if self.body.get("stream"):
             return StreamingResponse(stand_in.events(message), media_type="text/event-stream")
         return JSONResponse(message)
 
 
 class _TokenCount(_Endpoint):
+    batches_only = False
+
     async def post(self, request: Request) -> Response:
         return JSONResponse({"input_tokens": stand_in.tokens(self.body)})
 
 
 class _Models(_Endpoint):
+    batches_only = False
+
     async def get(self, request: Request) -> Response:
         model = request.path_params.get("id")
         if model is None:
@@ -216,9 +186,8 @@ _ROUTES = [
 ]
 
 
-def _authorized_workspace(request: Request, *, batches_only: bool) -> str:
+def _workspace(request: Request, credential: str, *, batches_only: bool) -> str:
     """Return the workspace that a request may use."""
-    credential = _credential(request)
     if credential == "invalid":
         raise APIError(401, "invalid x-api-key")
     version = request.headers.get("anthropic-version")

@@ -1,5 +1,6 @@
 """The sandbox's error responses, in the API's envelope (API reference: Errors)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -31,26 +32,24 @@ class APIError(Exception):
         self.details = details
 
 
-def error_response(scope: Scope, error: APIError, headers: dict[str, str] | None = None) -> JSONResponse:
+def error_response(scope: Scope, error: APIError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Build the response for an error."""
     kind = ERROR_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
     described: dict[str, Any] = {"type": kind, "message": str(error)}
     if error.details is not None:
         described["details"] = error.details
-    envelope = {"type": "error", "error": described, "request_id": scope.get("sandbox.request_id")}
+    envelope = {"type": "error", "error": described, "request_id": scope["sandbox.request_id"]}
     return JSONResponse(envelope, error.status, headers)
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    """Answer an error, an unknown path, a wrong method, or an error of the sandbox itself as the API does."""
-    if isinstance(error, APIError):
-        return error_response(request.scope, error)
+    """Answer an error, an unknown path, a wrong method, or a bug of the sandbox as the API does."""
     if isinstance(error, HTTPException):
         message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
-        return error_response(request.scope, APIError(error.status_code, message), dict(error.headers or {}))
-    request_id = request.scope.setdefault("sandbox.request_id", "req_01sandboxadmin")
-    unexpected = APIError(500, "Internal error of the sandbox. Its output has the details.")
-    return error_response(request.scope, unexpected, {"request-id": request_id})
+        return error_response(request.scope, APIError(error.status_code, message), error.headers)
+    if not isinstance(error, APIError):
+        error = APIError(500, "Internal error of the sandbox. Its output has the details.")
+    return error_response(request.scope, error)
 
 
 EXCEPTION_HANDLERS = dict.fromkeys((APIError, HTTPException, Exception), _handle)

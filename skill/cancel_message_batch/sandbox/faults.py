@@ -1,13 +1,15 @@
 """The faults that a test can inject into the sandbox's API."""
 
+import asyncio
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from starlette.responses import Response
-from starlette.types import Scope
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .errors import APIError, error_response
 
@@ -15,6 +17,9 @@ _MAX_DELAY = 86_400.0  # seconds
 _MAX_MATCH = 1_000  # characters
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+
+Close = Callable[[Scope], None]
+"""Closes the connection of a request once what was sent has arrived. ASGI has no message for this."""
 
 
 @dataclass
@@ -33,7 +38,7 @@ class Fault:
         delay: Seconds of real time before the response.
         hang: No response is ever sent.
         drop: The connection is closed without a response.
-        cut: The connection is closed after so many bytes of the response's body.
+        cut: The connection is closed after this many bytes of the response's body.
         after: The request takes effect first, and only its response is lost. By default it has no effect.
     """
 
@@ -64,18 +69,41 @@ class Fault:
                 raise ValueError(f"header {name!r} cannot be sent")
 
     def matches(self, method: str, path: str) -> bool:
-        """Tell whether a request fails by this fault."""
+        """Return whether a request fails by this fault."""
         line = f"{method} {path}"
         if "*" not in self.match:
             return self.match in line
         # Only * is special: a path may hold the other characters that fnmatch knows.
         return fnmatchcase(line, self.match.replace("[", "[[]").replace("?", "[?]"))
 
-    def response(self, scope: Scope) -> Response:
-        """Build the response that this fault describes."""
+    async def apply(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, close: Close) -> None:
+        """Answer one request to the app as this fault says."""
+        kept: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            kept.append(message)
+
+        if self.after:
+            await app(scope, receive, keep)
+        if await _disconnects(receive, None if self.hang else self.delay):
+            return
+        if self.cut is not None:
+            send = _cutting(self.cut, scope, receive, send, close)
+        if self.drop:
+            close(scope)
+            await _disconnects(receive, None)
+        elif self.status is not None or self.body is not None:
+            await self._response(scope)(scope, receive, send)
+        elif self.after:
+            for message in kept:
+                await send(message)
+        else:
+            await app(scope, receive, send)
+
+    def _response(self, scope: Scope) -> Response:
         status = 200 if self.status is None else self.status
         if self.body is None and status >= 400:
-            return error_response(scope, APIError(status, "The sandbox was told to fail this request."), self.headers)
+            return error_response(scope, APIError(status, "The sandbox fails this request on purpose."), self.headers)
         body = json.dumps(self.body) if isinstance(self.body, dict) else self.body
         return Response(body, status, self.headers, self.content_type or "application/json")
 
@@ -89,3 +117,34 @@ def take_fault(faults: list[Fault], method: str, path: str) -> Fault | None:
                 faults.remove(fault)
             return fault
     return None
+
+
+def _cutting(left: int, scope: Scope, receive: Receive, send: Send, close: Close) -> Send:
+    """Close the connection after this many bytes of the body."""
+
+    async def cutting(message: Message) -> None:
+        nonlocal left
+        body = message.get("body", b"")
+        if message["type"] == "http.response.start" or len(body) < left:
+            left -= len(body)
+            await send(message)
+        elif left >= 0:
+            await send({**message, "body": body[:left], "more_body": True})
+            left = -1
+            close(scope)
+            await _disconnects(receive, None)
+
+    return cutting
+
+
+async def _disconnects(receive: Receive, seconds: float | None) -> bool:
+    """Wait until the client disconnects, for at most this many seconds; return whether it did."""
+    if seconds == 0:
+        return False
+    try:
+        async with asyncio.timeout(seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return False
+    return True

@@ -1,95 +1,99 @@
-"""The interceptor in front of the API: it keeps the journal, injects the faults and limits the rate."""
+"""What every request passes before the API: the checks of its origin and size, the journal, the faults."""
 
 import asyncio
+import ipaddress
+import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Any
+from urllib.parse import urlsplit
 
-from starlette.datastructures import MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .account import Account
-from .bodies import parsed, read_body, refuse
 from .errors import APIError, error_response
-from .faults import Fault, take_fault
+from .faults import Close, Fault, take_fault
 from .journal import Journal, JournalEntry
 
+ADMIN_PREFIX = "/_sandbox"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY = 256 * 2**20  # bytes; batch processing guide: a batch is at most 256 MB
+MAX_ADMIN_BODY = 2**20
 ORGANIZATION_ID = "00000000-0000-4000-8000-000000000000"
+
+_LINGER = 5.0  # seconds
 
 
 @dataclass
 class Interceptor:
-    """Stands between the clients and the API."""
+    """Stands between the clients and an app: the API, and the admin API below its prefix.
 
-    api: ASGIApp
+    The journal, the faults and the rate limit are for the API only. The app finds the request's id, and its body as
+    parsed JSON, in the scope.
+    """
+
+    app: ASGIApp
     account: Account
     journal: Journal
     faults: list[Fault]
+    hosts: frozenset[str]  # the names of this machine
     limit_every: int
     retry_after: str
-    _requests: int = 0
+    close: Close
+    _received: int = 0
+    _received_by_api: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one ASGI request."""
-        self._requests += 1
-        number = self._requests
-        scope["sandbox.request_id"] = f"req_01sandbox{number:015d}"
+        self._received += 1
+        scope["sandbox.request_id"] = f"req_01sandbox{self._received:015d}"
+        admin = f"{scope['path']}/".startswith(f"{ADMIN_PREFIX}/")
+        limit = MAX_ADMIN_BODY if admin else MAX_BODY
+        if problem := _foreign(scope, self.hosts, admin=admin):
+            await _refuse(APIError(403, problem), scope, receive, self._completing(scope, send))
+            return
         try:
-            body = await read_body(scope, receive, MAX_BODY)
+            body = await _read_body(scope, receive, limit)
         except ClientDisconnect:
             return
-        # The endpoints read it here, so that a body of 256 MB is parsed once.
-        scope["sandbox.json"] = parsed(body or b"")
-        entry = self.journal.record(scope, body, scope["sandbox.json"], self.account.now())
-        send = self._recording(send, scope, entry)
+        # Parsed here once, for the journal and for the endpoint: a body may have 256 MB.
+        scope["sandbox.json"] = _parse(body or b"")
+        if admin:
+            entry = fault = None
+        else:
+            entry = self.journal.record(scope, body, scope["sandbox.json"], self.account.now())
+            self._received_by_api += 1
+            fault = None if body is None else take_fault(self.faults, entry.method, entry.path) or self._rate_limit()
+        send = self._completing(scope, send, entry)
         if body is None:
-            too_large = APIError(413, "Request exceeds the maximum size of 256 MB.")
-            await refuse(error_response(scope, too_large), scope, receive, send)
-        elif fault := take_fault(self.faults, entry.method, entry.path):
-            await self._inject(fault, scope, receive, send)
-        elif self.limit_every > 0 and number % self.limit_every == 0:
-            limited = APIError(429, "This request would exceed the sandbox's rate limit.")
-            headers = {
-                "retry-after": self.retry_after,
-                "anthropic-ratelimit-requests-limit": str(self.limit_every),
-                "anthropic-ratelimit-requests-remaining": "0",
-            }
-            await error_response(scope, limited, headers)(scope, receive, send)
+            too_large = APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB.")
+            await _refuse(too_large, scope, receive, send)
+        elif fault is not None:
+            await fault.apply(self.app, scope, receive, send, self.close)
         else:
-            await self.api(scope, receive, send)
+            await self.app(scope, receive, send)
 
-    async def _inject(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        held: list[Message] = []
+    def _rate_limit(self) -> Fault | None:
+        if self.limit_every == 0 or self._received_by_api % self.limit_every:
+            return None
+        headers = {
+            "retry-after": self.retry_after,
+            "anthropic-ratelimit-requests-limit": str(self.limit_every),
+            "anthropic-ratelimit-requests-remaining": "0",
+        }
+        return Fault(status=429, headers=headers)
 
-        async def hold(message: Message) -> None:
-            held.append(message)
+    def _completing(self, scope: Scope, send: Send, entry: JournalEntry | None = None) -> Send:
+        """Add the headers that all responses have, and note the status of the response in the journal."""
 
-        if fault.after:
-            await self.api(scope, receive, hold)
-        if not await _pause(receive, None if fault.hang else fault.delay):
-            return
-        if fault.cut is not None:
-            send = _cutting(send, fault.cut, scope)
-        if fault.drop:
-            scope["sandbox.connection"].abort()
-            await _pause(receive, None)
-        elif fault.status is not None or fault.body is not None:
-            await fault.response(scope)(scope, receive, send)
-        elif fault.after:
-            for message in held:
-                await send(message)
-        else:
-            await self.api(scope, receive, send)
-
-    def _recording(self, send: Send, scope: Scope, entry: JournalEntry) -> Send:
-        """Record the status of the response, and add the headers that all responses have."""
-
-        async def recording(message: Message) -> None:
+        async def completing(message: Message) -> None:
             if message["type"] == "http.response.start":
-                entry.status = message["status"]
-                if 400 <= message["status"] < 500:
-                    entry.body = None
+                if entry:
+                    entry.status = message["status"]
+                    entry.body = None if 400 <= message["status"] < 500 else entry.body
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("request-id", scope["sandbox.request_id"])
                 headers.setdefault("anthropic-organization-id", ORGANIZATION_ID)
@@ -99,37 +103,78 @@ class Interceptor:
                 headers.setdefault("date", formatdate(self.account.now(), usegmt=True))
             await send(message)
 
-        return recording
+        return completing
 
 
-def _cutting(send: Send, left: int, scope: Scope) -> Send:
-    """Close the connection after so many bytes of the body."""
+def _foreign(scope: Scope, names: Iterable[str], *, admin: bool) -> str:
+    """Return why a request is refused: a web page may have sent it through a browser. Empty if it is not.
 
-    async def cutting(message: Message) -> None:
-        nonlocal left
-        if message["type"] == "http.response.body" and len(message.get("body", b"")) >= left >= 0:
-            await send({**message, "body": message["body"][:left], "more_body": True})
-            left = -1
-            await asyncio.sleep(0)
-            scope["sandbox.connection"].close()
-        elif left >= 0:
-            left -= len(message.get("body", b""))
-            await send(message)
+    The host is checked against DNS rebinding, where the name of a foreign page resolves to this machine. The origin
+    is checked because a foreign page may send a POST without asking first. A request without an origin does not come
+    from a page. No request is granted anything by CORS. The admin API asks for no credential, so it is for clients on
+    this machine only.
+    """
+    headers = Headers(scope=scope)
+    hosts = {_host_name(f"//{host}") for host in headers.getlist("host")}
+    if not hosts or not hosts.issubset(names):
+        return "The Host header does not name this machine."
+    if not LOOPBACK_NAMES.issuperset(_host_name(origin) for origin in headers.getlist("origin")):
+        return "Web pages from other machines may not use the sandbox."
+    if admin and not (scope["client"] and ipaddress.ip_address(scope["client"][0]).is_loopback):
+        return "The sandbox's admin API can only be used from the same machine."
+    return ""
 
-    return cutting
 
-
-async def _pause(receive: Receive, seconds: float | None) -> bool:
-    """Wait until the client disconnects, for at most so many seconds; return whether it is still connected."""
-
-    async def disconnected() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    if seconds == 0:
-        return True
+def _host_name(address: str) -> str | None:
+    """Return the host of an address in lower case, without brackets and port; None if there is none."""
     try:
-        await asyncio.wait_for(disconnected(), seconds)
+        parts = urlsplit(address)
+        _ = parts.port  # raises ValueError for a port that is not a number
+    except ValueError:
+        return None
+    if parts.scheme not in {"", "http", "https"} or parts.username is not None or parts.path or parts.query:
+        return None
+    return parts.hostname
+
+
+async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
+    """Read the body of a request; return None, and keep nothing of it, once it is larger than the limit."""
+    if int(Headers(scope=scope).get("content-length", "0")) > limit:
+        return None
+    body = bytearray()
+    async for chunk in Request(scope, receive).stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _parse(body: bytes) -> Any:
+    """Parse a JSON body; return None for anything else. Python's parser accepts more than the standard allows."""
+    try:
+        value = json.loads(body.decode())
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+async def _refuse(error: APIError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body is not read, and close the connection.
+
+    Closing at once would reset the connection, and a client that is still sending would not see the response. So the
+    rest of the body is received and dropped first, for a few seconds at most.
+    """
+
+    async def hold_open(message: Message) -> None:
+        # The response is complete for the client, by its content-length, and the connection is still open.
+        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+    await error_response(scope, error, {"connection": "close"})(scope, receive, hold_open)
+    try:
+        async with asyncio.timeout(_LINGER):
+            while (await receive()).get("more_body", False):
+                pass
     except TimeoutError:
-        return True
-    return False
+        pass
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

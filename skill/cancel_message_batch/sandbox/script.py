@@ -1,7 +1,7 @@
-"""The script of the stand-in for Claude: which messages it understands, and what it does about them.
+"""The script of the stand-in for Claude: which messages it understands, and how it responds to them.
 
-A message is understood only as a whole. So a negation, a condition, a quotation or any unknown word means that
-nothing is canceled. Each pattern is matched in linear time.
+A message is understood only as a whole. So nothing is canceled after a negation, a condition, a quotation or any
+unknown word. Each pattern is matched in linear time.
 """
 
 import re
@@ -21,7 +21,7 @@ _ORDER = re.compile(
     rf"(?:(?:the processing of )?{_IDS}|(?P<newest>(?:my|the) (?:newest|latest) (?:message )?batch)|it)"
     r"(?: (?:please|now|using the anthropic api))*"
 )
-# A name stands alone behind "the", or in quotation marks, where it may hold any word.
+# A name follows "the" by itself, or is in quotation marks, where it may contain any word.
 _ORDER_BY_NAME = re.compile(
     r"(?:(?:please|now|then) )*(?:cancel|stop|abort|kill) "
     r"(?:(?:the )?(?:batch )?\"(?P<quoted>[^\"]+)\"|the (?P<plain>[\w.-]+(?: [\w.-]+)*?))(?: (?:please|now))*"
@@ -48,7 +48,7 @@ _NOT_UNDERSTOOD = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What the stand-in does about a message: it calls a tool, once for each input, or it says something."""
+    """What the stand-in does in response to a message: it calls a tool, once for each input, or says something."""
 
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
@@ -63,7 +63,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def interpret(message: str, mentioned: list[str]) -> Plan:
-    """Decide what to do about the person's last message, where "it" or "they" can mean the mentioned batches."""
+    """Decide how to respond to the person's last message, in which "it" or "they" can mean the mentioned batches."""
     sentence = message.rstrip(" \t\r\n.!?")
     words = _normalized(sentence)
     ids = ids_in(message) or mentioned
@@ -84,12 +84,12 @@ def interpret(message: str, mentioned: list[str]) -> Plan:
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two texts are the same name, as people say it."""
+    """Return whether a person would take two texts for the same name."""
     return _normalized(one).removesuffix(" batch") == _normalized(other).removesuffix(" batch")
 
 
 def _ordered_name(words: str) -> str:
-    """Return the name of the batch that an order is about; empty when it is no such order."""
+    """Return the name of the batch that an order is about; empty when the text is not such an order."""
     order = _ORDER_BY_NAME.fullmatch(words) if len(words) <= _LONGEST_BY_NAME else None
     if order is None or (order["plain"] and _NOT_IN_A_NAME.search(order["plain"])):
         return ""

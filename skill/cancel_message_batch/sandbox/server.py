@@ -1,6 +1,7 @@
 """The sandbox's server: on loopback, in a background thread or in the foreground."""
 
 import asyncio
+import contextlib
 import signal
 import threading
 from dataclasses import replace
@@ -8,18 +9,18 @@ from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, s
 from typing import Any, Self
 
 import uvicorn
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import Scope
 
 from .account import Account
 from .app import CancelEnded, create_app
 from .faults import Fault
+from .interceptor import LOOPBACK_NAMES, Interceptor
 from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait: a test starts a thousand clients at once
-_SERVER_OPTIONS: Any = {"ws": "none", "lifespan": "off", "log_config": None, "log_level": "error", "access_log": False}
-_SERVER_OPTIONS |= {"server_header": False, "date_header": False, "proxy_headers": False}
+_SERVER_OPTIONS: Any = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None, "log_level": "error"}
+_SERVER_OPTIONS |= {"access_log": False, "server_header": False, "date_header": False, "proxy_headers": False}
 
 
 class Sandbox:
@@ -33,7 +34,7 @@ class Sandbox:
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
-        tell_workspace: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
+        workspace_header: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
 
     Attributes:
         url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
@@ -51,25 +52,26 @@ class Sandbox:
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
         retry_after: str = "1",
-        tell_workspace: bool = True,
+        workspace_header: bool = True,
     ) -> None:
         self.url = ""
         self.account = Account.example(speed=speed) if account is None else account
         self.journal = Journal()
         self._faults: list[Fault] = []
         self._address = (host, port)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
-        self._app = create_app(
+        self._app = Interceptor(
+            create_app(
+                self.account, self.journal, self._faults, cancel_ended=cancel_ended, workspace_header=workspace_header
+            ),
             self.account,
-            cancel_ended=cancel_ended,
+            self.journal,
+            self._faults,
+            hosts=LOOPBACK_NAMES | {host.lower()},
             limit_every=limit_every,
             retry_after=retry_after,
-            tell_workspace=tell_workspace,
-            journal=self.journal,
-            faults=self._faults,
-            hosts=(host,),
+            close=self._close,
         )
+        self._thread: threading.Thread | None = None
 
     def fail(self, fault: Fault) -> None:
         """Queue a fault, for the next request that it matches."""
@@ -78,25 +80,49 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the server. An OSError most likely means that the port is in use."""
-        if self._server is not None:
+        if self._thread is not None:
             raise RuntimeError("the sandbox is already started")
         host, port = self._address
         family = AF_INET6 if ":" in host else AF_INET
         listener = create_server((host, port), family=family, backlog=_BACKLOG)
+        listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # for its connections, or each response takes 40 ms longer
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listener.getsockname()[1]}"
-        config = uvicorn.Config(self._app, http=_Connection, loop="asyncio", backlog=_BACKLOG, **_SERVER_OPTIONS)
-        self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="sandbox", daemon=True)
+        self._server = uvicorn.Server(uvicorn.Config(self._app, backlog=_BACKLOG, **_SERVER_OPTIONS))
+        self._runner, self._stopping = asyncio.Runner(loop_factory=asyncio.new_event_loop), asyncio.Event()
+        self._loop = self._runner.get_loop()
+        self._thread = threading.Thread(
+            target=self._runner.run, args=(self._listen(listener),), name="sandbox", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
         """Stop the server at once, even if clients are still connected."""
-        if self._server is None or self._thread is None:
+        if self._thread is None:
             return
-        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
-        self._server = self._thread = None
+        self._runner.close()
+        self._thread = None
+
+    async def _listen(self, listener: socket) -> None:
+        """Serve until the sandbox stops, and drop the clients then: uvicorn itself would wait for them."""
+        serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        await self._stopping.wait()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        listener.close()
+        for connection in self._server.server_state.connections:
+            connection.transport.abort()
+        if self._server.server_state.tasks:
+            await asyncio.wait(self._server.server_state.tasks, timeout=1)
+
+    def _close(self, scope: Scope) -> None:
+        connections: Any = self._server.server_state.connections
+        for connection in connections:
+            if connection.client == scope["client"]:
+                connection.transport.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -136,37 +162,3 @@ In another terminal:
 That last batch is the one of the API's examples: its cancel is accepted,
 but it never ends. The others do.
 Ctrl-C stops it."""
-
-
-class _Server(uvicorn.Server):
-    """A uvicorn server that stops at once and drops its clients: tests start hundreds and leave clients waiting."""
-
-    async def main_loop(self) -> None:
-        while not self.should_exit:  # noqa: ASYNC110 - another thread sets it
-            await asyncio.sleep(0.01)
-
-    async def shutdown(self, sockets: list[socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        if self.server_state.tasks:
-            await asyncio.wait(self.server_state.tasks, timeout=1)
-
-
-class _Connection(H11Protocol):
-    """A connection that the app can close without a response, for which ASGI has no message."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
-        transport.get_extra_info("socket").setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
-        app: Any = self.app
-
-        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["sandbox.connection"] = transport
-            await app(scope, receive, send)
-
-        self.app = with_connection

@@ -1,7 +1,7 @@
 """A scripted stand-in for Claude, which answers ``POST /v1/messages`` without a model.
 
-It takes orders only from the person's last message. System reminders and tool results are not orders. Everything it
-says carries its label.
+It follows orders only from the person's last message, never from system reminders or tool results. Everything it says
+starts with its label.
 """
 
 import json
@@ -54,7 +54,7 @@ class _ToolCall:
 
 
 class StandIn:
-    """The scripted model. It keeps the newest thousand threads.
+    """The scripted model. It keeps the thousand newest threads.
 
     A client creates a thread with ``thread: {"type": "create"}``. It continues from any reply with
     ``{"type": "continue", "previous_message_id": …}``, the new messages and no tools (beta ``message-threads``).
@@ -142,7 +142,7 @@ class StandIn:
         else:
             content = _text(plan.text)
         if offered.forced and content[0]["type"] != "tool_use":
-            raise APIError(400, "tool_choice: the scripted stand-in finds no use for a tool here. Let it choose: auto.")
+            raise APIError(400, "tool_choice: the scripted stand-in has no use for a tool here. Let it choose: auto.")
         return content
 
     def _calls(
@@ -155,7 +155,7 @@ class StandIn:
         elif name is None and offered.shell is not None:
             name, inputs = offered.shell, tuple({"command": _command(tool, given)} for given in inputs)
         if name is None:
-            return _text(f"I have no tool for this: {tool} is not offered to me, so it is not done.")
+            return _text(f"I have no tool for this, so I did nothing: {tool} is not available to me.")
         return [
             {"type": "tool_use", "id": f"toolu_01standin{self._answers:09d}{index:04d}", "name": name, "input": given}
             for index, given in enumerate(inputs)

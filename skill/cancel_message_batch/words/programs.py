@@ -11,26 +11,24 @@ from .states import NOT_IMMEDIATE
 
 
 def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say that a command failed that had created batches, and whether they are canceled now.
+    """Say that a command failed, and whether the batches that it created are canceled now.
 
     Args:
         how: The command, and how it ended.
-        batch_ids: The batches that were not seen to have ended.
-        keep: Whether they are left alone, because it was asked for.
+        batch_ids: Its batches that were not seen to have ended.
+        keep: Whether ``--keep`` was given.
     """
-    if keep:
-        ids = spaced(batch_ids)
-        return (
-            f"{how}. Not canceled (--keep), and not seen to have ended: {ids}. To cancel: `cancel-message-batch {ids}`"
-        )
-    return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
+    if not keep:
+        return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
+    ids = spaced(batch_ids)
+    return f"{how}. Not canceled (--keep), and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
-    """Say what a guard was left by, and what became of the batches that were created inside it."""
-    whose = f' of "{name}"' if name else ""
-    told = program_left(canceling, ended, failed)
-    return f"The guard{whose} was left{f' by {why}' if why else ''}.\n{told}".rstrip()
+    """Say how a guarded block ended, and what became of the batches that were created in it."""
+    block = f'guarded block of "{name}"' if name else "guarded block"
+    with_error = f" with {why}" if why else ""
+    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip()
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
@@ -46,50 +44,48 @@ def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping
 
 
 def creation_lost(began: datetime, requests: int) -> str:
-    """Say that a batch may have been created whose id nobody knows."""
-    many, at = counted(requests, "request"), f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    """Say that a batch may exist whose id is not known."""
+    size, at = counted(requests, "request"), f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     return (
-        f"The creation of a message batch of {many} was sent at {at}, and no answer said what came of it. The batch "
-        "may exist and be running. To look for one of this time and size: `cancel-message-batch list`. To cancel it: "
+        f"A request to create a message batch of {size} was sent at {at}, and no response came. The batch may exist "
+        "and be running. To look for a batch of that time and size: `cancel-message-batch list`. To cancel it: "
         "`cancel-message-batch ID`"
     )
 
 
 def connections_held(number: int) -> str:
-    """Say that something which a command left running lost its connections to the API."""
+    """Say that a process which a command left running lost its connections to the API."""
     what = counted(number, "connection")
     return (
-        f"The command has ended, and something that it started still held {what} to the API. They are closed, because "
-        "`cancel-message-batch run` ends with the command."
+        f"The command has ended, but a process that it started still had {what} to the API. They are closed now, "
+        "because `cancel-message-batch run` ends with the command."
     )
 
 
 def named(message_batch_id: str, name: str) -> str:
-    """Say what a batch is called now, and who knows it."""
+    """Say which name a batch has now, and that only this machine knows it."""
     if not name:
         return f"{message_batch_id} has no name now."
-    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API keeps none.'
+    return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API does not keep names.'
 
 
 def orphans(batches: Sequence[MessageBatch]) -> str:
-    """Say that batches run on though the programs that created them are gone; nothing when there are none."""
+    """Say that batches are running although their program is gone; nothing if there are none."""
     if not batches:
         return ""
-    one = len(batches) == 1
-    what = "runs on though the program that created it" if one else "run on though the programs that created them"
-    them = "it" if one else "them"
-    return sentence(
-        f"{amount(batches)}, {what} on this machine {'is' if one else 'are'} gone. "
+    them = "it" if len(batches) == 1 else "them"
+    return (
+        f"Still running, although the program that created {them} on this machine is gone: {amount(batches)}. "
         f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
     )
 
 
 def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
     """Say which batches, whose program is gone, could not be looked up."""
-    why = sentence(str(trouble)) if trouble else "There was no answer in time."
-    return f"{why} Left out, because they could not be looked up: {spaced(ids)}"
+    why = sentence(str(trouble)) if trouble else "The API did not respond in time."
+    return f"{why} Not shown, because they could not be looked up: {spaced(ids)}"
 
 
 def known_elsewhere(message_batch_id: str, where: str) -> str:
-    """Say where this machine knows a batch from that was not found."""
-    return f"This machine knows {message_batch_id} from {where}: look for it there."
+    """Say where a batch that was not found belongs, as this machine knows it."""
+    return f"In this machine's record, {message_batch_id} belongs to {where}: look for it there."

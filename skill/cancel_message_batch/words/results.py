@@ -57,9 +57,9 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     )
     if edited:
         start += " resubmit.jsonl has been edited since; it was left as it is."
-    counted = {kind: number for kind, number in summary["counts"].items() if number}
-    told = billed(", ".join(f"{number:,} {kind}" for kind, number in counted.items()))
-    lines = [start, f"{summary['results']:,} results: {told or 'none of a known type'}."]
+    by_type = ", ".join(f"{number:,} {kind}" for kind, number in summary["counts"].items() if number)
+    nothing = "" if summary["counts"]["succeeded"] else " No request succeeded."
+    lines = [start, f"{summary['results']:,} results: {billed(by_type) or 'none of a known type'}.{nothing}"]
     lines += _oddities(summary)
     lines += [
         f"  {group['count']:,} x {clean(group['type'])}: {clean(group['message'])}"
@@ -74,6 +74,10 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     until = datetime.fromisoformat(summary["results_available_until"]).astimezone()
     lines.append(f"The API keeps the results until {until:%Y-%m-%d %H:%M %Z}.")
     return lines
+
+
+def _quoted(custom_ids: Sequence[str]) -> str:
+    return ", ".join(f'"{clean(name)}"' for name in custom_ids)
 
 
 def _for_example(group: Mapping[str, Any]) -> str:
@@ -108,8 +112,13 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
         but = f" without {clean(', '.join(without))}, whose price is not known" if without else ""
         cost = f"${estimate['usd']:,.2f}" if estimate["usd"] >= 0.01 else "less than $0.01"
         lines.append(
-            f"Estimated cost: {cost} at batch prices of {estimate['prices_as_of']}{but}. This is an "
+            f"Estimated cost: {cost} at the batch prices of {estimate['prices']}{but}. This is an "
             "estimate; the Console shows what is billed."
+        )
+    elif summary["tokens"] and not estimate["prices"]:
+        lines.append(
+            "No estimate of the cost: the price list is not installed. `pip install 'cancel-message-batch[prices]'` "
+            "installs it."
         )
     elif summary["tokens"]:
         lines.append("No estimate of the cost: the prices of these models are not known.")
@@ -144,8 +153,14 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
         if file["repeated"]:
             lines.append(
                 f"{file['repeated']:,} requests of {clean(file['path'])} repeat a custom_id: only the first of each "
-                "was taken."
+                f"was taken ({_quoted(file['repeated_custom_ids'])})."
             )
+        lines += [
+            f"{counted(ending['requests'], 'request')} in resubmit.jsonl {'is' if ending['requests'] == 1 else 'are'} "
+            f"for {clean(model)}, which ends on {clean(ending['ends'])}. A model that has ended answers no request: "
+            "change the model before you send them."
+            for model, ending in summary["ending_models"].items()
+        ]
     if summary["invalid"]:
         lines.append(
             f"{summary['invalid']:,} would certainly fail again as they are: invalid.jsonl has the API's words."

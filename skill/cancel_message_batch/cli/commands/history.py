@@ -20,7 +20,7 @@ _HEAD = f"{'WHEN':<16} {'WHAT':<6} {'ID':<33} THROUGH, CONSENT"
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", nargs="?", help="only what was done to this batch")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -46,7 +46,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         return ExitCode.FAILED
     if empty:
         whose = message_batch_id or "any message batch"
-        output.say(f"This machine has noted nothing about {whose} yet.")
+        output.say(f"Nothing about {whose} is recorded on this machine yet.")
     return ExitCode.DONE
 
 
@@ -63,7 +63,7 @@ def _lines(entry: "Action") -> Iterator[str]:
         yield f"  {entry.message_batch_id}"
         yield f"  {how}"
     name = f'named "{entry.name}"' if entry.name and entry.what != "name" else ""
-    words = f'"{entry.words}"' if entry.words else "name taken away" if entry.what == "name" else ""
+    words = f'"{entry.words}"' if entry.words else "name removed" if entry.what == "name" else ""
     elsewhere = f", from {entry.origin}" if entry.origin not in {None, DEFAULT_BASE_URL} else ""
     answer = f"answer: {entry.answer}{elsewhere}" if entry.answer else ""
     for text in filter(None, (name, words, answer)):
@@ -74,8 +74,8 @@ def _lines(entry: "Action") -> Iterator[str]:
 COMMAND = Command(
     name="history",
     about=(
-        "Show what was done to batches from this machine, newest first: when, through what, how a person agreed, why, "
-        "and the answer."
+        "Show what was done to batches from this machine, newest first: when, with what, how a person agreed, why, "
+        "and how the API responded."
     ),
     examples=(
         "cancel-message-batch history",

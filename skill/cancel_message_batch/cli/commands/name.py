@@ -10,7 +10,7 @@ from cancel_message_batch.cli.selection import checked_id
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("id", metavar="ID", help="a message batch id")
-    parser.add_argument("name", metavar="NAME", help='the name, at most 100 characters; "" takes it away')
+    parser.add_argument("name", metavar="NAME", help='the name, at most 100 characters; "" removes it')
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -36,8 +36,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="name",
     about=(
-        "Give a batch a name, which `list`, `status` and the other commands then show. The API keeps no names: only "
-        "this machine knows it, and nothing is sent."
+        "Give a batch a name, which `list`, `status` and the other commands then show. The API does not keep names: "
+        "only this machine knows it, and nothing is sent."
     ),
     examples=(
         'cancel-message-batch name msgbatch_013Zva2CMHLNnXjNJJKqJ2EF "nightly eval v3"',

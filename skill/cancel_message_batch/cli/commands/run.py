@@ -96,8 +96,8 @@ def _program(command: Sequence[str]) -> str:
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
-    from cancel_message_batch.batches.canceling import sorted_outcomes
     from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs
 
     itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]

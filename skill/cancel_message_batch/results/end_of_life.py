@@ -1,0 +1,30 @@
+"""Which models end, and when: the table of the installed Anthropic SDK."""
+
+import ast
+import contextlib
+import re
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+
+# Where the versions of the SDK keep it, the newest first. Its text is read, because the import takes about two seconds.
+_FILES = ("_data/deprecated_models.py", "resources/messages/messages.py")
+_TABLE = re.compile(r"^DEPRECATED_MODELS\b.*?= (\{.*?^\})", re.DOTALL | re.MULTILINE)
+
+
+def ends_of_life() -> dict[str, str]:
+    """Return the day (YYYY-MM-DD) on which each deprecated model ends; empty where the SDK has no such table."""
+    spec = find_spec("anthropic")
+    package = Path(spec.origin).parent if spec and spec.origin else Path()
+    for file in (package / name for name in _FILES):
+        if file.is_file() and (table := _TABLE.search(file.read_text("utf-8"))):
+            return {model: _day(text) for model, text in ast.literal_eval(table[1]).items()}
+    return {}
+
+
+def _day(text: str) -> str:
+    """Write ``November 30th, 2026`` as ``2026-11-30``; anything else stays as it is."""
+    with contextlib.suppress(ValueError):
+        plain = re.sub(r"(?<=\d)(st|nd|rd|th)", "", text)
+        return datetime.strptime(plain, "%B %d, %Y").replace(tzinfo=UTC).date().isoformat()
+    return text

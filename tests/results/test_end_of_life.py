@@ -1,0 +1,39 @@
+"""Models that end are named before a request is sent to them again."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from cancel_message_batch.results.end_of_life import ends_of_life
+from cancel_message_batch.sandbox import Sandbox
+from tests.conftest import Run
+
+from .strange_results import NAME, line, serve
+
+
+def test_the_days_are_those_of_the_installed_sdk() -> None:
+    messages = pytest.importorskip("anthropic.resources.messages.messages")
+    ends = ends_of_life()
+    assert ends.keys() == messages.DEPRECATED_MODELS.keys()
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d", day) for day in ends.values())
+
+
+def test_requests_to_a_model_that_ends_are_told_before_they_are_sent(
+    sandbox: Sandbox, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model, day = next(iter(ends_of_life().items()))
+    made = {"done": {"model": model}, "left": {"model": model}, "fresh": {"model": "claude-opus-9"}, "odd": 7}
+    requests = [json.dumps({"custom_id": name, "params": params}) for name, params in made.items()]
+    (tmp_path / "r.jsonl").write_text("\n".join(requests))
+    serve(
+        sandbox, [line("done"), *(line(name, "canceled") for name in list(made)[1:])], {"succeeded": 1, "canceled": 3}
+    )
+    done = run("results", NAME, "--requests", "r.jsonl")
+    warning = f"1 request in resubmit.jsonl is for {model}, which ends on {day}."
+    assert done.stdout.index(warning) < done.stdout.index("client.messages.batches.create")
+    summary = json.loads((tmp_path / "message-batches" / NAME / "summary.json").read_bytes())
+    assert summary["ending_models"] == {model: {"requests": 1, "ends": day}}
+    assert warning in run("results", NAME).stdout  # also when all is there

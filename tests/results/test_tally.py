@@ -1,0 +1,50 @@
+"""What is counted in the results."""
+
+import json
+from pathlib import Path
+
+from cancel_message_batch import MessageBatches
+from cancel_message_batch.sandbox import Sandbox
+
+from .strange_results import NAME, failed, line, run, serve
+
+
+def test_strange_lines_are_kept_and_counted(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+    nested = b'{"custom_id": "deep", "result": {"type": "canceled", "x": ' + b"[" * 300 + b"]" * 300 + b"}}"
+    half = b'{"custom_id": "half", "result": {"type": "canceled", "x": "\\ud83d"}}'
+    lines = [
+        b"not json",
+        b'{"result": {"type": "canceled"}}',
+        line("new", "postponed"),
+        b'{"custom_id": "flat", "result": "canceled"}',
+        nested,
+        half,
+        line("twice", "canceled"),
+        line("twice"),
+        line("long", "canceled", text="x" * 20_000_000),
+        b"",
+        line("end", "canceled") + b"\r",
+    ]
+    serve(sandbox, lines, {"canceled": 9, "succeeded": 1})
+    saved = run(batches, out)
+    assert saved.summary
+    told = saved.summary
+    assert told["counts"] == {"succeeded": 1, "errored": 0, "canceled": 6, "expired": 0}
+    assert told["unknown_types"] == {"postponed": 1}
+    assert (told["unreadable_lines"], told["lines_without_custom_id"]) == (2, 1)
+    assert told["repeated_custom_ids"] == 1
+    assert (out / NAME / "results.jsonl").read_bytes() == b"".join(one + b"\n" for one in lines)
+
+
+def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+    cut = json.loads(line("cut"))
+    cut["result"]["message"]["stop_reason"] = "max_tokens"
+    cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}
+    lines = [json.dumps(cut).encode(), line("a"), *(failed(f"e{n}", "api_error", f"Fault {n}") for n in range(5))]
+    serve(sandbox, lines, {"succeeded": 2, "errored": 5})
+    told = run(batches, out).summary
+    assert told
+    assert told["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
+    assert [(group["type"], group["count"], group["example"]) for group in told["errors"]] == [("api_error", 5, "e0")]
+    used = told["tokens"]["claude-sonnet-5-5"]
+    assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 20]

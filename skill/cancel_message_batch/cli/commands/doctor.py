@@ -82,7 +82,7 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     from cancel_message_batch.record.store import open_record
 
     record = open_record()
-    record.names(())  # which opens it, if there is one
+    record.check()
     if record.fault:
         yield False if record.path else None, record.fault
         return

@@ -67,28 +67,20 @@ def save_all(
 
 
 def _report(saved: Saved, output: Output) -> ExitCode:
-    if saved.batch is not None and saved.state == "not_ended":
-        output.warn(results.not_ended_for_results(saved.batch))
-        return ExitCode.TIME_UP
-    if saved.batch is not None and saved.state == "archived":
-        output.warn(results.results_gone(saved.batch))
-        return ExitCode.NOTHING_TO_CANCEL
     if saved.summary is None or saved.path is None:
-        raise SaveError("nothing was saved")
-    code = _code(saved.summary)
-    there = saved.state == "all_there"
-    lines = results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)
-    path = saved.path.absolute()
+        output.warn(saved.lines[0])
+        return ExitCode.TIME_UP if saved.state == "not_ended" else ExitCode.NOTHING_TO_CANCEL
+    code, path = _code(saved.summary), saved.path.absolute()
     if output.json:
         output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in lines:
+        for line in saved.lines:
             output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
             output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in lines[2:]:
+        for line in saved.lines[2:]:
             output.warn(line)
     return code
 

@@ -407,7 +407,7 @@ def test_a_plain_function_works_however_a_framework_calls_it(
     [
         ("invalid", "Check the API key"),
         ("forbidden", "may not cancel message batches"),
-        ("other-key", "a key sees only its own"),
+        ("other-key", "a request reaches only one"),
     ],
 )
 def test_a_credential_that_will_not_do_is_told_with_what_to_do(

@@ -4,10 +4,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.client import MessageBatches, within
 from cancel_message_batch.api.errors import APIResponseError, APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.api.requests import may_pass
+from cancel_message_batch.api.retries import may_pass
 
 from .listing import Listing
 
@@ -85,14 +85,14 @@ class Wait:
             # A batch without a response must leave time for the others.
             share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self._see(name, self._batches.within(share).retrieve(name))
+                self._see(name, within(self._batches, share).retrieve(name))
             except MessageBatchError as error:
                 self._note(error, (name,))
 
     def _not_listed(self, names: Sequence[str], end: float) -> list[str]:
         """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in Listing(self._batches.within(end - time.monotonic())):
+        for batch in Listing(within(self._batches, end - time.monotonic())):
             if batch.id in missing:
                 del missing[batch.id]
                 self._see(batch.id, batch)

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIConnectionError, APIStatusError, clean
-from cancel_message_batch.api.models import MessageBatch, ascii_json
-from cancel_message_batch.api.requests import checked_id
+from cancel_message_batch.api.errors import APIStatusError, clean
+from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
 from cancel_message_batch.words import results
 
 from .end_of_life import ends_of_life
 from .folder import SUMMARY, Folder, SaveError, checksum, one_sentence, open_folder
-from .lines import parsed
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
@@ -153,35 +151,21 @@ class _Saving:
             )
 
     def _download(self, batches: MessageBatches) -> None:
+        size = lines = 0
+        file = self._folder.part(RESULTS_FILE)
         try:
-            batches.download_results(self._batch, self._begin)
+            for piece in batches.download_results(self._batch):
+                if piece is None:  # from the start again
+                    self._folder.drop(RESULTS_FILE)
+                    file, size, lines = self._folder.part(RESULTS_FILE), 0, 0
+                    continue
+                file.write(piece)
+                size, lines = size + len(piece), lines + piece.count(b"\n")
+                self._progress(size, lines)
         except APIStatusError as error:
-            if error.status != 404:
+            if error.status_code != 404:
                 raise
             raise SaveError(results.no_results_now(error, self._batch.id)) from error
-
-    def _begin(self) -> Callable[[bytes], object]:
-        """Start the file of results; return what takes its pieces, the last of which is empty."""
-        self._folder.drop(RESULTS_FILE)
-        file, last = self._folder.part(RESULTS_FILE), bytearray()
-        size = lines = 0
-
-        def take(piece: bytes) -> None:
-            nonlocal size, lines
-            file.write(piece)
-            size, lines = size + len(piece), lines + piece.count(b"\n")
-            if (end := piece.rfind(b"\n")) >= 0:
-                last.clear()
-            last.extend(piece[end + 1 :])
-            if not piece and last.lstrip().startswith(b"{"):
-                try:
-                    parsed(bytes(last))
-                except ValueError as error:
-                    why = "the results ended in the middle of a line"
-                    raise APIConnectionError(why, may_have_arrived=True) from error
-            self._progress(size, lines)
-
-        return take
 
     def _read(self) -> None:
         """Go through the results: those that were downloaded, else those of an earlier run."""

@@ -1,6 +1,7 @@
 """The tools: what a model is given, and what it is told."""
 
 import asyncio
+import inspect
 import json
 import os
 import re
@@ -8,14 +9,24 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import anthropic
 import pytest
-from pydantic import TypeAdapter
 
 import cancel_message_batch
-from cancel_message_batch import MessageBatches, aio, tools
+from cancel_message_batch import (
+    AsyncMessageBatches,
+    MessageBatch,
+    MessageBatches,
+    aio,
+    async_results_function,
+    results_function,
+    results_tool,
+    tools,
+)
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, ToolOutcome
@@ -103,20 +114,36 @@ def test_the_description_says_that_one_request_cannot_be_canceled() -> None:
 
 
 @pytest.mark.parametrize("module", [cancel_message_batch, aio], ids=["sync", "async"])
-def test_the_plain_functions_carry_the_same_words_as_the_definitions(module: Any) -> None:
+def test_a_plain_function_says_where_it_is_written_what_the_definition_says(module: Any) -> None:
     for tool in TOOLS:
-        function = getattr(module, tool.name)
-        assert function.__name__ == tool.name
-        assert tool.description in function.__doc__
-        for name, part in tool.input_schema["properties"].items():
-            assert f"{name}: {part['description']}" in function.__doc__
-            assert TypeAdapter(function.__annotations__[name]).json_schema()["description"] == part["description"]
+        _says_the_same(getattr(module, tool.name), tool)
+
+
+def test_the_functions_that_save_say_what_their_definition_says(tmp_path: Path) -> None:
+    for function in (results_function(tmp_path), async_results_function(tmp_path)):
+        _says_the_same(function, results_tool(tmp_path))
+
+
+def _says_the_same(function: Any, tool: tools.Tool) -> None:
+    description, arguments, *_ = inspect.cleandoc(function.__doc__).split("\n\n")
+    parts = tool.input_schema["properties"]
+    assert function.__name__ == tool.name
+    assert " ".join(description.split()) == tool.description
+    assert arguments.splitlines() == ["Args:", *(f"    {name}: {part['description']}" for name, part in parts.items())]
+    types = {"string": str, "integer": int}
+    signature = inspect.signature(function)
+    assert list(signature.parameters) == list(parts)
+    for name, parameter in signature.parameters.items():
+        plain = types[parts[name]["type"]]
+        assert parameter.annotation == (plain if name in tool.input_schema.get("required", []) else plain | None)
+        assert parameter.default == parts[name].get("default", inspect.Parameter.empty)
+        assert parameter.annotation.__name__  # which LiteLLM reads
 
 
 def test_the_sdks_own_decorator_reads_the_same_schema_from_a_plain_function() -> None:
     for tool in TOOLS:
         definition: Any = anthropic.beta_tool(getattr(cancel_message_batch, tool.name)).to_dict()
-        assert definition["description"].startswith(tool.description)
+        assert " ".join(definition["description"].split()).startswith(tool.description)
         for name, part in tool.input_schema["properties"].items():
             assert definition["input_schema"]["properties"][name]["description"] == part["description"]
 
@@ -161,6 +188,49 @@ def test_an_async_handler_takes_the_official_async_sdks_batches(sandbox: Sandbox
     assert "not immediate" in accepted
     assert "canceling" in status
     assert "There is no message batch" in unknown
+
+
+@pytest.mark.parametrize("kind", ["ours", "the official SDK's"])
+def test_a_client_that_would_block_the_event_loop_or_cannot_be_awaited_is_refused(sandbox: Sandbox, kind: str) -> None:
+    options: Any = {"api_key": KEY, "base_url": sandbox.url}
+    ours = kind == "ours"
+    blocking: Any = MessageBatches(**options) if ours else anthropic.Anthropic(**options).messages.batches
+    awaited: Any = AsyncMessageBatches(**options) if ours else anthropic.AsyncAnthropic(**options).messages.batches
+    for tool in TOOLS:
+        arguments = {} if tool is LIST else {"message_batch_id": EXAMPLE_ID}
+        refused = asyncio.run(tool.run_async(arguments, blocking))
+        assert refused.is_error
+        assert "An async call needs an async client, such as AsyncMessageBatches()" in refused.text
+        refused = tool.run(arguments, awaited)
+        assert refused.is_error
+        assert "A sync call needs a sync client, such as MessageBatches()" in refused.text
+    assert sandbox.journal == []
+
+
+def test_only_a_cancel_without_a_persons_yes_was_declined(sandbox: Sandbox) -> None:
+    asked: list[str] = []
+
+    def no(batch: MessageBatch) -> bool:
+        asked.append(batch.id)
+        return False
+
+    unknown = CANCEL.run({"message_batch_id": "msgbatch_unknown"}, approve=no)
+    assert (unknown.declined, unknown.is_error, asked) == (False, True, [])
+    assert unknown.text.startswith("Not canceled. There is no message batch msgbatch_unknown")
+    ended = CANCEL.run({"message_batch_id": _ended(sandbox)}, approve=no)
+    assert (ended.declined, ended.result, asked) == (False, "already_ended", [])
+    running = sandbox.account.add(requests=5, age=60, status="in_progress")
+    declined = CANCEL.run({"message_batch_id": running}, approve=no)
+    assert (declined.declined, declined.is_error, asked) == (True, False, [running])
+    assert not any(outcome.sent for outcome in (unknown, ended, declined))
+    assert cancels(sandbox) == []
+
+
+def test_consent_is_asked_for_where_a_tool_says_that_it_needs_it_whatever_its_verb(sandbox: Sandbox) -> None:
+    assert [tool for tool in TOOLS if tool.needs_consent] == [CANCEL]
+    own = replace(GET, name="archive_message_batch", needs_consent=True)
+    outcome = own.run({"message_batch_id": EXAMPLE_ID}, approve=lambda _: None)
+    assert outcome.declined
 
 
 def _ended(sandbox: Sandbox, **options: Any) -> str:
@@ -337,7 +407,7 @@ def test_a_plain_function_works_however_a_framework_calls_it(
     [
         ("invalid", "Check the API key"),
         ("forbidden", "may not cancel message batches"),
-        ("other-key", "a key sees only its own"),
+        ("other-key", "a request reaches only one"),
     ],
 )
 def test_a_credential_that_will_not_do_is_told_with_what_to_do(

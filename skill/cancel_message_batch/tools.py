@@ -1,7 +1,7 @@
-"""The three tools: their definitions, their handlers, and plain functions that any framework can load.
+"""The three tools: their definitions, their handlers, and plain functions that any agent framework can load.
 
-A definition exists once, as a ``Tool``. Its JSON schema comes from its pydantic model, and the plain functions at the
-end take their docstrings and parameter descriptions from the same place. Each handler is written once, as a coroutine.
+A plain function's docstring is its tool's description; the models of the arguments give the JSON schemas. Each handler
+is written once, as a coroutine.
 """
 
 import contextlib
@@ -10,12 +10,12 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, NewType
+from typing import Annotated, Any, Literal, Optional
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
-from .api.client import AsyncMessageBatches, MessageBatches
+from .api.calls import AsyncBatches, Batches, awaited, call_for_batch, finish
+from .api.client import AsyncMessageBatches, MessageBatches, within
 from .api.errors import (
     APIResponseError,
     APIStatusError,
@@ -31,12 +31,22 @@ from .record import names
 from .words import failures, states
 from .words.facts import facts
 
-MESSAGE_BATCH_ID = f"Whole id, such as {EXAMPLE_ID}"
-LIST_STATUS = "any, in_progress (running), canceling or ended"
-LIST_LIMIT = "Maximum, 1 to 50"
-LIST_AFTER = "after_id from the previous result; empty for the first page"
-
-StatusFilter = Literal["any", "in_progress", "canceling", "ended"]
+__all__ = [
+    "CANCEL",
+    "GET",
+    "LIST",
+    "TOOLS",
+    "Approve",
+    "AsyncApprove",
+    "ListMessageBatchesInput",
+    "MessageBatchIdInput",
+    "Tool",
+    "ToolInput",
+    "ToolOutcome",
+    "cancel_message_batch",
+    "get_message_batch",
+    "list_message_batches",
+]
 
 
 def _checked_id(value: Any) -> Any:
@@ -44,11 +54,6 @@ def _checked_id(value: Any) -> Any:
     if isinstance(value, str) and (fault := message_batch_id_fault(value)):
         raise ValueError(fault)
     return value
-
-
-def _checked_cursor(value: Any) -> Any:
-    value = pasted_id(value)
-    return _checked_id(value) if value else value
 
 
 class ToolInput(BaseModel):
@@ -68,30 +73,37 @@ class ToolInput(BaseModel):
 class MessageBatchIdInput(ToolInput):
     """The arguments of a tool that acts on one batch."""
 
-    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(description=MESSAGE_BATCH_ID)
+    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(
+        description=f"Whole id, such as {EXAMPLE_ID}"
+    )
 
 
 class ListMessageBatchesInput(ToolInput):
     """The arguments of the tool that lists batches."""
 
-    status: StatusFilter = Field(default="any", description=LIST_STATUS)
+    status: Literal["any", "in_progress", "canceling", "ended"] = Field(
+        "any", description="any, in_progress (running), canceling or ended"
+    )
     # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
-    limit: Annotated[int, Field(ge=1, le=50)] = Field(default=10, description=LIST_LIMIT)
+    limit: int = Field(10, ge=1, le=50, description="Maximum, 1 to 50")
     # Empty rather than null, because some frameworks' schemas cannot express null.
-    after_id: Annotated[str, BeforeValidator(_checked_cursor)] = Field(default="", description=LIST_AFTER)
+    after_id: Annotated[str, BeforeValidator(lambda value: pasted_id(value) and _checked_id(value))] = Field(
+        "", description="after_id from the previous result; empty for the first page"
+    )
 
 
 @dataclass(frozen=True)
 class ToolOutcome:
-    """What a tool call came to.
+    """The outcome of a tool call.
 
     Args:
         text: For the model or the person: what happened, what holds now, what to do.
         headline: The same in one line, for where a batch's own state is shown beside it.
-        batch: The batch, as the API described it last.
+        batch: The batch, as the API last described it.
         result: What a cancel did to the batch.
         batches: What a listing found, newest first.
         declined: Whether the batch was left alone because no person agreed.
+        sent: Whether a cancel was sent, or may have been.
         error: What went wrong.
     """
 
@@ -101,16 +113,17 @@ class ToolOutcome:
     result: states.CancelResult | None = None
     batches: tuple[MessageBatch, ...] = ()
     declined: bool = False
+    sent: bool = False
     error: MessageBatchError | None = None
 
     @property
     def is_error(self) -> bool:
-        """Whether the call failed. A batch that had already ended is no failure."""
+        """Whether the call failed. A batch that had already ended is not a failure."""
         return self.error is not None
 
     @property
     def answer(self) -> str:
-        """What the API said, in a few words, as the record keeps it."""
+        """The outcome in a few words, as the record keeps it."""
         return str(self.error or (self.result or self.headline).replace("_", " "))
 
 
@@ -126,10 +139,12 @@ class Tool:
     Args:
         title: Its name, for people.
         description: What it does, when to use it and when not, for the model.
-        action: The verb used in its error messages.
-        input_model: The model of its arguments, which its schema comes from.
-        handler: What it does, given its arguments and a client.
+        action: The verb in its error messages.
+        input_model: The model of its arguments, which gives the JSON schema.
+        handler: What it does with its arguments and a client.
+        needs_consent: Whether ``approve`` is asked before it acts on a batch.
         offer: What the loop's system prompt says about it; the tool's own description is enough for most.
+        unfinished: What to say at a deadline if the work goes on, and another call will find it running or done.
     """
 
     name: str
@@ -138,55 +153,51 @@ class Tool:
     action: failures.Action
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
+    needs_consent: bool = False
     offer: str = ""
+    unfinished: str = ""
 
     @property
     def input_schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments: objects closed, nothing in it that strict tool use does not take."""
+        """JSON schema of the arguments: objects closed, no keyword that strict tool use does not accept."""
         schema = self.input_model.model_json_schema()
         properties = {
             name: {key: value for key, value in part.items() if key not in {"title", "minimum", "maximum"}}
             for name, part in schema["properties"].items()
         }
-        return {
-            "type": "object",
-            "properties": properties,
-            **({"required": required} if (required := schema.get("required")) else {}),
-            "additionalProperties": False,
-        }
+        required = {"required": schema["required"]} if "required" in schema else {}
+        return {"type": "object", "properties": properties, **required, "additionalProperties": False}
 
     def to_param(self) -> dict[str, Any]:
         """Return the definition as the Messages API takes it in ``tools``."""
         return {"name": self.name, "description": self.description, "input_schema": self.input_schema}
 
     def run(self, arguments: Any, batches: Batches | None = None, *, approve: Approve | None = None) -> ToolOutcome:
-        """Answer one call of the tool. Failures are outcomes too: nothing expected is raised.
+        """Run one call of the tool. Failures are outcomes too: no expected error is raised.
 
         Args:
-            arguments: What the model gave as input: an object, or its JSON text.
-            batches: ``MessageBatches()``, or the official SDK's ``anthropic.Anthropic().messages.batches``;
-                without it, a client with the environment's credential is used for this call.
+            arguments: The input that the model gave: an object, or its JSON text.
+            batches: ``MessageBatches()``, or the official SDK's ``anthropic.Anthropic().messages.batches``. Without
+                it, a client with the environment's credential is used for this call.
             approve: Asks a person before a running batch is canceled. Without it nobody is asked.
         """
         try:
             given = self.parse(arguments)
-            if batches is not None:
-                return finish(self._answer(given, batches, approve))
-            with MessageBatches() as own:
-                return finish(self._answer(given, own, approve))
+            with contextlib.nullcontext(batches) if batches is not None else MessageBatches() as client:
+                _check_client(client, is_async=False)
+                return finish(self._answer(given, client, approve))
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
 
     async def run_async(
         self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
     ) -> ToolOutcome:
-        """Answer one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
+        """Run one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
         try:
             given = self.parse(arguments)
-            if batches is not None:
-                return await self._answer(given, batches, approve)
-            async with AsyncMessageBatches() as own:
-                return await self._answer(given, own, approve)
+            async with contextlib.nullcontext(batches) if batches is not None else AsyncMessageBatches() as client:
+                _check_client(client, is_async=True)
+                return await self._answer(given, client, approve)
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
 
@@ -202,24 +213,32 @@ class Tool:
             fields = list(self.input_model.model_fields)
             raise InvalidInputError(_input_fault(fault, fields), about_id="message_batch_id" in fields) from error
 
-    async def _answer(self, given: ToolInput, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
-        if approve is not None and self.action == "cancel" and isinstance(given, MessageBatchIdInput):
+    async def _answer(self, given: Any, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
+        if self.needs_consent and approve is not None:
             refusal = await _refusal(given, batches, approve)
             if refusal is not None:
                 return refusal
         return await self.handler(given, batches)
 
 
+def _check_client(batches: Any, *, is_async: bool) -> None:
+    """Refuse a client that would block the event loop, and one that a sync call cannot await."""
+    if inspect.iscoroutinefunction(batches.retrieve) != is_async:
+        kind, prefix = ("an async", "Async") if is_async else ("a sync", "")
+        wanted = f"{prefix}MessageBatches() or anthropic.{prefix}Anthropic().messages.batches"
+        raise ConfigurationError(f"{kind} call needs {kind} client, such as {wanted}")
+
+
 async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | None:
-    """Ask a person where there is something to ask; return what keeps the batch from being canceled."""
+    """Ask a person if there is something to ask; return what keeps the batch from being canceled."""
     look = await _get(given, batches)
     if look.batch is None:
-        return replace(look, text=f"Not canceled. {look.text}", declined=True)
+        return replace(look, text=f"Not canceled. {look.text}")
     if look.batch.ended:
-        return _canceled(look.batch, "already_ended")
+        return _canceled(look.batch, "already_ended", sent=False)
     if look.batch.processing_status == "canceling":
         return None
-    answer = await settled(approve(look.batch))
+    answer = await awaited(approve(look.batch))
     if answer:
         return None
     text = states.declined(given.message_batch_id, asked=answer is not None)
@@ -254,33 +273,31 @@ _NOT_ABOUT_STATE = frozenset({401, 402, 403, 404, 408, 413, 429})
 
 
 async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
-    message_batch_id = given.message_batch_id
-    began = time.monotonic()
+    message_batch_id, began = given.message_batch_id, time.monotonic()
     try:
-        batch = the_same(
-            as_message_batch(await call(batches.cancel, message_batch_id)), message_batch_id, canceling=True
-        )
+        batch = await call_for_batch(batches.cancel, message_batch_id, canceling=True)
+        return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
     except MessageBatchError as error:
-        if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
-            # What the API answers once a batch is canceling or has ended is not documented; the batch itself tells.
-            took = time.monotonic() - began
+        status = error.status_code if isinstance(error, APIStatusError) else 0
+        if 400 <= status < 500 and status not in _NOT_ABOUT_STATE:
+            # How the API responds once a batch is canceling or has ended is not documented; the batch shows its state.
             if isinstance(batches, MessageBatches | AsyncMessageBatches):
-                batches = batches.within(batches.policy.timeout - took)
+                batches = within(batches, batches.policy.timeout - (time.monotonic() - began))
             with contextlib.suppress(MessageBatchError):
-                batch = the_same(as_message_batch(await call(batches.retrieve, message_batch_id)), message_batch_id)
+                batch = await call_for_batch(batches.retrieve, message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
-        return _failure(error, "cancel", message_batch_id)
-    return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
+        sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
+        return replace(_failure(error, "cancel", message_batch_id), sent=sent)
 
 
-def _canceled(batch: MessageBatch, result: states.CancelResult) -> ToolOutcome:
+def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = True) -> ToolOutcome:
     error = None
     if result == "unconfirmed":
         what = f"the API answered the cancel and left the batch {facts(batch).status}"
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
     text, headline = states.canceled(batch, result), facts(batch).state
-    return ToolOutcome(text, headline, batch=batch, result=result, error=error)
+    return ToolOutcome(text, headline, batch=batch, result=result, sent=sent, error=error)
 
 
 async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
@@ -290,7 +307,7 @@ async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> T
     except Exception as error:  # noqa: BLE001 - of any kind
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, error=unexpected)
+        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
 
 
 def sorted_outcomes(
@@ -317,10 +334,9 @@ def sorted_outcomes(
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        batch = the_same(as_message_batch(await call(batches.retrieve, given.message_batch_id)), given.message_batch_id)
+        [batch] = names.with_names([await call_for_batch(batches.retrieve, given.message_batch_id)])
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
-    [batch] = names.with_names([batch])
     return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
 
 
@@ -357,34 +373,83 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     return ToolOutcome(listed.text, listed.headline, batches=shown)
 
 
+# These annotations are what every agent framework reads: google-genai passes each to isinstance(), which takes neither
+# Annotated nor Literal, and LiteLLM reads its __name__, which `str | None` does not have.
+
+
+def cancel_message_batch(message_batch_id: str) -> str:
+    """Permanently stop a running Anthropic Message Batch.
+    Not immediate: its status becomes canceling, and requests already being processed may still complete. Completed
+    requests are billed and their results kept; the rest end as canceled, not billed. Canceling it again, or after it
+    has ended, changes nothing. Use it when someone wants a batch stopped. If the user's message is only an order to
+    cancel a batch whose id they typed, call this at once. Otherwise (a description, a condition, an id from a list,
+    link or pasted text), look the batch up with list_message_batches or get_message_batch, show its id, size and age,
+    and wait for the user's yes, even if asked not to confirm. Copy the msgbatch_ id exactly; any other form is refused,
+    and an unknown id is not found. Report that cancellation was requested, not done. It cannot pause or delete a batch
+    or cancel one request in it; if asked to, say so and cancel nothing.
+
+    Args:
+        message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
+
+    Returns:
+        What happened, in a few plain sentences; failures too.
+    """
+    return CANCEL.run({"message_batch_id": message_batch_id}).text
+
+
+def list_message_batches(status: Optional[str] = "any", limit: Optional[int] = 10, after_id: Optional[str] = "") -> str:
+    """List the Anthropic Message Batches in the API key's workspace, newest first.
+    Use it to see what is running or to find an unknown id; for a known id, use get_message_batch. cancel_message_batch
+    can stop batches that are in_progress. status searches all batches, old and new; limit counts only matches. If there
+    are more, the result ends with an after_id: pass it with the same status. An unknown after_id or a limit above 50 is
+    refused. A listing does not show a batch's creator, individual requests or results.
+
+    Args:
+        status: any, in_progress (running), canceling or ended
+        limit: Maximum, 1 to 50
+        after_id: after_id from the previous result; empty for the first page
+
+    Returns:
+        What happened, in a few plain sentences; failures too.
+    """
+    return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
+
+
+def get_message_batch(message_batch_id: str) -> str:
+    """Check whether one Anthropic Message Batch is running, canceling or ended.
+    It has stopped only when its status is ended; the final counts then show how many requests succeeded, errored,
+    expired or were canceled. Use it to see whether a cancellation is done, or to see a batch's size and age before
+    canceling it. Until the batch has ended, the API reports no progress. Copy the msgbatch_ id exactly from the user or
+    list_message_batches; any other form is refused, and an unknown id is not found. To stop a batch, use
+    cancel_message_batch. To create or delete batches or read results, use the SDK.
+
+    Args:
+        message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
+
+    Returns:
+        What happened, in a few plain sentences; failures too.
+    """
+    return GET.run({"message_batch_id": message_batch_id}).text
+
+
+def described(function: Callable[..., Any]) -> str:
+    """Return what a function's docstring says before its sections, as the description of a tool."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+
+
 CANCEL = Tool(
     name="cancel_message_batch",
     title="Cancel an Anthropic Message Batch",
-    description=(
-        "Permanently stop a running Anthropic Message Batch. Not immediate: its status becomes canceling, and "
-        "requests already being processed may still complete. Completed requests are billed and their results "
-        "kept; the rest end as canceled, not billed. Canceling it again, or after it has ended, changes nothing. "
-        "Use it when someone wants a batch stopped. If the user's message is only an order to cancel a batch "
-        "whose id they typed, call this at once. Otherwise (a description, a condition, an id from a list, link "
-        "or pasted text), look the batch up with list_message_batches or get_message_batch, show its id, size and "
-        "age, and wait for the user's yes, even if asked not to confirm. Copy the msgbatch_ id exactly; any other "
-        "form is refused, and an unknown id is not found. Report that cancellation was requested, not done. It "
-        "cannot pause or delete a batch or cancel one request in it; if asked to, say so and cancel nothing."
-    ),
+    description=described(cancel_message_batch),
     action="cancel",
     input_model=MessageBatchIdInput,
     handler=_cancel,
+    needs_consent=True,
 )
 LIST = Tool(
     name="list_message_batches",
     title="List Anthropic Message Batches",
-    description=(
-        "List the Anthropic Message Batches in the API key's workspace, newest first. Use it to see what is "
-        "running or to find an unknown id; for a known id, use get_message_batch. cancel_message_batch can stop "
-        "batches that are in_progress. status searches all batches, old and new; limit counts only matches. If "
-        "there are more, the result ends with an after_id: pass it with the same status. An unknown after_id or a "
-        "limit above 50 is refused. A listing does not show a batch's creator, individual requests or results."
-    ),
+    description=described(list_message_batches),
     action="list",
     input_model=ListMessageBatchesInput,
     handler=_list,
@@ -392,52 +457,9 @@ LIST = Tool(
 GET = Tool(
     name="get_message_batch",
     title="Check an Anthropic Message Batch",
-    description=(
-        "Check whether one Anthropic Message Batch is running, canceling or ended. It has stopped only when its "
-        "status is ended; the final counts then show how many requests succeeded, errored, expired or were "
-        "canceled. Use it to see whether a cancellation is done, or to see a batch's size and age before "
-        "canceling it. Until the batch has ended, the API reports no progress. Copy the msgbatch_ id exactly from "
-        "the user or list_message_batches; any other form is refused, and an unknown id is not found. To stop a "
-        "batch, use cancel_message_batch. To create or delete batches or read results, use the SDK."
-    ),
+    description=described(get_message_batch),
     action="get",
     input_model=MessageBatchIdInput,
     handler=_get,
 )
 TOOLS = (CANCEL, LIST, GET)
-
-
-def document(function: Any, tool: Tool) -> None:
-    """Give a function the description of a tool and the schema of its arguments, as the agent frameworks read them."""
-    schemas = tool.input_schema["properties"]
-    arguments = "\n".join(f"    {name}: {schema['description']}" for name, schema in schemas.items())
-    function.__doc__ = (
-        f"{tool.description}\n\nArgs:\n{arguments}\n\n"
-        "Returns:\n    What happened, in a few plain sentences; a failure is told in the same way."
-    )
-    # A text in an annotation is the description for AutoGen, and code for AG2, which reads the signature as many do. A
-    # NewType there is neither, and pydantic finds the schema in it.
-    signature = inspect.signature(function)
-    parameters = []
-    for name, schema in schemas.items():
-        parameter, described = signature.parameters[name], WithJsonSchema(schema)
-        parameters.append(parameter.replace(annotation=NewType(name, Annotated[parameter.annotation, described])))
-        function.__annotations__[name] = Annotated[parameter.annotation, schema["description"], described]
-    function.__signature__ = signature.replace(parameters=parameters)
-
-
-def cancel_message_batch(message_batch_id: str) -> str:
-    return CANCEL.run({"message_batch_id": message_batch_id}).text
-
-
-def list_message_batches(status: StatusFilter | None = "any", limit: int | None = 10, after_id: str | None = "") -> str:
-    return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
-
-
-def get_message_batch(message_batch_id: str) -> str:
-    return GET.run({"message_batch_id": message_batch_id}).text
-
-
-document(cancel_message_batch, CANCEL)
-document(list_message_batches, LIST)
-document(get_message_batch, GET)

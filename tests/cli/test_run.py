@@ -338,3 +338,18 @@ def test_a_name_that_is_not_kept_is_told(run: Run) -> None:
     off = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "CANCEL_MESSAGE_BATCH_RECORD": "off"}
     assert "so the name is not kept" in run("run", "--name", "nightly", "--", "true", **off).stderr
     assert run("run", "--", "true", **off).stderr == ""
+
+
+def test_six_hundred_connections_at_once_work_under_the_usual_limit_of_open_files(sandbox: Sandbox) -> None:
+    code = (
+        "import resource, socket\n"
+        "assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1024\n"
+        "host, port = URL.split('/')[2].split(':')\n"
+        "request = f'GET /v1/models HTTP/1.1\\r\\nHost: {host}:{port}\\r\\n\\r\\n'.encode()\n"
+        "held = [socket.create_connection((host, port), timeout=60) for _ in range(600)]\n"
+        "for one in held: one.sendall(request)\n"
+        "print(sum(one.recv(100).startswith(b'HTTP/1.1 4') for one in held))\n"
+    )
+    limited = ["sh", "-c", 'ulimit -Sn 1024; exec "$@"', "sh", *PROGRAM, "run", "--", *a_script(code)]
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("600\n", "")

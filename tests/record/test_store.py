@@ -103,15 +103,15 @@ def test_a_name_is_found_by_id_until_it_is_taken_away(record: Record) -> None:
     create(record, "C")
     ids = [f"msgbatch_{which}" for which in "ABCD"]
     expected = {"msgbatch_A": "nightly eval", "msgbatch_B": "nightly translation"}
-    assert record.names(ids) == names_of(*ids) == expected
+    assert names_of(*ids) == expected
     record.set_name("msgbatch_A", "")
-    assert record.names(ids) == names_of(*ids) == {"msgbatch_B": "nightly translation"}
+    assert names_of(*ids) == {"msgbatch_B": "nightly translation"}
 
 
 def test_a_name_stays_when_the_batch_is_seen_again_without_one(record: Record) -> None:
     record.set_name("msgbatch_A", "mine")
     create(record, "A")
-    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+    assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
 
 
 def test_no_prompt_key_or_control_character_is_kept(record: Record, path: Path) -> None:
@@ -133,7 +133,7 @@ def test_only_the_user_can_read_it(record: Record, path: Path) -> None:
 
 
 def test_looking_creates_no_file(record: Record, path: Path) -> None:
-    assert not [*record.history(), *record.orphans(HERE), *record.names(["msgbatch_A"])]
+    assert not [*record.history(), *record.orphans(HERE), *names_of("msgbatch_A")]
     record.note_ended([])
     assert record.fault is None
     assert not path.exists()
@@ -200,7 +200,7 @@ def test_a_file_that_cannot_be_used_costs_one_line(
         create(record, "A")
         record.add_action(Action("msgbatch_A", "mcp", "cancel"))
         record.note_ended(["msgbatch_A"])
-        assert not [*record.history(), *record.orphans(HERE), *record.names(["msgbatch_A"])]
+        assert not [*record.history(), *record.orphans(HERE)]
         assert record.known("msgbatch_A") is None
     (warning,) = warnings
     assert BROKEN[make] in warning
@@ -222,7 +222,7 @@ def test_a_file_that_another_process_keeps_locked_costs_one_line(
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN EXCLUSIVE")
-        assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
+        assert names_of("msgbatch_A") == {}
     (warning,) = warnings
     assert "locked" in warning
     record.set_name("msgbatch_A", "another")
@@ -251,9 +251,9 @@ def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, p
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
     assert "this is not recorded" in done.stdout
-    assert record.names(["msgbatch_A", "msgbatch_B"]) == ({"msgbatch_A": "mine"} if there else {})
+    assert names_of("msgbatch_A", "msgbatch_B") == ({"msgbatch_A": "mine"} if there else {})
     record.set_name("msgbatch_B", "room again")
-    assert record.names(["msgbatch_B"]) == {"msgbatch_B": "room again"}
+    assert names_of("msgbatch_B") == {"msgbatch_B": "room again"}
 
 
 def test_a_file_that_may_not_be_read_costs_one_line(
@@ -265,7 +265,8 @@ def test_a_file_that_may_not_be_read_costs_one_line(
         raise sqlite3.OperationalError("unable to open database file")
 
     monkeypatch.setattr(sqlite3, "connect", refused)
-    assert record.names(["msgbatch_A"]) == names_of("msgbatch_A") == {}
+    assert names_of("msgbatch_A") == {}
+    record.check()
     assert len(warnings) == 1
 
 
@@ -277,7 +278,7 @@ def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: st
     with pytest.raises(InvalidInputError):
         record.set_name("msgbatch_A", name)
     create(record, "A", name=name)
-    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+    assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
 
 
 def test_a_name_is_one_line_of_text() -> None:
@@ -299,7 +300,7 @@ def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
     assert [process.communicate(timeout=60)[0] for process in several] == [""] * 4
     record = open_record(print)
     history = record.history()
-    assert len(record.names(entry.message_batch_id for entry in history)) == len(history) == 80
+    assert len(names_of(*(entry.message_batch_id for entry in history))) == len(history) == 80
 
 
 def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) -> None:
@@ -307,18 +308,21 @@ def test_threads_of_one_process_that_write_at_once_lose_nothing(record: Record) 
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda n: create(record, f"{n}", name="mine"), range(40)))
-    assert len(record.names(f"msgbatch_{n}" for n in range(40))) == 40
+    assert len(names_of(*(f"msgbatch_{n}" for n in range(40)))) == 40
 
 
 def test_a_program_that_dies_while_it_writes_leaves_what_was_there(record: Record) -> None:
     record.set_name("msgbatch_A", "mine")
     program = (
         "import os; from cancel_message_batch.record.store import *; from cancel_message_batch.record import store\n"
-        "store._add_action = lambda *_: os._exit(9)\n"
+        "class Dies:\n"
+        "    def __conform__(self, protocol): os._exit(9)\n"
+        "statements = store._statements\n"
+        "store._statements = lambda action: [*statements(action), ('SELECT ?', (Dies(),))]\n"
         "open_record(print).set_name('msgbatch_A', 'half')\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 9
-    assert record.names(["msgbatch_A"]) == {"msgbatch_A": "mine"}
+    assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
 
 
 @pytest.fixture

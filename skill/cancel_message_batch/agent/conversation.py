@@ -4,6 +4,7 @@ Built on the official SDK's tool runner, with the whole conversation in every re
 works with gateways without threads, and the history stays correct when a person interrupts a turn.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -14,10 +15,16 @@ from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
 from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
 
 from cancel_message_batch.api.calls import Batches
-from cancel_message_batch.api.errors import APIConnectionError, APIResponseError, from_client, from_sdk
-from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.tools import CANCEL, TOOLS, Approve, Tool, ToolOutcome
+from cancel_message_batch.api.errors import (
+    APIConnectionError,
+    APIResponseError,
+    InvalidInputError,
+    MessageBatchError,
+    from_client,
+    from_sdk,
+)
+from cancel_message_batch.api.models import MessageBatch, checked_id
+from cancel_message_batch.tools import TOOLS, Approve, Tool, ToolOutcome
 
 from .approval import named_ids
 
@@ -140,6 +147,8 @@ class Conversation:
         self._messages.append({"role": "user", "content": message})
         try:
             return self._turn()
+        except MessageBatchError:  # an AnthropicError too
+            raise
         except anthropic.AnthropicError as error:
             raise from_sdk(error, secrets=self._secrets) or error from error
         finally:
@@ -191,15 +200,10 @@ class Conversation:
 
     def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
         self._report(ToolUse(tool.name, arguments))
-        agreed = tool is not CANCEL
-        if tool is CANCEL:
-            try:
-                given: Any = CANCEL.parse(arguments)
-                agreed = given.message_batch_id in self._agreed
-            except ValueError:  # the tool refuses what is not an id; nothing is sent
-                agreed = True
-        approve = None if agreed else self._ask
-        outcome = tool.run(arguments, self._batches, approve=approve)
+        agreed = False
+        with contextlib.suppress(InvalidInputError):  # the tool says what is wrong
+            agreed = getattr(tool.parse(arguments), "message_batch_id", "") in self._agreed
+        outcome = tool.run(arguments, self._batches, approve=None if agreed else self._ask)
         self._report(ToolResult(outcome))
         return outcome
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
+from .errors import InvalidInputError, clean
+
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
 EXAMPLE_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
@@ -223,4 +225,15 @@ def pasted_id(value: Any) -> Any:
     return text
 
 
-__all__ = ["MessageBatch", "MessageBatchList", "RequestCounts"]
+def checked_id(message_batch_id: object) -> str:
+    """Return a message batch id without the white space or JSON around it.
+
+    Raises:
+        InvalidInputError: It is not one.
+    """
+    value = pasted_id(message_batch_id)
+    fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
+    if fault:
+        shown = clean(repr(message_batch_id), limit=60)
+        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True)
+    return str(value)

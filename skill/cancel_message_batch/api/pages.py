@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from .calls import as_message_batch, call, finish_each
@@ -91,7 +92,7 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
 
 
 class _Page:
-    """What the sync and the async page share: the API's answer, and where the next page begins."""
+    """What the sync and the async page share: the API's answer, and the pages that follow."""
 
     def __init__(self, listed: MessageBatchList, list_page: Callable[..., Any], **options: Any) -> None:
         self.data = listed.data
@@ -99,55 +100,22 @@ class _Page:
         self.first_id = listed.first_id
         self.last_id = listed.last_id
         self.unreadable = listed.unreadable
-        self._list_page = list_page
-        self._options = options  # of the listing: limit, after_id, before_id
-
-    def has_next_page(self) -> bool:
-        """Return whether there is more in the direction of the listing."""
-        return None not in self._following().values()
-
-    def _following(self) -> dict[str, Any]:
-        name = "before_id" if self._options["before_id"] else "after_id"
-        return {name: next_cursor(self, self._options[name], backwards=name == "before_id")}
-
-    def _next_page(self) -> Any:
-        return self._list_page(limit=self._options["limit"], **self._following())
-
-    def _pages(self) -> AsyncGenerator[Any, None]:
-        return walk(self._list_page, first=self, **self._options)
+        self._pages = partial(walk, list_page, first=self, **options)
 
 
 class MessageBatchPage(_Page):
-    """One page of batches; iterating over it goes on through all the pages that follow."""
-
-    def get_next_page(self) -> "MessageBatchPage":
-        """Fetch the page that follows."""
-        page: MessageBatchPage = self._next_page()
-        return page
-
-    def iter_pages(self) -> "Iterator[MessageBatchPage]":
-        """Yield this page and all that follow."""
-        return finish_each(self._pages())
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
     def __iter__(self) -> Iterator[MessageBatch]:
-        for page in self.iter_pages():
+        for page in finish_each(self._pages()):
             yield from page.data
 
 
 class AsyncMessageBatchPage(_Page):
-    """One page of batches; iterating over it goes on through all the pages that follow."""
-
-    async def get_next_page(self) -> "AsyncMessageBatchPage":
-        """Fetch the page that follows."""
-        page: AsyncMessageBatchPage = await self._next_page()
-        return page
-
-    def iter_pages(self) -> "AsyncIterator[AsyncMessageBatchPage]":
-        """Yield this page and all that follow."""
-        return self._pages()
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
     async def __aiter__(self) -> AsyncIterator[MessageBatch]:
-        async for page in self.iter_pages():
+        async for page in self._pages():
             for batch in page.data:
                 yield batch
 

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.client import MessageBatches, within
 from cancel_message_batch.api.errors import APIResponseError, APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.api.requests import may_pass
+from cancel_message_batch.api.retries import may_pass
 
 from .selection import listing
 
@@ -81,7 +81,7 @@ class _Looks:
             # One batch that is not answered for must leave time for the others.
             share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self._see(name, self._batches.within(share).retrieve(name))
+                self._see(name, within(self._batches, share).retrieve(name))
             except MessageBatchError as error:
                 asked_pause = max(asked_pause, self._note(error, [name]))
         over = self._failed.keys() | {name for name, batch in self._seen.items() if batch.ended}
@@ -91,7 +91,7 @@ class _Looks:
     def _listed(self, names: Sequence[str], end: float) -> list[str]:
         """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in listing(self._batches.within(end - time.monotonic())):
+        for batch in listing(within(self._batches, end - time.monotonic())):
             if batch.id in missing:
                 del missing[batch.id]
                 self._see(batch.id, batch)

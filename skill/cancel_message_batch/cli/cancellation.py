@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.client import MessageBatches, with_policy
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.api.requests import refused_by_limit
+from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 from cancel_message_batch.words import states
 
@@ -29,8 +29,8 @@ def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, n
         waits_until = time.monotonic() + seconds if refused_by_limit(error) else 0.0
 
     try:
-        told = batches.with_options(replace(batches.policy, on_pause=pausing))
-        outcome = CANCEL.run({"message_batch_id": message_batch_id}, told)
+        noting = with_policy(batches, replace(batches.policy, on_pause=pausing))
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, noting)
     except KeyboardInterrupt:
         waits = time.monotonic() < waits_until
         ids = [message_batch_id]

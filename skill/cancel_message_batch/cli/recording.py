@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
-from cancel_message_batch.api.errors import APIStatusError, ConfigurationError, InvalidInputError, MessageBatchError
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import programs
@@ -50,8 +50,7 @@ def note_cancels(
                 workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
             )
             for name, outcome in outcomes.items()
-            if outcome is None
-            or not (outcome.declined or isinstance(outcome.error, InvalidInputError | ConfigurationError))
+            if outcome is None or outcome.sent
         )
     )
 
@@ -68,7 +67,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
         known = record.known(name)
         if known is None:
             continue
-        here = getattr(error, "workspace", None) or connection.headers.get("anthropic-workspace-id")
+        here = getattr(error, "workspace_id", None) or connection.headers.get("anthropic-workspace-id")
         if known.origin not in {None, origin(connection.base_url)}:
             output.warn(programs.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, here}:
@@ -97,7 +96,7 @@ def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
 
 
 def _not_found(error: MessageBatchError | None) -> bool:
-    return isinstance(error, APIStatusError) and error.status == 404
+    return isinstance(error, APIStatusError) and error.status_code == 404
 
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:

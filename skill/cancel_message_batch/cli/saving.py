@@ -69,28 +69,20 @@ def save_all(
 
 
 def _report(saved: Saved, output: Output) -> ExitCode:
-    if saved.batch is not None and saved.state == "not_ended":
-        output.warn(results.not_ended_for_results(saved.batch))
-        return ExitCode.TIME_UP
-    if saved.batch is not None and saved.state == "archived":
-        output.warn(results.results_gone(saved.batch))
-        return ExitCode.NOTHING_TO_CANCEL
     if saved.summary is None or saved.path is None:
-        raise SaveError("nothing was saved")
-    code = _code(saved.summary)
-    there = saved.state == "all_there"
-    lines = results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)
-    path = saved.path.absolute()
+        output.warn(saved.lines[0])
+        return ExitCode.TIME_UP if saved.state == "not_ended" else ExitCode.NOTHING_TO_CANCEL
+    code, path = _code(saved.summary), saved.path.absolute()
     if output.json:
         output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in lines:
+        for line in saved.lines:
             output.tell(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
             output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in lines[2:]:
+        for line in saved.lines[2:]:
             output.warn(line)
     return code
 
@@ -106,20 +98,19 @@ def _code(summary: dict[str, Any]) -> ExitCode:
 
 @contextlib.contextmanager
 def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
+    """Yield a function that shows the bytes and lines so far, in one line of a terminal that is cleared at the end."""
     shown = 0.0
+    visible = not quiet and sys.stderr.isatty()
 
     def progress(size: int, lines: int) -> None:
         nonlocal shown
-        if time.monotonic() - shown > 0.1:
+        if visible and time.monotonic() - shown > 0.1:
             shown = time.monotonic()
             text = f"{clean(message_batch_id, limit=60)}: {lines:,} results, {size / 1e6:,.1f} MB"
             write(sys.stderr, f"\r{cut(text, width() - 1)}\x1b[K")
 
-    if quiet or not sys.stderr.isatty():
-        yield lambda _bytes, _lines: None
-        return
     try:
         yield progress
     finally:
-        write(sys.stderr, "\r\x1b[K")
+        if shown:
+            write(sys.stderr, "\r\x1b[K")

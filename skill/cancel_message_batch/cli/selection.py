@@ -128,7 +128,7 @@ def check_names(output: Output) -> None:
     """Warn if the names of batches cannot be read."""
     from cancel_message_batch.record.store import open_record
 
-    open_record(output.warn).names([""])
+    open_record(output.warn).check()
 
 
 def every(

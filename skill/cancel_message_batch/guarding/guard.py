@@ -16,13 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
-from cancel_message_batch.api.calls import finish, settled
+from cancel_message_batch.api.calls import awaited, finish
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import InvalidInputError, from_client, from_sdk
 from cancel_message_batch.record.names import clean_name
@@ -110,15 +109,6 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
     return kind(batches, clean_name(name), cancel, deadline)
 
 
-@dataclass(frozen=True)
-class _Created:
-    """A batch that was created here."""
-
-    pid: int  # a forked child does not cancel what its parent created
-    options: dict[str, Any]  # that its cancel is sent with
-    workspace: str | None  # from the response
-
-
 class _Guard:
     """What sync and async guards share. For the cancel tool it is a client whose calls end by the deadline."""
 
@@ -142,7 +132,8 @@ class _Guard:
         self._end = math.inf  # by time.monotonic
         self._stopping = self._reported = False
         self._creating: dict[object, tuple[datetime, int]] = {}
-        self._created: dict[str, _Created] = {}
+        self._created: dict[str, KnownBatch] = {}
+        self._options: dict[str, dict[str, Any]] = {}  # of a batch's cancel
         self._waiting: deque[str] = deque()  # to be canceled
         self._sent: set[str] = set()
         self._outcomes: dict[str, ToolOutcome] = getattr(self._batches, _OUTCOMES, {})
@@ -166,8 +157,8 @@ class _Guard:
         creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
         self._creating[creation] = (began, size)
         try:
-            response = await settled((self._batches if wrapped else self._batches.with_raw_response).create(**options))
-            batch = await settled(response.parse())
+            response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
+            batch = await awaited(response.parse())
             message_batch_id = getattr(batch, "id", None)
             if isinstance(message_batch_id, str) and message_batch_id:
                 self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"))
@@ -185,17 +176,17 @@ class _Guard:
             del self._creating[creation]
 
     def _note(self, message_batch_id: str, size: int, options: Mapping[str, Any], workspace: str | None) -> None:
+        process = Process.current()
+        known = KnownBatch(message_batch_id, self._origin, process, workspace, self._name or None, size)
         kept = {key: options[key] for key in ("workspace_id", "extra_query") if key in options}
         headers = options.get("extra_headers") or {}
         # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
         kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
         with self._lock:
-            self._created[message_batch_id] = _Created(os.getpid(), kept, workspace)
+            self._created[message_batch_id], self._options[message_batch_id] = known, kept
             if self._stopping:  # another thread or task is just leaving the guard
                 self._waiting.append(message_batch_id)
             late = self._reported
-        process = Process.current()
-        known = KnownBatch(message_batch_id, self._origin, process, workspace, self._name or None, size)
         # In this thread: a coroutine that waits can be canceled, and then the batch would not be in the record.
         self._record.add_creation(known, "guard")
         if late:
@@ -213,7 +204,9 @@ class _Guard:
         return self._stopping and bool(self._own() or self._creating)
 
     def _own(self) -> list[str]:
-        return [name for name, created in self._created.items() if created.pid == os.getpid()]
+        """Return what this process created. A forked child does not cancel what its parent created."""
+        here = os.getpid()
+        return [name for name, known in self._created.items() if known.process and known.process.pid == here]
 
     def _uncanceled(self) -> list[str]:
         """Return the batches for which no cancel, by this guard or one inside it, had an answer."""
@@ -234,7 +227,7 @@ class _Guard:
             try:
                 message_batch_id = self._waiting.popleft()
             except IndexError:  # until a create that is under way has been answered
-                await settled(self._sleep(_PAUSE))
+                await awaited(self._sleep(_PAUSE))
                 continue
             given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
             self._outcomes[message_batch_id] = await outcome_of(message_batch_id, CANCEL.handler(given, self))
@@ -242,14 +235,14 @@ class _Guard:
     def cancel(self, message_batch_id: str) -> Any:
         """Cancel a batch, with the caller's own retries. The cancel tool calls this."""
         self._sent.add(message_batch_id)
-        return self._batches.cancel(message_batch_id, **self._options(message_batch_id))
+        return self._batches.cancel(message_batch_id, **self._request(message_batch_id))
 
     def retrieve(self, message_batch_id: str) -> Any:
         """Look at a batch. The cancel tool calls this after a refusal: the batch may have ended."""
-        return self._batches.retrieve(message_batch_id, **self._options(message_batch_id))
+        return self._batches.retrieve(message_batch_id, **self._request(message_batch_id))
 
-    def _options(self, message_batch_id: str) -> dict[str, Any]:
-        return {"timeout": self._time_left() or 0.001, **self._created[message_batch_id].options}
+    def _request(self, message_batch_id: str) -> dict[str, Any]:
+        return {"timeout": self._time_left() or 0.001, **self._options[message_batch_id]}
 
     def _report_all(self, error: BaseException | None) -> None:
         """Report what became of everything that was created here, and note it in the record."""

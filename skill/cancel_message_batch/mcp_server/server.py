@@ -13,13 +13,11 @@ from typing import Any
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
-from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from cancel_message_batch import __version__
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
-from cancel_message_batch.tools import CANCEL, LIST, TOOLS, Tool, ToolOutcome
+from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, Tool, ToolOutcome
 from cancel_message_batch.words import failures
 from cancel_message_batch.words.facts import duration, facts
 
@@ -38,97 +36,72 @@ INSTRUCTIONS = (
 # Seconds for one tool call. Clients of the TypeScript SDK give up after 60 and lose what the call has to say.
 TIMEOUT = 50.0
 
-# Left out until it is known: a client is told nothing rather than null.
-Known = SkipJsonSchema[None]
+
+def _schema(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"properties": properties, "required": required, "type": "object"}
 
 
-class BatchFacts(BaseModel):
-    """What is known of a batch."""
-
-    message_batch_id: str = Field(description="Id")
-    processing_status: str = Field(description="Only ended is stopped")
-    requests: int = Field(description="Size")
-    created: str = Field(description="Time, age")
+def _field(description: str, kind: str = "string", **more: Any) -> dict[str, Any]:
+    return {"description": description, **more, "type": kind}
 
 
-class BatchOutput(BatchFacts):
-    """What is known of a batch after a call."""
-
-    summary: str = Field(description="What happened, what next")
-    final_counts: dict[str, int] | Known = Field(None, description="Once ended; succeeded are billed")
-    results_url: str | Known = Field(default=None, description="Once ended, for 29 days")
-
-
-class ListedBatch(BatchFacts):
-    """What a row of a listing shows."""
-
-    name: str | Known = None
-
-
-class ListOutput(BaseModel):
-    """What a listing found."""
-
-    summary: str = Field(description="How many")
-    message_batches: list[ListedBatch] = Field(description="Newest first")
-
-
+_FACTS = {
+    "message_batch_id": _field("Id"),
+    "processing_status": _field("Only ended is stopped"),
+    "requests": _field("Size", "integer"),
+    "created": _field("Time, age"),
+}
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
+# A field that is not known yet is left out: a client is told nothing rather than null.
+_BATCH = _schema(
+    {
+        **_FACTS,
+        "summary": _field("What happened, what next"),
+        "final_counts": _field("Once ended; succeeded are billed", "object"),
+        "results_url": _field("Once ended, for 29 days"),
+    },
+    "final_counts",
+    "results_url",
+)
+_ROWS = _schema({**_FACTS, "name": {"type": "string"}}, "name")
+_LISTING = _schema({"summary": _field("How many"), "message_batches": _field("Newest first", "array", items=_ROWS)})
+_OUTPUT_SCHEMAS = {CANCEL.name: _BATCH, GET.name: _BATCH, LIST.name: _LISTING}
 
 
-def _described(batch: MessageBatch) -> dict[str, Any]:
+def _facts(batch: MessageBatch, **more: Any) -> dict[str, Any]:
     known = facts(batch)
-    which = {"message_batch_id": known.id, "processing_status": known.status}
-    return {**which, "requests": known.requests, "created": known.created}
+    values = {"message_batch_id": known.id, "processing_status": known.status, "requests": known.requests}
+    return {**values, "created": known.created, **{name: value for name, value in more.items() if value}}
 
 
-def _structured(tool: Tool, outcome: ToolOutcome) -> BaseModel | None:
-    if tool is LIST:
-        found = [ListedBatch(**_described(batch), name=batch.context.name) for batch in outcome.batches]
-        return ListOutput(summary=outcome.headline, message_batches=found)
-    batch = outcome.batch
-    if batch is None or tool not in TOOLS:
+def _structured(tool: Tool, outcome: ToolOutcome) -> dict[str, Any] | None:
+    if outcome.is_error or tool not in TOOLS:
         return None
-    return BatchOutput(
-        **_described(batch),
-        summary=outcome.text,
-        final_counts=batch.request_counts.model_dump(include=_FINAL) if batch.ended else None,
-        results_url=clean(batch.results_url, limit=2000) if batch.results_url else None,
-    )
+    if tool is LIST:
+        rows = [_facts(batch, name=batch.context.name) for batch in outcome.batches]
+        return {"summary": outcome.headline, "message_batches": rows}
+    if (batch := outcome.batch) is None:
+        return None
+    counts = batch.request_counts.model_dump(include=_FINAL) if batch.ended else None
+    url = clean(batch.results_url, limit=2000) if batch.results_url else None
+    return _facts(batch, summary=outcome.text, final_counts=counts, results_url=url)
 
 
 def _definition(tool: Tool) -> types.Tool:
-    output = None if tool not in TOOLS else ListOutput if tool is LIST else BatchOutput
     return types.Tool(
         name=tool.name,
         title=tool.title,
         description=tool.description,
         input_schema=tool.input_schema,
-        output_schema=_compact(output.model_json_schema()) if output else None,
+        output_schema=_OUTPUT_SCHEMAS.get(tool.name),
         annotations=types.ToolAnnotations(
-            read_only_hint=tool in TOOLS and tool is not CANCEL,
-            destructive_hint=tool is CANCEL,
+            read_only_hint=tool in (LIST, GET),
+            destructive_hint=tool.needs_consent,
             idempotent_hint=True,
             open_world_hint=True,
         ),
     )
-
-
-def _compact(schema: Any, defs: Any = None) -> Any:
-    """Leave out of a schema what only repeats the names of its fields, and put its parts where they are meant."""
-    if isinstance(schema, list):
-        return [_compact(part, defs) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    defs = schema.get("$defs", defs)
-    if "$ref" in schema:
-        return _compact(defs[schema["$ref"].rpartition("/")[2]], defs)
-    return {
-        key: _compact(value, defs)
-        for key, value in schema.items()
-        if key not in {"$defs", "default", "additionalProperties"}
-        and not (key == "title" and isinstance(value, str))
-        and not (key == "description" and "properties" in schema)
-    }
 
 
 # Notes a cancel: the batch's id, what it came to, and whether the person was asked and said yes.
@@ -138,9 +111,13 @@ Note = Callable[[str, ToolOutcome, bool], None]
 def build_server(
     *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
 ) -> Server[Any]:
-    """Build the server, with tools besides the three, if wished asking the person before each cancel.
+    """Build the server.
 
-    The timeout is in seconds for one tool call, without the time in which the person is asked.
+    Args:
+        more: Tools besides the three.
+        confirm: Whether to ask the person before each cancel.
+        timeout: Seconds for one tool call, not counting the time in which the person is asked.
+        note: Called after each cancel.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}
@@ -158,22 +135,24 @@ def build_server(
             return _result(unknown, is_error=True)
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
         deadline = asyncio.timeout(timeout)
-        confirmation = Confirmation(questions, context, call, deadline) if confirm and tool is CANCEL else None
+        confirmation = Confirmation(questions, context, call, deadline) if confirm and tool.needs_consent else None
         try:
             async with deadline:
                 approve = confirmation.approve if confirmation else None
                 outcome = await tool.run_async(call.arguments or {}, approve=approve)
         except TimeoutError:
             late = APITimeoutError(f"the API did not answer within {duration(timeout)}", may_have_arrived=True)
-            outcome = ToolOutcome(failures.failed(late, tool.action, _id(call)), str(late), error=late)
+            text = failures.failed(late, tool.action, _id(call))
+            outcome = ToolOutcome(text, str(late), sent=tool.needs_consent, error=late)
+            if tool.unfinished:
+                outcome = ToolOutcome(tool.unfinished)
         if confirmation and confirmation.question:
             return confirmation.question
-        if note and tool is CANCEL:  # in a thread, while the client is answered
+        if note and tool.needs_consent:  # in a thread, while the client gets its answer
             agreed = confirmation is not None and confirmation.agreed
             asyncio.get_running_loop().run_in_executor(None, note, _id(call), outcome, agreed)
         await context.session.report_progress(1, 1, "Answered")
-        structured = None if outcome.is_error else _structured(tool, outcome)
-        return _result(outcome.text, is_error=outcome.is_error, structured=structured)
+        return _result(outcome.text, is_error=outcome.is_error, structured=_structured(tool, outcome))
 
     return Server(
         NAME,
@@ -189,12 +168,9 @@ def _id(call: types.CallToolRequestParams) -> str:
     return clean(str((call.arguments or {}).get("message_batch_id", "")).strip(), limit=ID_LIMIT)
 
 
-def _result(text: str, *, is_error: bool = False, structured: BaseModel | None = None) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(text=text)],
-        structured_content=structured.model_dump(mode="json", exclude_none=True) if structured else None,
-        is_error=is_error,
-    )
+def _result(text: str, *, is_error: bool, structured: dict[str, Any] | None = None) -> types.CallToolResult:
+    content = types.TextContent(text=text)
+    return types.CallToolResult(content=[content], structured_content=structured, is_error=is_error)
 
 
 def serve_stdio(server: Server[Any]) -> None:

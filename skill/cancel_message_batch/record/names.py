@@ -7,15 +7,11 @@ no record, it costs nothing.
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch
-
-if TYPE_CHECKING:
-    import sqlite3
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
 NAME_LIMIT = 100  # characters
@@ -69,30 +65,23 @@ def has_record() -> bool:
 def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     """Return the batches with the names that they have in the record; without, where it cannot be read."""
     found: dict[str, str] = {}
-    if batches and has_record():
-        import sqlite3
-
-        with contextlib.suppress(sqlite3.Error), _opened() as record:
-            found = names_in(record, [batch.id for batch in batches])
-    return [batch.with_context(name=found[batch.id]) if batch.id in found else batch for batch in batches]
-
-
-@contextlib.contextmanager
-def _opened() -> "Iterator[sqlite3.Connection]":
+    path = record_path()
+    if not batches or path is None or not has_record():
+        return list(batches)
     import sqlite3
 
-    path = str(record_path())
     # SQLite would create the two files of its journal, unless it is told that nobody is writing.
-    still = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
-    uri = f"{Path(path).absolute().as_uri()}?mode=ro{still}"
-    with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record:
-        record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
-        yield record
-
-
-def names_in(record: "sqlite3.Connection", ids: Iterable[str]) -> dict[str, str]:
-    """Return the names that an open record has for these batches, safe to show whoever wrote them."""
+    unchanging = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro{unchanging}"
     query = "SELECT substr(name, 1, 1000) FROM batches WHERE id = ?"
-    found = ((one, record.execute(query, (one,)).fetchone()) for one in ids)
-    names = ((one, _one_line(row[0], limit=NAME_LIMIT)) for one, row in found if row and isinstance(row[0], str))
-    return {one: name for one, name in names if name and ID_PREFIX not in name}
+    with (
+        contextlib.suppress(sqlite3.Error),
+        contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
+    ):
+        record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
+        for batch in batches:
+            (name,) = record.execute(query, (batch.id,)).fetchone() or ("",)
+            shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
+            if ID_PREFIX not in shown:  # whoever wrote it
+                found[batch.id] = shown
+    return [batch.with_context(name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]

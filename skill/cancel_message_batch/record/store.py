@@ -8,14 +8,14 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
 
-from .names import VARIABLE, clean_name, names_in, record_path
+from .names import VARIABLE, clean_name, record_path
 from .processes import Process
 
 # What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released. Nothing
@@ -59,6 +59,7 @@ _LIFETIME = timedelta(hours=25)  # after this a batch has ended: it expires 24 h
 _creating = threading.Lock()
 
 Value = TypeVar("Value")
+_Statement = tuple[str, tuple[object, ...]]  # SQL, and its values
 
 # Named tuples: each class that dataclasses makes would add a millisecond to a cancel.
 
@@ -116,71 +117,61 @@ class Record:
         self.path = path
         self._warn = warn
 
+    def check(self) -> None:
+        """Open the file, if there is one, and read it."""
+        self._read("SELECT id FROM batches LIMIT 1", (), tuple)
+
     def add_creation(self, batch: KnownBatch, through: str) -> None:
-        """Note a batch that was just created, through the guard or through ``run``."""
+        """Record a batch that was just created, through the guard or through ``run``."""
         name = None
         with contextlib.suppress(InvalidInputError):
             name = clean_name(batch.name or "") or None
         host, pid, started, program = batch.process or (None, None, None, None)
         row = (name, _now(), _kept(host), pid, started, _kept(program), batch.requests, _kept(batch.message_batch_id))
-
-        def write(record: sqlite3.Connection) -> None:
-            where = (batch.origin, batch.workspace)
-            _add_action(record, Action(batch.message_batch_id, through, "create", None, None, None, *where))
-            record.execute(
+        self._write(
+            *_statements(
+                Action(batch.message_batch_id, through, "create", origin=batch.origin, workspace=batch.workspace)
+            ),
+            (
                 "UPDATE batches SET name = coalesce(?, name), created_at = ?, host = ?, pid = ?, started = ?, "
                 "program = ?, requests = ? WHERE id = ?",
                 row,
-            )
-
-        self._write(write)
+            ),
+        )
 
     def add_action(self, *actions: Action) -> None:
-        """Note what was done, now; several actions in one transaction."""
+        """Record what was done, now; several actions in one transaction."""
+        self._write(*(statement for action in actions for statement in _statements(action)))
 
-        def write(record: sqlite3.Connection) -> None:
-            for action in actions:
-                _add_action(record, action)
-
-        if actions:
-            self._write(write)
-
-    def set_name(self, message_batch_id: str, name: str) -> None:
-        """Give a batch a name; an empty one takes it away.
+    def set_name(self, message_batch_id: str, text: str) -> str:
+        """Give a batch a name, which is returned as it is kept; an empty one removes it.
 
         Raises:
             InvalidInputError: The name is too long, or could be taken for an id.
         """
-        name = clean_name(name)
-
-        def write(record: sqlite3.Connection) -> None:
-            _add_action(record, Action(message_batch_id, "command line", "name", words=name or None))
-            record.execute("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id))
-
-        self._write(write)
+        name = clean_name(text)
+        self._write(
+            *_statements(Action(message_batch_id, "command line", "name", words=name or None)),
+            ("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id)),
+        )
+        return name
 
     def note_ended(self, ids: Iterable[str]) -> None:
         """Record that batches have ended, or no longer exist."""
-        if rows := [(one,) for one in ids]:
-            self._write(lambda record: record.executemany("UPDATE batches SET ended = 1 WHERE id = ?", rows))
-
-    def names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Return the names of those of these batches that have one."""
-        return self._read(lambda record: names_in(record, ids), {})
+        self._write(*(("UPDATE batches SET ended = 1 WHERE id = ?", (one,)) for one in ids))
 
     def known(self, message_batch_id: str) -> KnownBatch | None:
         """Return what is in the record about a batch."""
-        found = self._batches("SELECT * FROM batches WHERE id = ?", message_batch_id)
+        found = self._read("SELECT * FROM batches WHERE id = ?", (message_batch_id,), _known)
         return found[0] if found else None
 
     def orphans(self, origin: str) -> list[KnownBatch]:
         """Return the batches at an origin that may be running although the process that created them is gone."""
-        found = self._batches(
+        query = (
             "SELECT * FROM batches WHERE origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ? "
-            "ORDER BY created_at DESC",
-            origin,
-            _now() - _LIFETIME.total_seconds(),
+            "ORDER BY created_at DESC"
         )
+        found = self._read(query, (origin, _now() - _LIFETIME.total_seconds()), _known)
         return [batch for batch in found if batch.process and batch.process.is_gone()]
 
     def history(self, message_batch_id: str | None = None) -> list[Action]:
@@ -188,63 +179,47 @@ class Record:
         query = (
             "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
             "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
-            "WHERE :id IS NULL OR id = :id ORDER BY at DESC, number DESC"
+            "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC"
+        )
+        return self._read(
+            query,
+            (message_batch_id,),
+            lambda row: Action._make([*row[:8], datetime.fromtimestamp(row[8], UTC), row[9]]),
         )
 
-        def read(record: sqlite3.Connection) -> list[Action]:
-            rows = record.execute(query, {"id": message_batch_id})
-            return [Action._make([*row[:8], datetime.fromtimestamp(row[8], UTC), row[9]]) for row in rows]
+    def _read(self, query: str, values: Sequence[object], make: Callable[[sqlite3.Row], Value]) -> list[Value]:
+        effect = "its contents are not shown"
+        return (
+            self._use(lambda record: [make(row) for row in record.execute(query, values)], effect, create=False) or []
+        )
 
-        return self._read(read, [])
-
-    def _batches(self, query: str, *values: object) -> list[KnownBatch]:
-        def read(record: sqlite3.Connection) -> list[KnownBatch]:
-            record.row_factory = sqlite3.Row
-            return [
-                KnownBatch(
-                    row["id"],
-                    row["origin"],
-                    Process(*map(row.__getitem__, Process._fields)) if row["pid"] is not None else None,
-                    row["workspace"],
-                    row["name"],
-                    row["requests"],
-                    bool(row["ended"]),
-                )
-                for row in record.execute(query, values)
-            ]
-
-        return self._read(read, [])
-
-    def _read(self, read: Callable[[sqlite3.Connection], Value], otherwise: Value) -> Value:
-        return self._used(read, otherwise, "its contents are not shown", create=False)
-
-    def _write(self, write: Callable[[sqlite3.Connection], object]) -> None:
-        def in_transaction(record: sqlite3.Connection) -> None:
+    def _write(self, *statements: _Statement) -> None:
+        def write(record: sqlite3.Connection) -> None:
             record.execute("BEGIN IMMEDIATE")
-            write(record)
+            for statement, values in statements:
+                record.execute(statement, values)
             record.execute("COMMIT")
 
-        self._used(in_transaction, None, "this is not recorded", create=True)
+        if statements:
+            self._use(write, "this is not recorded", create=True)
 
-    def _used(
-        self, use: Callable[[sqlite3.Connection], Value], otherwise: Value, effect: str, *, create: bool
-    ) -> Value:
+    def _use(self, use: Callable[[sqlite3.Connection], Value], effect: str, *, create: bool) -> Value | None:
         if self.path is None:
-            return otherwise
+            return None
         self.fault = None
         try:
             with contextlib.closing(_opened(self.path, create=create)) as record:
                 return use(record)
         except (sqlite3.Error, OSError, _UnusableError, ValueError, OverflowError) as error:
-            if isinstance(error, FileNotFoundError) and not create:  # nothing was noted yet
-                return otherwise
+            if isinstance(error, FileNotFoundError) and not create:  # nothing was recorded yet
+                return None
             reason = getattr(error, "strerror", None) or str(error)
             path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
             if self._warn:
                 self._warn(self.fault)
                 self._warn = None
-            return otherwise
+            return None
 
 
 def open_record(warn: Callable[[str], None] | None = None) -> Record:
@@ -258,6 +233,7 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
     with _creating:
         _check(path, create=create)
     record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
+    record.row_factory = sqlite3.Row
     try:
         if _version(record) < len(_MIGRATIONS):
             with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
@@ -305,18 +281,28 @@ def _migrate(record: sqlite3.Connection) -> None:
     record.execute("COMMIT")
 
 
-def _add_action(record: sqlite3.Connection, action: Action) -> None:
+def _statements(action: Action) -> list[_Statement]:
+    """Return the statements that record an action and its batch."""
     row = (_kept(action.message_batch_id), _kept(action.origin), _kept(action.workspace))
-    record.execute(
-        "INSERT INTO batches (id, origin, workspace) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
-        "SET origin = coalesce(excluded.origin, origin), workspace = coalesce(excluded.workspace, workspace)",
-        row,
-    )
-    record.execute(
-        "INSERT INTO actions (id, origin, workspace, at, through, what, consent, words, answer) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, _now(), action.through, action.what, action.consent, _kept(action.words), _kept(action.answer)),
-    )
+    what = (_now(), action.through, action.what, action.consent, _kept(action.words), _kept(action.answer))
+    return [
+        (
+            "INSERT INTO batches (id, origin, workspace) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
+            "SET origin = coalesce(excluded.origin, origin), workspace = coalesce(excluded.workspace, workspace)",
+            row,
+        ),
+        (
+            "INSERT INTO actions (id, origin, workspace, at, through, what, consent, words, answer) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, *what),
+        ),
+    ]
+
+
+def _known(row: sqlite3.Row) -> KnownBatch:
+    process = Process(*map(row.__getitem__, Process._fields)) if row["pid"] is not None else None
+    where = row["id"], row["origin"], process, row["workspace"]
+    return KnownBatch(*where, row["name"], row["requests"], bool(row["ended"]))
 
 
 def _kept(text: str | None) -> str | None:

@@ -8,7 +8,6 @@ that the user chose is followed; elsewhere (Windows) files are opened by their p
 import contextlib
 import json
 import os
-import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,6 +22,10 @@ _BUFFER = 2**18
 
 class SaveError(MessageBatchError):
     """The results could not be saved. The message says why, and what is left."""
+
+
+class BusyError(SaveError):
+    """Another run is saving to the directory."""
 
 
 @contextlib.contextmanager
@@ -60,57 +63,49 @@ def open_folder(directory: Path, name: str) -> Iterator["Folder"]:
     """
     from filelock import lock_descriptor
 
-    path = directory / name
-    shown = clean(str(path), limit=400)
+    folder = Folder(directory / name)
     with contextlib.ExitStack() as resources:
-        with one_sentence(f"The directory {shown} cannot be used"):
-            for missing in reversed([up for up in (path, *path.parents) if not os.path.lexists(up)]):
+        with one_sentence(f"The directory {folder.shown} cannot be used"):
+            for missing in reversed([up for up in (folder.path, *folder.path.parents) if not os.path.lexists(up)]):
                 with contextlib.suppress(FileExistsError):
                     missing.mkdir(mode=0o700)
-            descriptor = None
             if (directory_only := _flags("O_DIRECTORY")) and os.open in os.supports_dir_fd:
-                descriptor = os.open(path, os.O_RDONLY | directory_only | _flags("O_NOFOLLOW"))
-                resources.callback(os.close, descriptor)
-            os.chmod(path if descriptor is None else descriptor, 0o700)
-            folder = Folder(path, shown, descriptor)
+                folder.descriptor = os.open(folder.path, os.O_RDONLY | directory_only | _flags("O_NOFOLLOW"))
+                resources.callback(os.close, folder.descriptor)
+            os.chmod(folder.path if folder.descriptor is None else folder.descriptor, 0o700)
             lock = resources.enter_context(open(".lock", "ab", opener=folder.opener))
         advice = ". Choose a directory on a file system that has locks. Nothing was changed."
-        with one_sentence(f"The directory {shown} cannot be locked", advice):
+        with one_sentence(f"The directory {folder.shown} cannot be locked", advice):
             if not lock_descriptor(lock.fileno(), blocking=False):
-                raise SaveError(f"Another run is saving to {shown}. Nothing was changed by this one.")
+                raise BusyError(f"Another run is saving to {folder.shown}. Nothing was changed by this one.")
         resources.callback(folder.remove_parts)
         yield folder
 
 
 class Folder:
-    """What one run reads and writes in the directory.
+    """What one run reads and writes in the directory."""
 
-    Attributes:
-        shown: The path as it is shown.
-        kept: The temporary file that is left behind, for a person to look at.
-    """
-
-    def __init__(self, path: Path, shown: str, descriptor: int | None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.shown = shown
-        self.kept = ""
-        self._descriptor = descriptor  # of the directory; None where files are opened by their paths
+        self.shown = clean(str(path), limit=400)
+        self.descriptor: int | None = None  # of the directory; None where files are opened by their paths
+        self.kept = ""  # the file whose temporary file is left behind, for a person to look at
         self._parts: dict[str, IO[bytes]] = {}
 
     def _at(self, name: str) -> str:
-        return str(self.path / name) if self._descriptor is None else name
+        return str(self.path / name) if self.descriptor is None else name
 
     def opener(self, name: str, flags: int) -> int:
         """Open a file of the directory as ``open(opener=…)`` wants it."""
-        return os.open(self._at(name), flags | _flags("O_NOFOLLOW", "O_NONBLOCK"), 0o600, dir_fd=self._descriptor)
+        return os.open(self._at(name), flags | _flags("O_NOFOLLOW", "O_NONBLOCK"), 0o600, dir_fd=self.descriptor)
 
     def _remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._at(name), dir_fd=self._descriptor)
+            os.unlink(self._at(name), dir_fd=self.descriptor)
 
     def _sync(self) -> None:
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
+        if self.descriptor is not None:
+            os.fsync(self.descriptor)
 
     def summary(self) -> dict[str, Any] | None:
         """Return what a complete run has written about itself; None if there was none."""
@@ -122,12 +117,12 @@ class Folder:
         return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
 
     def size(self, name: str) -> int | None:
-        """Return the size of a file; None when there is no regular file of this name."""
+        """Return the size of a file; None when there is no file of this name, or only a link."""
         try:
-            found = os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
+            with self.reading(name) as file:
+                return os.fstat(file.fileno()).st_size
         except OSError:
             return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
     def differs(self, name: str, *known: Any) -> bool:
         """Return whether there is a file whose checksum is none of the known ones."""
@@ -180,14 +175,14 @@ class Folder:
             if name == SUMMARY:
                 self._sync()
             old, new = self._at(name + _PART), self._at(name)
-            os.replace(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            os.replace(old, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
         self._sync()
 
     def remove_parts(self) -> None:
         """Remove the temporary files of this run and of earlier ones; only if this run has written."""
         if self._parts:
             self.drop(*self._parts)
-            for name in os.listdir(self.path if self._descriptor is None else self._descriptor):
+            for name in os.listdir(self.path if self.descriptor is None else self.descriptor):
                 if name.endswith(_PART) and name != self.kept + _PART:
                     with contextlib.suppress(OSError):
                         self._remove(name)

@@ -47,21 +47,19 @@ class RequestsFile:
         self.models: list[str] = []
         self.checksum: dict[str, int] = {}
         for number, line in enumerate(self, 1):
-            self._add(line, number)
+            try:
+                request = parsed(line)
+            except ValueError:
+                raise InvalidInputError(f"request {number:,} of {self.shown} is not JSON") from None
+            request = request if isinstance(request, dict) else {}
+            custom_id, params = request.get("custom_id"), request.get("params")
+            if not isinstance(custom_id, str) or not custom_id:
+                raise InvalidInputError(f"request {number:,} of {self.shown} is not a request: it has no custom_id")
+            model = params.get("model") if isinstance(params, dict) else None
+            self.custom_ids.append(custom_id)
+            self.models.append(sys.intern(model) if isinstance(model, str) else "")
         if not self.custom_ids:
             raise InvalidInputError(f"{self.shown} holds no requests")
-
-    def _add(self, line: bytes, number: int) -> None:
-        try:
-            request = parsed(line)
-        except ValueError:
-            raise InvalidInputError(f"request {number:,} of {self.shown} is not JSON") from None
-        custom_id, params = (request.get("custom_id"), request.get("params")) if isinstance(request, dict) else ("", "")
-        if not isinstance(custom_id, str) or not custom_id:
-            raise InvalidInputError(f"request {number:,} of {self.shown} is not a request: it has no custom_id")
-        model = params.get("model") if isinstance(params, dict) else None
-        self.custom_ids.append(custom_id)
-        self.models.append(sys.intern(model) if isinstance(model, str) else "")
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield each request as a line with its end.
@@ -72,7 +70,7 @@ class RequestsFile:
         try:
             if not stat.S_ISREG(self.path.stat().st_mode):
                 raise InvalidInputError(f"{self.shown} is not a regular file, and it is read twice")
-            with self.path.open("rb") as file:
+            with self.path.open("rb", buffering=_PIECE) as file:
                 before, self.checksum = self.checksum, checksum(file)
                 if before not in ({}, self.checksum):
                     raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
@@ -85,8 +83,8 @@ class RequestsFile:
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: io.BufferedReader) -> Iterator[bytes]:
-        reader: Any = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
+    def _requests(self, file: Any) -> Iterator[bytes]:
+        reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
         start = reader.read(_PIECE).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
         reader.seek(0)
         if _LIST.match(start) or _INDENTED.match(start):

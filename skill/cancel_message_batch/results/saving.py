@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIConnectionError, APIStatusError, clean
-from cancel_message_batch.api.models import MessageBatch, ascii_json
-from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.words.results import no_results_now
+from cancel_message_batch.api.errors import APIStatusError, clean
+from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
+from cancel_message_batch.words import results
 
 from .end_of_life import ends_of_life
 from .folder import SUMMARY, Folder, SaveError, checksum, one_sentence, open_folder
-from .lines import parsed
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
@@ -39,11 +37,19 @@ class Saved:
     """What became of saving a batch."""
 
     state: Literal["saved", "all_there", "not_ended", "archived"]  # archived: the results are gone
-    message_batch_id: str
     batch: MessageBatch | None = None  # if the API was asked
     summary: dict[str, Any] | None = None  # the content of summary.json
     path: Path | None = None  # the directory
     edited: bool = False  # whether resubmit.jsonl is not as it was written
+
+    @property
+    def lines(self) -> list[str]:
+        """The sentences that report it."""
+        if self.batch and self.state == "not_ended":
+            return [results.not_ended_for_results(self.batch)]
+        if self.batch and self.state == "archived":
+            return [results.results_gone(self.batch)]
+        return results.saved(self.summary or {}, str(self.path), there=self.state == "all_there", edited=self.edited)
 
 
 @dataclass(frozen=True)
@@ -60,15 +66,6 @@ class Options:
     retry: Sequence[str] | None = None
     split: bool = False
     requests: RequestsFile | None = None
-
-    def met_by(self, summary: dict[str, Any]) -> bool:
-        """Return whether an earlier run has done what is asked for now."""
-        known = summary.get("requests_file")
-        same_file = self.requests is None or (
-            isinstance(known, dict) and self.requests.checksum.items() <= known.items()
-        )
-        same_retry = self.retry is None or sorted(self.retry) == sorted(summary.get("retry", ()))
-        return bool(same_file and same_retry and (summary.get("split") or not self.split))
 
 
 def save(
@@ -97,17 +94,17 @@ def save(
     if (directory / message_batch_id).is_dir():
         with open_folder(directory, message_batch_id) as folder:
             earlier = folder.summary()
-            if earlier and options.met_by(earlier) and _complete(folder, earlier["files"]):
+            if earlier and _is_done(folder, earlier, options):
                 edited = folder.differs(RESUBMIT_FILE, earlier.get("resubmit_file"))
-                return Saved("all_there", message_batch_id, summary=earlier, path=folder.path, edited=edited)
+                return Saved("all_there", summary=earlier, path=folder.path, edited=edited)
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
-        return Saved("not_ended", message_batch_id, batch)
+        return Saved("not_ended", batch)
     if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
-        return Saved("archived", message_batch_id, batch)
+        return Saved("archived", batch)
     with open_folder(directory, message_batch_id) as folder:
         summary = _Saving(batch, folder, options, progress).run(batches)
-        return Saved("saved", message_batch_id, batch, summary, folder.path)
+        return Saved("saved", batch, summary, folder.path)
 
 
 class _Saving:
@@ -154,35 +151,21 @@ class _Saving:
             )
 
     def _download(self, batches: MessageBatches) -> None:
-        try:
-            batches.download_results(self._batch, self._begin)
-        except APIStatusError as error:
-            if error.status != 404:
-                raise
-            raise SaveError(no_results_now(error, self._batch.id)) from error
-
-    def _begin(self) -> Callable[[bytes], object]:
-        """Start the file of results; return what takes its pieces, the last of which is empty."""
-        self._folder.drop(RESULTS_FILE)
-        file, last = self._folder.part(RESULTS_FILE), bytearray()
         size = lines = 0
-
-        def take(piece: bytes) -> None:
-            nonlocal size, lines
-            file.write(piece)
-            size, lines = size + len(piece), lines + piece.count(b"\n")
-            if (end := piece.rfind(b"\n")) >= 0:
-                last.clear()
-            last.extend(piece[end + 1 :])
-            if not piece and last.lstrip().startswith(b"{"):
-                try:
-                    parsed(bytes(last))
-                except ValueError as error:
-                    why = "the results ended in the middle of a line"
-                    raise APIConnectionError(why, may_have_arrived=True) from error
-            self._progress(size, lines)
-
-        return take
+        file = self._folder.part(RESULTS_FILE)
+        try:
+            for piece in batches.download_results(self._batch):
+                if piece is None:  # from the start again
+                    self._folder.drop(RESULTS_FILE)
+                    file, size, lines = self._folder.part(RESULTS_FILE), 0, 0
+                    continue
+                file.write(piece)
+                size, lines = size + len(piece), lines + piece.count(b"\n")
+                self._progress(size, lines)
+        except APIStatusError as error:
+            if error.status_code != 404:
+                raise
+            raise SaveError(results.no_results_now(error, self._batch.id)) from error
 
     def _read(self) -> None:
         """Go through the results: those that were downloaded, else those of an earlier run."""
@@ -286,10 +269,15 @@ class _Saving:
         return summary
 
 
-def _complete(folder: Folder, sizes: Mapping[str, int]) -> bool:
-    """Return whether all files are as long as they were written; the one that a person may edit is just there."""
-    there = {name: folder.size(name) for name in sizes}
-    return None not in there.values() and {**there, RESUBMIT_FILE: 0} == {**sizes, RESUBMIT_FILE: 0}
+def _is_done(folder: Folder, earlier: dict[str, Any], options: Options) -> bool:
+    """Return whether an earlier run has done what is asked for now, and its files are as long as they were written."""
+    if options.requests and not options.requests.checksum.items() <= (earlier.get("requests_file") or {}).items():
+        return False
+    if options.retry and sorted(options.retry) != sorted(earlier.get("retry", ())):
+        return False
+    there = {name: folder.size(name) for name in earlier["files"]}
+    same_length = {**there, RESUBMIT_FILE: 0} == {**earlier["files"], RESUBMIT_FILE: 0}  # a person may edit that one
+    return same_length and None not in there.values() and (earlier.get("split") or not options.split)
 
 
 def _id_line(custom_id: str) -> bytes:

@@ -1,7 +1,6 @@
 """What the lines of the results say: counts, errors, tokens, and what is to become of each request."""
 
 import functools
-import operator
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -22,7 +21,8 @@ UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"
 KEEP, RESUBMIT, INVALID = range(3)
 
 _GROUPS = 200  # kinds of errors, models or unknown types that are listed
-_TOKENS = ("input", "output", "cache_write", "cache_write_1h", "cache_read")
+_FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+_TOKENS = ("input", "output", "cache_write", "cache_read", "cache_write_1h")
 
 
 class Tally:
@@ -89,35 +89,37 @@ class Tally:
         usage, model = message.get("usage"), message.get("model")
         if not isinstance(usage, dict) or not isinstance(model, str):
             return
-        written, read = _number(usage, "cache_creation_input_tokens"), _number(usage, "cache_read_input_tokens")
-        long, uncached = usage.get("cache_creation"), _number(usage, "input_tokens")
-        written_1h = _number(long, "ephemeral_1h_input_tokens") if isinstance(long, dict) else 0
+        hour = usage.get("cache_creation")
+        given = [*map(usage.get, _FIELDS), hour.get("ephemeral_1h_input_tokens") if isinstance(hour, dict) else 0]
+        tokens = [number if isinstance(number, int) else 0 for number in given]
         groups = self._tokens.get(model)
         if groups is None:
             groups = self._tokens.setdefault(_listed(self._tokens, clean(model, limit=80)), {})
-        group_ = groups.setdefault(-(-(uncached + written + read) // PRICED_TOGETHER), [0] * 6)
-        group_[:] = map(operator.add, group_, (1, uncached, _number(usage, "output_tokens"), written, written_1h, read))
+        sums = groups.setdefault(-(-(tokens[0] + tokens[2] + tokens[3]) // PRICED_TOGETHER), [0] * 6)
+        sums[0] += 1
+        for at, number in enumerate(tokens, 1):
+            sums[at] += number
 
     def _errored(self, envelope: Any, custom_id: str) -> bool:
         """Add an error; return whether the request certainly fails again."""
         envelope = envelope if isinstance(envelope, dict) else {}
         inner = envelope.get("error")
         error = inner if isinstance(inner, dict) else envelope
-        kind, message = str(error.get("type") or "unknown"), str(error.get("message") or "no explanation")
-        key, shown, again = _described(kind, message)
-        new = {**shown, "count": 0, "example": _example(custom_id), "fails_again": again}
-        if key not in self._errors and len(self._errors) >= _GROUPS:
-            key, new = ("", ""), {**new, "type": "others", "message": "more kinds of errors", "fails_again": False}
-        self._errors.setdefault(key, new)["count"] += 1
+        key, shown = _described(str(error.get("type") or "unknown"), str(error.get("message") or "no explanation"))
+        again: bool = shown["fails_again"]
+        if key not in self._errors:
+            if len(self._errors) >= _GROUPS:
+                key, shown = _described("others", "more kinds of errors")
+            self._errors.setdefault(key, {**shown, "count": 0, "example": _example(custom_id)})
+        self._errors[key]["count"] += 1
         return again
 
     def described(self, when: datetime) -> dict[str, Any]:
         """Return what ``summary.json`` says about the results of a batch that was processed at this time."""
         tokens: dict[str, dict[str, Any]] = {}
         for model, groups in sorted(self._tokens.items()):
-            spent = batch_cost(model, groups.values(), when)
-            sums = (sum(numbers) for numbers in list(zip(*groups.values(), strict=True))[1:])
-            estimated = None if spent is None else round(spent, 6)
+            _, *sums = map(sum, zip(*groups.values(), strict=True))
+            estimated = batch_cost(model, groups.values(), when)
             tokens[model] = {**dict(zip(_TOKENS, sums, strict=True)), "estimated_usd": estimated}
         known = [used["estimated_usd"] for used in tokens.values() if used["estimated_usd"] is not None]
         return {
@@ -139,16 +141,12 @@ class Tally:
 
 
 @functools.lru_cache(maxsize=_GROUPS)  # thousands of lines have the same few messages
-def _described(kind: str, message: str) -> tuple[tuple[str, str], dict[str, str], bool]:
-    """Return what an error is counted under, what is shown of it, and whether the request certainly fails again."""
-    shown = {"type": clean(kind, limit=60), "message": clean(message)}
+def _described(kind: str, message: str) -> tuple[tuple[str, str], dict[str, Any]]:
+    """Return what an error is counted under, and what is shown of it."""
+    shown, text = clean(kind, limit=60), clean(message)
     # Positions and lengths differ from request to request where the fault is the same.
-    return (shown["type"], re.sub(r"\d+", "#", shown["message"])), shown, fails_again(kind, message)
-
-
-def _number(usage: dict[str, Any], field: str) -> int:
-    number = usage.get(field)
-    return number if isinstance(number, int) else 0
+    key = shown, re.sub(r"\d+", "#", text)
+    return key, {"type": shown, "message": text, "fails_again": fails_again(kind, message)}
 
 
 def _listed(groups: Mapping[str, Any], name: str) -> str:

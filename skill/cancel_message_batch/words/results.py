@@ -115,11 +115,6 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
             f"Estimated cost: {cost} at the batch prices of {estimate['prices']}{but}. This is an "
             "estimate; the Console shows what is billed."
         )
-    elif summary["tokens"] and not estimate["prices"]:
-        lines.append(
-            "No estimate of the cost: the price list is not installed. `pip install 'cancel-message-batch[prices]'` "
-            "installs it."
-        )
     elif summary["tokens"]:
         lines.append("No estimate of the cost: the prices of these models are not known.")
     return lines

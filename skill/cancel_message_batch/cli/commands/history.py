@@ -29,22 +29,19 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.record.store import open_record
 
     record = open_record()
-    empty = True
-    for entry in record.history(message_batch_id):
-        if empty and not output.json and width() >= _WIDTH:
-            output.print(paint(_HEAD, "1", sys.stdout))
-        empty = False
-        if output.json:
-            output.print(ascii_json(entry._asdict() | {"at": entry.at.isoformat()}))
-        else:
-            for line in _lines(entry):
-                output.print(line)
-        if output.closed:
-            break
+    entries = record.history(message_batch_id)
     if record.fault:
         output.warn(record.fault)
         return ExitCode.FAILED
-    if empty:
+    if entries and not output.json and width() >= _WIDTH:
+        output.print(paint(_HEAD, "1", sys.stdout))
+    for entry in entries:
+        one = entry._asdict() | {"at": entry.at.isoformat()}
+        for line in [ascii_json(one)] if output.json else _lines(entry):
+            output.print(line)
+        if output.closed:
+            break
+    if not entries:
         whose = message_batch_id or "any message batch"
         output.say(f"Nothing about {whose} is recorded on this machine yet.")
     return ExitCode.DONE

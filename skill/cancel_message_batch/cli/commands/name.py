@@ -16,16 +16,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message_batch_id = checked_id(given.id)
     from cancel_message_batch.api.errors import InvalidInputError
-    from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.store import open_record
     from cancel_message_batch.words import programs
 
+    record = open_record()
     try:
-        name = clean_name(given.name)
+        name = record.set_name(message_batch_id, given.name)
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was changed.") from None
-    record = open_record()
-    record.set_name(message_batch_id, name)
     if record.fault:
         output.warn(record.fault)
         return ExitCode.FAILED

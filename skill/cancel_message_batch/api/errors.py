@@ -75,7 +75,9 @@ def _new(cls: Any, args: tuple[Any, ...], status_code: int) -> Any:
     """Return an instance of an error's class and of the SDK's; of the class alone where the SDK is not imported."""
     own, sdk = getattr(cls, "_own_class", cls), sys.modules.get("anthropic")
     named = vars(sdk) if sdk else {}
-    classes = [one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code]
+    classes: list[Any] = [
+        one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code
+    ]
     classes.append(named.get("InternalServerError" if status_code >= 500 else own._sdk_class))  # noqa: SLF001 - our own
     return Exception.__new__(_joined(own, classes[0]) if classes[0] else own, *args)
 

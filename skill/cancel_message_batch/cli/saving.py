@@ -1,7 +1,6 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,10 +14,9 @@ from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
 from cancel_message_batch.words import failures, results
 
-from .exit_codes import ExitCode, Interrupted, UsageError
-from .outcomes import combined, error_code
+from .exit_codes import ExitCode, Interrupted, UsageError, combined, error_code
 from .output import Output
-from .terminal import cut, width, write
+from .progress import live_lines
 
 
 def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
@@ -77,7 +75,7 @@ def _report(saved: Saved, output: Output) -> ExitCode:
         output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
         for line in saved.lines:
-            output.tell(line)
+            output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
             output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
@@ -98,19 +96,18 @@ def _code(summary: dict[str, Any]) -> ExitCode:
 
 @contextlib.contextmanager
 def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that shows the bytes and lines so far, in one line of a terminal that is cleared at the end."""
-    shown = 0.0
-    visible = not quiet and sys.stderr.isatty()
+    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
+    name, began = clean(message_batch_id, limit=60), time.monotonic()
+    read = (0, 0)
+
+    def picture() -> tuple[Sequence[str], str]:
+        megabytes = read[0] / 1e6
+        speed = megabytes / max(time.monotonic() - began, 0.1)
+        return (), f"{name}: {read[1]:,} results, {megabytes:,.1f} MB, {speed:,.1f} MB/s"
 
     def progress(size: int, lines: int) -> None:
-        nonlocal shown
-        if visible and time.monotonic() - shown > 0.1:
-            shown = time.monotonic()
-            text = f"{clean(message_batch_id, limit=60)}: {lines:,} results, {size / 1e6:,.1f} MB"
-            write(sys.stderr, f"\r{cut(text, width() - 1)}\x1b[K")
+        nonlocal read
+        read = (size, lines)
 
-    try:
+    with live_lines(picture, quiet=quiet):
         yield progress
-    finally:
-        if shown:
-            write(sys.stderr, "\r\x1b[K")

@@ -18,7 +18,8 @@ def ends_of_life() -> dict[str, str]:
     package = Path(spec.origin).parent if spec and spec.origin else Path()
     for file in (package / name for name in _FILES):
         if file.is_file() and (table := _TABLE.search(file.read_text("utf-8"))):
-            return {model: _day(text) for model, text in ast.literal_eval(table[1]).items()}
+            with contextlib.suppress(ValueError, SyntaxError):  # not the table that it is today
+                return {str(model): _day(str(text)) for model, text in ast.literal_eval(table[1]).items()}
     return {}
 
 

@@ -17,7 +17,7 @@ def price_list() -> str:
 
 
 def batch_cost(model: str, groups: Iterable[Sequence[int]], when: datetime) -> float | None:
-    """Estimate in USD what requests to a model have cost in a batch; None if its price is not known.
+    """Estimate in USD what requests have cost in a batch at this time; None if the price of the model is not known.
 
     Args:
         model: The model's id.

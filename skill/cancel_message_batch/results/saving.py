@@ -14,7 +14,7 @@ from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
 from cancel_message_batch.words import results
 
 from .end_of_life import ends_of_life
-from .folder import SUMMARY, Folder, SaveError, checksum, one_sentence, open_folder
+from .folder import SUMMARY, Folder, SaveError, one_sentence, open_folder
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
@@ -95,7 +95,7 @@ def save(
         with open_folder(directory, message_batch_id) as folder:
             earlier = folder.summary()
             if earlier and _is_done(folder, earlier, options):
-                edited = folder.differs(RESUBMIT_FILE, earlier.get("resubmit_file"))
+                edited = folder.checksum(RESUBMIT_FILE) not in (None, earlier.get("resubmit_file"))
                 return Saved("all_there", summary=earlier, path=folder.path, edited=edited)
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
@@ -131,20 +131,19 @@ class _Saving:
             self._read()
             self._check()
             found = self._match(self._options.requests) if self._options.requests else self._list_ids(())
-            outdated = list(_GENERATED)
+            outdated = set(_GENERATED)
             if RESUBMIT_FILE in self._folder.sizes():
-                with self._folder.reading(RESUBMIT_FILE, part=True) as file:
-                    written = checksum(file)
+                written = self._folder.checksum(RESUBMIT_FILE, part=True)
                 # Without an earlier summary, what is there is an interrupted run's, hence the same, or a person's.
                 self._refuse_edited(resubmit_file, written)
                 resubmit_file = written
-                outdated.append(RESUBMIT_FILE)
+                outdated.add(RESUBMIT_FILE)
             summary = self._write_summary({**found, "resubmit_file": resubmit_file})
             self._folder.commit(outdated=outdated)
         return summary
 
     def _refuse_edited(self, *known: dict[str, int] | None) -> None:
-        if self._folder.differs(RESUBMIT_FILE, *known):
+        if self._folder.checksum(RESUBMIT_FILE) not in (None, *known):
             raise SaveError(
                 f"{RESUBMIT_FILE} in {self._folder.shown} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
@@ -262,7 +261,6 @@ class _Saving:
             "retry": list(self._options.retry or RETRY),
             "split": self._options.split,
             **found,
-            "invalid": self._tally.invalid,
             "files": {**self._kept, **self._folder.sizes()},
         }
         self._folder.part(SUMMARY).write(ascii_json(summary).encode() + b"\n")

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
-from .api.client import AsyncMessageBatches, MessageBatches
+from .api.calls import AsyncBatches, Batches, awaited, call_for_batch, finish
+from .api.client import AsyncMessageBatches, MessageBatches, within
 from .api.errors import (
     APIResponseError,
     APIStatusError,
@@ -184,7 +184,7 @@ class Tool:
         try:
             given = self.parse(arguments)
             with contextlib.nullcontext(batches) if batches is not None else MessageBatches() as client:
-                _check_client(client, awaited=False)
+                _check_client(client, is_async=False)
                 return finish(self._answer(given, client, approve))
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
@@ -196,7 +196,7 @@ class Tool:
         try:
             given = self.parse(arguments)
             async with contextlib.nullcontext(batches) if batches is not None else AsyncMessageBatches() as client:
-                _check_client(client, awaited=True)
+                _check_client(client, is_async=True)
                 return await self._answer(given, client, approve)
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
@@ -221,10 +221,10 @@ class Tool:
         return await self.handler(given, batches)
 
 
-def _check_client(batches: Any, *, awaited: bool) -> None:
+def _check_client(batches: Any, *, is_async: bool) -> None:
     """Refuse a client that would block the event loop, and one that a sync call cannot await."""
-    if inspect.iscoroutinefunction(batches.retrieve) != awaited:
-        kind, prefix = ("an async", "Async") if awaited else ("a sync", "")
+    if inspect.iscoroutinefunction(batches.retrieve) != is_async:
+        kind, prefix = ("an async", "Async") if is_async else ("a sync", "")
         wanted = f"{prefix}MessageBatches() or anthropic.{prefix}Anthropic().messages.batches"
         raise ConfigurationError(f"{kind} call needs {kind} client, such as {wanted}")
 
@@ -238,7 +238,7 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
         return _canceled(look.batch, "already_ended", sent=False)
     if look.batch.processing_status == "canceling":
         return None
-    answer = await settled(approve(look.batch))
+    answer = await awaited(approve(look.batch))
     if answer:
         return None
     text = states.declined(given.message_batch_id, asked=answer is not None)
@@ -272,22 +272,19 @@ def _input_fault(fault: Any, fields: list[str]) -> str:
 _NOT_ABOUT_STATE = frozenset({401, 402, 403, 404, 408, 413, 429})
 
 
-async def _ask(operation: Callable[..., Any], message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
-    return the_same(as_message_batch(await call(operation, message_batch_id)), message_batch_id, canceling=canceling)
-
-
 async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id, began = given.message_batch_id, time.monotonic()
     try:
-        batch = await _ask(batches.cancel, message_batch_id, canceling=True)
+        batch = await call_for_batch(batches.cancel, message_batch_id, canceling=True)
         return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
     except MessageBatchError as error:
-        if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
+        status = error.status_code if isinstance(error, APIStatusError) else 0
+        if 400 <= status < 500 and status not in _NOT_ABOUT_STATE:
             # How the API responds once a batch is canceling or has ended is not documented; the batch shows its state.
             if isinstance(batches, MessageBatches | AsyncMessageBatches):
-                batches = batches.within(batches.policy.timeout - (time.monotonic() - began))
+                batches = within(batches, batches.policy.timeout - (time.monotonic() - began))
             with contextlib.suppress(MessageBatchError):
-                batch = await _ask(batches.retrieve, message_batch_id)
+                batch = await call_for_batch(batches.retrieve, message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
@@ -337,7 +334,7 @@ def sorted_outcomes(
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        [batch] = names.with_names([await _ask(batches.retrieve, given.message_batch_id)])
+        [batch] = names.with_names([await call_for_batch(batches.retrieve, given.message_batch_id)])
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
@@ -348,13 +345,13 @@ _PAGES = 10  # that one listing reads at most
 
 async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     """Collect the batches of one status."""
-    status = None if given.status == "any" else given.status
-    size = LARGEST_PAGE if status else given.limit
+    statuses = set() if given.status == "any" else {given.status}
+    size = LARGEST_PAGE if statuses else given.limit
     found: list[MessageBatch] = []
     searched = unreadable = pages = 0
     more = False
     try:
-        async for findings in search(batches.list, status, limit=size, after_id=given.after_id or None):
+        async for findings in search(batches.list, statuses, limit=size, after_id=given.after_id or None):
             found += findings.batches
             searched += findings.searched
             unreadable += findings.unreadable

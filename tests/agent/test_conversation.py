@@ -250,7 +250,7 @@ def test_a_model_that_cannot_be_reached_is_an_error_in_plain_words(sandbox: Sand
     conversation, _ = talk()
     with pytest.raises(APIStatusError) as caught:
         conversation.say("what is running?")
-    assert caught.value.status == 529
+    assert caught.value.status_code == 529
 
 
 @pytest.mark.parametrize(("stop_reason", "told"), [("max_tokens", "cut off"), ("refusal", "declined")])

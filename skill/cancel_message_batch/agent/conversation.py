@@ -19,11 +19,11 @@ from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,
     InvalidInputError,
+    MessageBatchError,
     from_client,
     from_sdk,
 )
-from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.api.requests import checked_id
+from cancel_message_batch.api.models import MessageBatch, checked_id
 from cancel_message_batch.tools import TOOLS, Approve, Tool, ToolOutcome
 
 from .approval import named_ids
@@ -147,6 +147,8 @@ class Conversation:
         self._messages.append({"role": "user", "content": message})
         try:
             return self._turn()
+        except MessageBatchError:  # an AnthropicError too
+            raise
         except anthropic.AnthropicError as error:
             raise from_sdk(error, secrets=self._secrets) or error from error
         finally:

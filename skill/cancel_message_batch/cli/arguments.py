@@ -101,7 +101,7 @@ def parse_speed(text: str) -> float:
 def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "MessageBatches":
     """Open the client that the flags describe. With ``waiting``, --timeout limits the whole wait, not each request."""
     from cancel_message_batch.api.client import MessageBatches  # --help does not need it
-    from cancel_message_batch.api.requests import CALL_TIMEOUT
+    from cancel_message_batch.api.retries import CALL_TIMEOUT
 
     timeout = CALL_TIMEOUT if given.timeout is None or waiting else given.timeout
     if not timeout:

@@ -23,7 +23,7 @@ import uvicorn
 from anyio.streams.memory import MemoryObjectSendStream
 
 from cancel_message_batch.api.client import build_client
-from cancel_message_batch.api.credentials import borrowed, origin
+from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import clean
 
 from .created import Created
@@ -75,7 +75,7 @@ class Relay:
         userinfo, at, place = parts.netloc.rpartition("@")
         self._origin = f"{parts.scheme}://{place}"
         timeout, limits = httpx2.Timeout(None, connect=10.0), httpx2.Limits()  # the clients have their own
-        self._client = build_client(httpx2.AsyncClient, borrowed(self._origin, {}), timeout=timeout, limits=limits)
+        self._client = build_client(httpx2.AsyncClient, timeout=timeout, limits=limits)
         self._listener = create_server(("127.0.0.1", 0), backlog=2048)
         # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
         self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)

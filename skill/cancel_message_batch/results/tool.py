@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 
-from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
+from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches, client_over
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, described
 from cancel_message_batch.words import failures
@@ -110,7 +110,7 @@ async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: P
     """Save in a thread. It goes on when the caller stops waiting, and the next call waits for it."""
 
     def work() -> Saved:
-        with MessageBatches(connection=batches.connection) as own:
+        with client_over(MessageBatches, batches.connection) as own:
             return save(own, name, directory)
 
     while True:

@@ -27,7 +27,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message = read_standard_input() if given.message == "-" else given.message
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
-    from cancel_message_batch.api.requests import checked_id
+    from cancel_message_batch.api.models import checked_id
     from cancel_message_batch.words import failures
 
     try:

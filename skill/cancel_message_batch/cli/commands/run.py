@@ -96,9 +96,9 @@ def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Out
     """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
     import anyio
 
-    from cancel_message_batch.api.credentials import borrowed
-    from cancel_message_batch.api.requests import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
+    from cancel_message_batch.api.credentials import connection_with
+    from cancel_message_batch.api.retries import RetryPolicy
+    from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
     from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs
@@ -113,7 +113,7 @@ def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Out
 
     async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
         policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
-        async with client_for_many(borrowed(base_url, dict(headers))) as client:
+        async with client_for_many(connection_with(base_url, dict(headers))) as client:
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 
     async def cancel_all() -> None:

@@ -345,13 +345,13 @@ _PAGES = 10  # that one listing reads at most
 
 async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     """Collect the batches of one status."""
-    status = None if given.status == "any" else given.status
-    size = LARGEST_PAGE if status else given.limit
+    statuses = set() if given.status == "any" else {given.status}
+    size = LARGEST_PAGE if statuses else given.limit
     found: list[MessageBatch] = []
     searched = unreadable = pages = 0
     more = False
     try:
-        async for findings in search(batches.list, status, limit=size, after_id=given.after_id or None):
+        async for findings in search(batches.list, statuses, limit=size, after_id=given.after_id or None):
             found += findings.batches
             searched += findings.searched
             unreadable += findings.unreadable

@@ -67,7 +67,7 @@ def test_a_custom_id_that_stands_twice_in_the_requests_file_is_named(
     serve(sandbox, MIXED, COUNTS)
     done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "good", "stopped", "wrong", "good"))
     assert done.returncode == 4
-    assert 'repeat a custom_id: only the first of each was taken ("good").' in done.stdout
+    assert 'repeat a custom_id (for example "good"): only the first of each was taken.' in done.stdout
 
 
 def test_a_second_time_it_says_that_all_is_there(sandbox: Sandbox, run: Run) -> None:

@@ -1,6 +1,6 @@
 """Going through the pages of a listing: for listing, filtering and iterating, sync and async."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -61,11 +61,15 @@ class Findings:
 
 
 async def search(
-    list_page: Callable[..., Any], status: str | None = None, *, limit: int = LARGEST_PAGE, after_id: str | None = None
+    list_page: Callable[..., Any],
+    statuses: Set[str] = frozenset(),
+    *,
+    limit: int = LARGEST_PAGE,
+    after_id: str | None = None,
 ) -> AsyncGenerator[Findings, None]:
-    """Yield, page by page, the batches of one status, or all: the API itself does not filter.
+    """Yield, page by page, the batches with one of these statuses; without statuses, all. The API does not filter.
 
-    The search for batches that still run ends where none can follow.
+    A search for running batches ends where none can follow.
     """
     cursor = after_id
     async for page in walk(list_page, limit=limit, after_id=after_id):
@@ -76,8 +80,8 @@ async def search(
             except APIResponseError:
                 unreadable += 1
         cursor = next_cursor(page, cursor, backwards=False)
-        over = cursor is None or (status in RUNNING and _long_over(batches))
-        found = [batch for batch in batches if status in {None, batch.processing_status}]
+        over = cursor is None or (set() < statuses <= RUNNING and _long_over(batches))
+        found = [batch for batch in batches if not statuses or batch.processing_status in statuses]
         yield Findings(found, len(batches), more=not over, unreadable=unreadable)
         if over:
             return
@@ -88,7 +92,7 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
 
     A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
     """
-    return not page or page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)
+    return bool(page) and page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)
 
 
 class _Page:

@@ -11,10 +11,10 @@ from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 from cancel_message_batch.words import states
 
-from .exit_codes import ExitCode, Interrupted
-from .outcomes import combined, exit_code, print_batches, print_outcome
+from .exit_codes import ExitCode, Interrupted, combined, exit_code
 from .output import Output
 from .recording import say_where_known
+from .reports import print_batches, print_outcome
 
 # Notes what cancels came to, by id; None stands for an answer that was not awaited.
 Note = Callable[[Mapping[str, ToolOutcome | None]], None]
@@ -49,13 +49,13 @@ def cancel_all(
     """Cancel batches side by side and print each outcome as it comes, and a sum at the end; then note them."""
     import anyio  # one batch needs none of it
 
-    from cancel_message_batch.batches.many import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
+    from cancel_message_batch.batches.canceling import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
 
     def done(outcome: ToolOutcome) -> None:
         if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
             print_outcome(outcome, output)
         elif not output.quiet:
-            output.tell(states.brief(outcome.batch, outcome.result))
+            output.print_prose(states.brief(outcome.batch, outcome.result))
 
     told_until = 0.0
 

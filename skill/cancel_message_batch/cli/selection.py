@@ -5,7 +5,8 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .exit_codes import UsageError
@@ -16,7 +17,7 @@ from .terminal import confirm
 if TYPE_CHECKING:  # --help needs none of them
     from cancel_message_batch.api.client import MessageBatches
     from cancel_message_batch.api.models import MessageBatch
-    from cancel_message_batch.batches.selection import Filters
+    from cancel_message_batch.batches.listing import Filters
 
 
 def read_ids(given: argparse.Namespace, command: str) -> list[str]:
@@ -117,11 +118,11 @@ def _words(line: str) -> list[str]:
     return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
 
 
-def filters_of(given: argparse.Namespace) -> "Filters":
+def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> "Filters":
     """Return the filters that the flags describe."""
-    from cancel_message_batch.batches.selection import Filters
+    from cancel_message_batch.batches.listing import Filters
 
-    return Filters(given.older_than, given.newer_than, given.at_least, given.named)
+    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
 
 
 def check_names(output: Output) -> None:
@@ -131,42 +132,41 @@ def check_names(output: Output) -> None:
     open_record(output.warn).check()
 
 
-def every(
-    batches: "MessageBatches", given: argparse.Namespace, output: Output, *, canceling: bool = True
-) -> "list[MessageBatch]":
-    """Return the batches that --all and its filters mean: those in progress and, if ``canceling``, those too."""
-    from cancel_message_batch.batches.selection import found
+def matching(
+    batches: "MessageBatches", given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
+) -> "Iterator[MessageBatch]":
+    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
+    from cancel_message_batch.batches.listing import Listing
     from cancel_message_batch.words import states
 
-    if given.named is not None:
-        check_names(output)
-    statuses = ("in_progress", "canceling") if canceling else ("in_progress",)
+    filters = filters_of(given, statuses)
+    found: Iterable[MessageBatch]
+    listing = found = Listing(batches, filters, limit)
     if given.orphaned:
         from .recording import orphaned
 
-        known = [
-            batch
-            for batch in orphaned(batches, output)
-            if batch.processing_status in statuses and filters_of(given).match(batch)
-        ]
-    else:
-        known, unreadable = found(batches, statuses, filters_of(given))
-        if unreadable:
-            output.warn(states.unreadable(unreadable))
-    if not known:
-        like = " like that" if filters_of(given) or given.orphaned else ""
-        rest = " or canceling" if canceling else ": there is nothing to cancel"
-        output.say(f"No message batch{like} is in progress{rest}.")
-    return known
+        found = islice(filter(filters.match, orphaned(batches, output)), limit)
+    empty = True
+    for batch in found:
+        empty = False
+        yield batch
+    if listing.unreadable:
+        output.leave_out(states.unreadable(listing.unreadable))
+    elif empty:
+        output.say(states.none_found(statuses, filtered=bool(filters_of(given)), orphaned=given.orphaned))
 
 
 def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
-    """Return the batches in progress that are to be canceled: a person chooses them, or with --all confirms them."""
+    """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
     from cancel_message_batch.words import states
 
     from .table import table
 
-    known = every(batches, given, output, canceling=False)
+    if given.named is not None:
+        check_names(output)
+    known = list(matching(batches, given, output, "in_progress"))
+    if not known and not output.incomplete:
+        output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known
     if not given.all:

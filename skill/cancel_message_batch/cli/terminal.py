@@ -52,15 +52,16 @@ def wrapped(text: str, columns: int, *, indent: str = "") -> str:
     return lines.replace("\0", " ")
 
 
+def columns_of(text: str) -> int:
+    """Return how many columns a text takes: a character of some scripts takes two."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
 def cut(text: str, columns: int) -> str:
-    """Cut a text to so many columns; a character of some scripts takes two."""
-
-    def taken() -> int:
-        return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
-
-    if taken() <= columns:
+    """Cut a text to this number of columns."""
+    if columns_of(text) <= columns:
         return text
-    while text and taken() >= columns:
+    while text and columns_of(text) >= columns:
         text = text[:-1]
     return f"{text}…"
 

@@ -11,7 +11,7 @@ from cancel_message_batch.api.errors import clean
 
 from .failing import fails_again
 from .lines import parsed
-from .prices import PRICED_TOGETHER, batch_cost, price_list
+from .prices import PRICED_TOGETHER, batch_cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
 # API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
@@ -26,21 +26,14 @@ _TOKENS = ("input", "output", "cache_write", "cache_read", "cache_write_1h")
 
 
 class Tally:
-    """Adds up the lines of the results.
-
-    Args:
-        retry: The types of results whose requests are to be sent again, or ``all``.
-
-    Attributes:
-        decisions: What becomes of each request, by its custom_id, in the order of the results.
-    """
+    """Adds up the lines of the results. Requests with results of the types in ``retry`` are to be sent again."""
 
     def __init__(self, retry: Collection[str]) -> None:
         self._all = "all" in retry
         self._usual = {kind: RESUBMIT if self._all or kind in retry else KEEP for kind in TYPES}
-        self.lines = self.invalid = self._unreadable = self._without_custom_id = self._repeated = 0
+        self.decisions: dict[str, int] = {}  # what becomes of each request, by custom_id, in the order of the results
         self.counts = dict.fromkeys(TYPES, 0)
-        self.decisions: dict[str, int] = {}
+        self.lines = self.invalid = self._unreadable = self._without_custom_id = self._repeated = 0
         self._unknown: Counter[str] = Counter()
         self._errors: dict[tuple[str, str], dict[str, Any]] = {}
         self._unfinished: dict[str, dict[str, Any]] = {}
@@ -51,10 +44,9 @@ class Tally:
         self.lines += 1
         try:
             entry = parsed(line)
-            result = entry["result"]
+            result, custom_id = entry["result"], entry.get("custom_id")
             kind = result.get("type")
-            custom_id = entry.get("custom_id")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError, AttributeError):
             self._unreadable += 1
             return "unreadable", KEEP
         custom_id = custom_id if isinstance(custom_id, str) else ""
@@ -72,21 +64,19 @@ class Tally:
                 self.invalid += 1
         if not custom_id:
             self._without_custom_id += 1
-        elif custom_id in self.decisions:
-            self._repeated += 1
-            self.decisions[custom_id] = min(self.decisions[custom_id], decision)
-        else:
+        elif custom_id not in self.decisions:
             self.decisions[custom_id] = decision
+        else:
+            self._repeated += 1
+            self.decisions[custom_id] = min(decision, self.decisions[custom_id])
         return kind, decision
 
     def _succeeded(self, message: Any, custom_id: str) -> None:
-        if not isinstance(message, dict):
-            return
-        reason = message.get("stop_reason")
+        message = message if isinstance(message, dict) else {}
+        reason, usage, model = message.get("stop_reason"), message.get("usage"), message.get("model")
         if isinstance(reason, str) and reason in UNFINISHED:
             group = self._unfinished.setdefault(reason, {"count": 0, "example": _example(custom_id)})
             group["count"] += 1
-        usage, model = message.get("usage"), message.get("model")
         if not isinstance(usage, dict) or not isinstance(model, str):
             return
         hour = usage.get("cache_creation")
@@ -96,15 +86,13 @@ class Tally:
         if groups is None:
             groups = self._tokens.setdefault(_listed(self._tokens, clean(model, limit=80)), {})
         sums = groups.setdefault(-(-(tokens[0] + tokens[2] + tokens[3]) // PRICED_TOGETHER), [0] * 6)
-        sums[0] += 1
-        for at, number in enumerate(tokens, 1):
+        for at, number in enumerate((1, *tokens)):
             sums[at] += number
 
     def _errored(self, envelope: Any, custom_id: str) -> bool:
         """Add an error; return whether the request certainly fails again."""
         envelope = envelope if isinstance(envelope, dict) else {}
-        inner = envelope.get("error")
-        error = inner if isinstance(inner, dict) else envelope
+        error = inner if isinstance(inner := envelope.get("error"), dict) else envelope
         key, shown = _described(str(error.get("type") or "unknown"), str(error.get("message") or "no explanation"))
         again: bool = shown["fails_again"]
         if key not in self._errors:
@@ -116,6 +104,8 @@ class Tally:
 
     def described(self, when: datetime) -> dict[str, Any]:
         """Return what ``summary.json`` says about the results of a batch that was processed at this time."""
+        from genai_prices import __version__ as version
+
         tokens: dict[str, dict[str, Any]] = {}
         for model, groups in sorted(self._tokens.items()):
             _, *sums = map(sum, zip(*groups.values(), strict=True))
@@ -129,12 +119,13 @@ class Tally:
             "unreadable_lines": self._unreadable,
             "lines_without_custom_id": self._without_custom_id,
             "repeated_custom_ids": self._repeated,
+            "invalid": self.invalid,
             "errors": sorted(self._errors.values(), key=lambda group: -group["count"]),
             "unfinished": self._unfinished,
             "tokens": tokens,
             "estimate": {
                 "usd": round(sum(known), 6) if known else None,
-                "prices": price_list() if tokens else None,
+                "prices": f"genai-prices {version}",
                 "models_without_price": [name for name, used in tokens.items() if used["estimated_usd"] is None],
             },
         }

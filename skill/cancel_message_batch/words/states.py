@@ -289,7 +289,17 @@ def dry_run(batches: Sequence[MessageBatch]) -> str:
     return f"Dry run: nothing was canceled. Without --dry-run, this would cancel {would}."
 
 
+def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> str:
+    """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
+    like = " like that" if filtered else ""
+    if orphaned:
+        return f"This machine knows no unfinished batch{like} whose program is gone."
+    if not statuses:
+        return f"There is no message batch{like} in this workspace."
+    return f"No message batch{like} is {' or '.join(statuses)}."
+
+
 def unreadable(number: int) -> str:
     """Say that a listing holds batches that this version cannot read."""
     which = counted(number, "message batch")
-    return f"{which} of the listing could not be read and {'is' if number == 1 else 'are'} left out."
+    return f"{which} in the listing could not be read and {'was' if number == 1 else 'were'} left out."

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
+from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.selection import choose, read_ids
@@ -53,7 +53,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.outcomes import FEW, combined, exit_code, suggest, suggest_results
+    from cancel_message_batch.cli.reports import FEW, suggest, suggest_results
 
     options = _options(given)
     note = _note(given, output, consent="named" if ids else "--yes" if given.yes else "yes")
@@ -80,7 +80,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         answered = [(name, outcome.batch) for name, outcome in zip(ids, outcomes, strict=True) if outcome.batch]
         running = [name for name, batch in answered if not batch.ended]
         if given.wait and running:
-            from cancel_message_batch.cli.watching import wait_for
+            from cancel_message_batch.cli.commands.wait import wait_for
 
             waited = wait_for(batches, running, timeout=given.timeout, output=output, saves=bool(options))
             code = waited if waited != ExitCode.DONE else code

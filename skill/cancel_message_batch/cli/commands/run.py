@@ -98,7 +98,7 @@ def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Out
 
     from cancel_message_batch.api.credentials import connection_with
     from cancel_message_batch.api.retries import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
+    from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
     from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs

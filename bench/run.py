@@ -271,7 +271,7 @@ def main() -> None:
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *parts], help="default: all")
+    parser.add_argument("parts", nargs="*", choices=[[], *parts], metavar="PART", help=f"of {', '.join(parts)}")
     chosen = parser.parse_args().parts or list(parts)
     versions = ", ".join(f"{name} {version(name)}" for name in (PROGRAM.name, "anthropic", "httpx2", "pydantic"))
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores; {versions}")

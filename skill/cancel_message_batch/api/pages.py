@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from .calls import as_message_batch, call, finish_each
@@ -104,7 +103,10 @@ class _Page:
         self.first_id = listed.first_id
         self.last_id = listed.last_id
         self.unreadable = listed.unreadable
-        self._pages = partial(walk, list_page, first=self, **options)
+        self._list_page, self._options = list_page, options
+
+    def _pages(self) -> AsyncGenerator[Any, None]:
+        return walk(self._list_page, first=self, **self._options)
 
 
 class MessageBatchPage(_Page):

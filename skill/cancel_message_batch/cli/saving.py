@@ -1,8 +1,9 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ def save_all(
     summaries = []
     for number, message_batch_id in enumerate(ids):
         try:
-            with _progress(message_batch_id, quiet=output.quiet) as progress:
+            progress: Counter[str] = Counter()
+            picture = partial(_how_far, message_batch_id, progress, time.monotonic())
+            with live_lines(picture, quiet=output.quiet):
                 saved = save(batches, message_batch_id, directory, options, progress=progress)
         except KeyboardInterrupt:
             left = " ".join(ids[number:])
@@ -61,8 +64,8 @@ def save_all(
             codes.append(_report(saved, output))
             summaries += [saved.summary] if saved.summary else []
     if len(ids) > 1:
-        number = sum(summary["results"] for summary in summaries)
-        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {number:,} results.")
+        lines = sum(summary["results"] for summary in summaries)
+        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {lines:,} results.")
     return combined(codes)
 
 
@@ -94,20 +97,7 @@ def _code(summary: dict[str, Any]) -> ExitCode:
     return ExitCode.PARTLY if any(odd) else ExitCode.DONE
 
 
-@contextlib.contextmanager
-def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
-    name, began = clean(message_batch_id, limit=60), time.monotonic()
-    read = (0, 0)
-
-    def picture() -> tuple[Sequence[str], str]:
-        megabytes = read[0] / 1e6
-        speed = megabytes / max(time.monotonic() - began, 0.1)
-        return (), f"{name}: {read[1]:,} results, {megabytes:,.1f} MB, {speed:,.1f} MB/s"
-
-    def progress(size: int, lines: int) -> None:
-        nonlocal read
-        read = (size, lines)
-
-    with live_lines(picture, quiet=quiet):
-        yield progress
+def _how_far(message_batch_id: str, progress: Counter[str], began: float) -> tuple[Sequence[str], str]:
+    megabytes, seconds = progress["bytes"] / 1e6, max(time.monotonic() - began, 0.1)
+    name = clean(message_batch_id, limit=60)
+    return (), f"{name}: {progress['lines']:,} results, {megabytes:,.1f} MB, {megabytes / seconds:,.1f} MB/s"

@@ -53,11 +53,9 @@ def _flags(*names: str) -> int:
 
 @contextlib.contextmanager
 def open_folder(directory: Path, name: str) -> Iterator["Folder"]:
-    """Open ``DIR/ID`` for one run at a time; on leaving, temporary files are removed.
+    """Open ``DIR/ID`` for one run at a time, made where it is missing; on leaving, temporary files are removed.
 
-    Args:
-        directory: The directory below which it lies, made where it is missing; it may be a link to a directory.
-        name: The message batch id, already checked to hold only letters, digits, - and _.
+    ``directory`` may be a link to a directory. ``name`` is a checked id: it holds only letters, digits, - and _.
 
     Raises:
         SaveError: The directory cannot be used, or another run is saving the same batch.

@@ -9,21 +9,11 @@ from decimal import Decimal
 PRICED_TOGETHER = 1_000
 
 
-def price_list() -> str:
-    """Return the name and the version of the price list; it carries no date."""
-    from genai_prices import __version__
-
-    return f"genai-prices {__version__}"
-
-
 def batch_cost(model: str, groups: Iterable[Sequence[int]], when: datetime) -> float | None:
     """Estimate in USD what requests have cost in a batch at this time; None if the price of the model is not known.
 
-    Args:
-        model: The model's id.
-        groups: For requests with prompts of about the same length, their number and the sums of their tokens: input,
-            output, cache writes, cache reads, and the cache writes for an hour.
-        when: When the batch was processed.
+    ``groups`` holds, for requests with prompts of about the same length, their number and the sums of their tokens:
+    input, output, cache writes, cache reads, and the cache writes for an hour.
     """
     from genai_prices import Usage, calc_price
 

@@ -28,14 +28,6 @@ _DECODER = json.JSONDecoder()
 class RequestsFile:
     """A file of requests. It is read twice: for the custom_ids before anything is downloaded, then for the requests.
 
-    Args:
-        path: The file; it may be compressed with gzip.
-
-    Attributes:
-        custom_ids: The custom_id of each request, in the file's order.
-        models: The model of each request; empty where it names none.
-        checksum: Length and CRC-32 of the file.
-
     Raises:
         InvalidInputError: The file cannot be read, or is not a file of requests.
     """
@@ -43,18 +35,15 @@ class RequestsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.shown = clean(str(path), limit=400)
-        self.custom_ids: list[str] = []
-        self.models: list[str] = []
+        self.custom_ids: list[str] = []  # of each request, in the file's order
+        self.models: list[str] = []  # of each request; empty where it names none
         self.checksum: dict[str, int] = {}
         for number, line in enumerate(self, 1):
-            try:
-                request = parsed(line)
-            except ValueError:
-                raise InvalidInputError(f"request {number:,} of {self.shown} is not JSON") from None
-            request = request if isinstance(request, dict) else {}
-            custom_id, params = request.get("custom_id"), request.get("params")
+            request = parsed(line)
+            custom_id, params = map(request.get, ("custom_id", "params")) if isinstance(request, dict) else ("", "")
             if not isinstance(custom_id, str) or not custom_id:
-                raise InvalidInputError(f"request {number:,} of {self.shown} is not a request: it has no custom_id")
+                fault = "is not JSON" if request is None else "is not a request: it has no custom_id"
+                raise InvalidInputError(f"request {number:,} of {self.shown} {fault}")
             model = params.get("model") if isinstance(params, dict) else None
             self.custom_ids.append(custom_id)
             self.models.append(sys.intern(model) if isinstance(model, str) else "")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,8 +29,6 @@ _OTHER = "other.jsonl"
 _GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
 _EXAMPLES = 20  # of custom_ids that a summary names
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class Saved:
@@ -54,18 +52,13 @@ class Saved:
 
 @dataclass(frozen=True)
 class Options:
-    """What is saved.
+    """What is saved."""
 
-    Args:
-        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None
-            for ``RETRY``, or whatever an earlier run was given if its files are complete.
-        split: Whether each type of result gets a file of its own as well.
-        requests: The requests that the batch was made of.
-    """
-
+    # The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None for RETRY,
+    # or whatever an earlier run was given if its files are complete.
     retry: Sequence[str] | None = None
-    split: bool = False
-    requests: RequestsFile | None = None
+    split: bool = False  # whether each type of result gets a file of its own as well
+    requests: RequestsFile | None = None  # that the batch was made of
 
 
 def save(
@@ -73,17 +66,11 @@ def save(
     message_batch_id: str,
     directory: Path,
     options: Options | None = None,
-    *,
-    progress: Progress = lambda _bytes, _lines: None,
+    progress: Counter[str] | None = None,
 ) -> Saved:
-    """Save the results of a batch below ``directory/message_batch_id``.
+    """Save the results of a batch below ``directory/message_batch_id``, made where it is missing.
 
-    Args:
-        batches: The client.
-        message_batch_id: The batch.
-        directory: The directory; made where it is missing.
-        options: What is saved.
-        progress: Called with the number of bytes and lines so far.
+    ``progress`` counts the "bytes" and "lines" that have arrived.
 
     Raises:
         SaveError: The results cannot be written, or are not what the batch's counts say.
@@ -103,34 +90,36 @@ def save(
     if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
         return Saved("archived", batch)
     with open_folder(directory, message_batch_id) as folder:
-        summary = _Saving(batch, folder, options, progress).run(batches)
+        summary = _Saving(batch, folder, options).run(batches, Counter() if progress is None else progress)
         return Saved("saved", batch, summary, folder.path)
 
 
 class _Saving:
     """One run that writes the files of one batch."""
 
-    def __init__(self, batch: MessageBatch, folder: Folder, options: Options, progress: Progress) -> None:
+    def __init__(self, batch: MessageBatch, folder: Folder, options: Options) -> None:
         self._batch = batch
         self._folder = folder
         self._options = options
-        self._progress = progress
         self._tally = Tally(options.retry or RETRY)
         self._earlier = folder.summary()
         files = self._earlier["files"] if self._earlier else {}
         self._kept = {name: files[name] for name in (RESULTS_FILE,) if folder.size(name) == files.get(name, -1)}
 
-    def run(self, batches: MessageBatches) -> dict[str, Any]:
+    def run(self, batches: MessageBatches, progress: Counter[str]) -> dict[str, Any]:
         """Write the files; return the summary."""
         resubmit_file = self._earlier.get("resubmit_file") if self._earlier else None
         if self._earlier and self._options.requests:
             self._refuse_edited(resubmit_file)
         with one_sentence(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
             if not self._kept:
-                self._download(batches)
+                self._download(batches, progress)
             self._read()
             self._check()
-            found = self._match(self._options.requests) if self._options.requests else self._list_ids(())
+            if self._options.requests:
+                found = self._match(self._options.requests)
+            else:
+                found = {"requests_file": None, "to_resubmit": self._list_ids(), "ending_models": {}}
             outdated = set(_GENERATED)
             if RESUBMIT_FILE in self._folder.sizes():
                 written = self._folder.checksum(RESUBMIT_FILE, part=True)
@@ -149,18 +138,17 @@ class _Saving:
                 "another directory. Nothing was changed."
             )
 
-    def _download(self, batches: MessageBatches) -> None:
-        size = lines = 0
-        file = self._folder.part(RESULTS_FILE)
+    def _download(self, batches: MessageBatches, progress: Counter[str]) -> None:
+        self._folder.part(RESULTS_FILE)
         try:
             for piece in batches.download_results(self._batch):
                 if piece is None:  # from the start again
                     self._folder.drop(RESULTS_FILE)
-                    file, size, lines = self._folder.part(RESULTS_FILE), 0, 0
+                    progress.clear()
                     continue
-                file.write(piece)
-                size, lines = size + len(piece), lines + piece.count(b"\n")
-                self._progress(size, lines)
+                self._folder.part(RESULTS_FILE).write(piece)
+                progress["bytes"] += len(piece)
+                progress["lines"] += piece.count(b"\n")
         except APIStatusError as error:
             if error.status_code != 404:
                 raise
@@ -202,15 +190,14 @@ class _Saving:
         )
 
     def _match(self, requests: RequestsFile) -> dict[str, Any]:
-        """Find the requests that are to be sent again; return what the summary says about the file and them."""
-        decisions = self._tally.decisions
+        """Write the requests that are to be sent again; return what the summary says about the file and them."""
         found: set[str] = set()
         repeated: Counter[str] = Counter()
         models: Counter[str] = Counter()
         unanswered = 0
         out = self._folder.part(RESUBMIT_FILE)
         for custom_id, model, line in zip(requests.custom_ids, requests.models, requests, strict=True):
-            decision = decisions.get(custom_id)
+            decision = self._tally.decisions.get(custom_id)
             if decision is None:
                 unanswered += 1
                 self._folder.part(UNANSWERED_FILE).write(line)
@@ -224,9 +211,6 @@ class _Saving:
         wrong = bool(self._tally.lines) and not found
         if wrong:  # nothing of the file belongs to this batch: as without one
             self._folder.drop(RESUBMIT_FILE, UNANSWERED_FILE)
-        missing = sum(decision == RESUBMIT and name not in found for name, decision in decisions.items())
-        if missing or wrong:
-            self._list_ids(found)
         ends = ends_of_life()
         described = {
             "path": requests.shown,
@@ -235,18 +219,19 @@ class _Saving:
             "unanswered": unanswered,
             "repeated": repeated.total(),
             "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:_EXAMPLES]],
-            "results_without_request": len(decisions) - len(found),
-            "to_resubmit_without_request": missing,
+            "results_without_request": len(self._tally.decisions) - len(found),
+            "to_resubmit_without_request": self._list_ids(found, always=wrong),
             "is_of_another_batch": wrong,
         }
         ending = {model: {"requests": models[model], "ends": ends[model]} for model in sorted(models.keys() & ends)}
         return {"requests_file": described, "to_resubmit": models.total(), "ending_models": ending}
 
-    def _list_ids(self, found: Iterable[str]) -> dict[str, Any]:
+    def _list_ids(self, found: Collection[str] = (), *, always: bool = True) -> int:
         """Write the custom_ids to send again, but for those whose requests were found; return their number."""
         left = [name for name, kind in self._tally.decisions.items() if kind == RESUBMIT and name not in found]
-        self._folder.part(IDS_FILE).writelines(map(_id_line, left))
-        return {"requests_file": None, "to_resubmit": len(left), "ending_models": {}}
+        if left or always:
+            self._folder.part(IDS_FILE).writelines(map(_id_line, left))
+        return len(left)
 
     def _write_summary(self, found: dict[str, Any]) -> dict[str, Any]:
         batch = self._batch

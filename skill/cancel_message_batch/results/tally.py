@@ -11,7 +11,7 @@ from cancel_message_batch.api.errors import clean
 
 from .failing import fails_again
 from .lines import parsed
-from .prices import PRICED_TOGETHER, batch_cost, price_list
+from .prices import PRICED_TOGETHER, batch_cost
 
 TYPES = ("succeeded", "errored", "canceled", "expired")
 # API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
@@ -26,11 +26,7 @@ _TOKENS = ("input", "output", "cache_write", "cache_read", "cache_write_1h")
 
 
 class Tally:
-    """Adds up the lines of the results.
-
-    Args:
-        retry: The types of results whose requests are to be sent again, or ``all``.
-    """
+    """Adds up the lines of the results. Requests with results of the types in ``retry`` are to be sent again."""
 
     def __init__(self, retry: Collection[str]) -> None:
         self._all = "all" in retry
@@ -50,7 +46,7 @@ class Tally:
             entry = parsed(line)
             result, custom_id = entry["result"], entry.get("custom_id")
             kind = result.get("type")
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError, AttributeError):
             self._unreadable += 1
             return "unreadable", KEEP
         custom_id = custom_id if isinstance(custom_id, str) else ""
@@ -108,6 +104,8 @@ class Tally:
 
     def described(self, when: datetime) -> dict[str, Any]:
         """Return what ``summary.json`` says about the results of a batch that was processed at this time."""
+        from genai_prices import __version__ as version
+
         tokens: dict[str, dict[str, Any]] = {}
         for model, groups in sorted(self._tokens.items()):
             _, *sums = map(sum, zip(*groups.values(), strict=True))
@@ -127,7 +125,7 @@ class Tally:
             "tokens": tokens,
             "estimate": {
                 "usd": round(sum(known), 6) if known else None,
-                "prices": price_list() if tokens else None,
+                "prices": f"genai-prices {version}",
                 "models_without_price": [name for name, used in tokens.items() if used["estimated_usd"] is None],
             },
         }

@@ -25,9 +25,8 @@ from .errors import (
     from_client,
     from_sdk,
     json_or_none,
-    timed_out,
 )
-from .models import MessageBatch, MessageBatchList, checked_id
+from .models import MessageBatch, checked_id
 from .pages import AsyncListing, AsyncMessageBatchPage, MessageBatchPage
 from .retries import CALL_TIMEOUT, MAX_RETRIES, Attempts, RetryPolicy, may_pass
 from .transport import READ_TIMEOUT, Answer, BlockingTransport, WaitingTransport
@@ -35,6 +34,7 @@ from .transport import READ_TIMEOUT, Answer, BlockingTransport, WaitingTransport
 _RESULTS_MAY_BE_LATE = timedelta(minutes=10)  # anthropic-sdk-python issue 1432: 404 just after the end
 
 HTTPClient = TypeVar("HTTPClient", Client, AsyncClient)
+Page = TypeVar("Page", MessageBatchPage, AsyncMessageBatchPage)
 
 
 def build_client(kind: type[HTTPClient], **options: Any) -> HTTPClient:
@@ -53,6 +53,7 @@ class _Client(Generic[HTTPClient]):
 
     _client_of: type[HTTPClient]
     _transport_of: Callable[..., Any]
+    list: Callable[..., Any]
 
     def __init__(
         self,
@@ -113,9 +114,9 @@ class _Client(Generic[HTTPClient]):
         message_batch_id = checked_id(message_batch_id)
         return check_same_batch(await self._call(MessageBatch, "GET", f"/{message_batch_id}"), message_batch_id)
 
-    async def _list(self, limit: int, after_id: str | None, before_id: str | None) -> MessageBatchList:
-        query = self._endpoint.page_query(limit, after_id, before_id)
-        return await self._call(MessageBatchList, "GET", "", query)
+    async def _list(self, page_of: type[Page], **options: Any) -> Page:
+        page = await self._call(page_of, "GET", "", self._endpoint.page_query(**options))
+        return page.followed_by(self.list, **options)
 
     async def _call(self, model: type[Model], method: str, path: str, query: dict[str, str] | None = None) -> Model:
         """Send one request until it is answered, as often and as long as the policy allows."""
@@ -135,19 +136,14 @@ class _Client(Generic[HTTPClient]):
 
     def _translated(self, error: Exception, method: str, url: URL) -> MessageBatchError:
         """Translate what came instead of an answer; what nobody expects is raised as it is."""
-        known: MessageBatchError | None
         if isinstance(error, MessageBatchError):
             return error
-        if isinstance(error, TimeoutError):
-            known = timed_out(self._endpoint.place)
-        else:
-            known = from_client(error, self._endpoint.place, secrets=self.connection.secrets)
+        known = from_client(error, self._endpoint.place, secrets=self.connection.secrets)
         if known is None and (refused := from_sdk(error, secrets=self.connection.secrets)):
             known = ConfigurationError(f"The SDK could not renew the credential: {clean(str(refused))}")
         if known is None:
             raise error
-        if isinstance(known, APIConnectionError) and known.request is None:
-            known.request = Request(method, url)
+        known.request = Request(method, url)
         return known
 
 
@@ -213,8 +209,7 @@ class MessageBatches(_Client[Client]):
         Raises:
             MessageBatchError: As for ``cancel``.
         """
-        listed = finish(self._list(limit, after_id, before_id))
-        return MessageBatchPage(listed, self.list, limit=limit, after_id=after_id, before_id=before_id)
+        return finish(self._list(MessageBatchPage, limit=limit, after_id=after_id, before_id=before_id))
 
     def download_results(self, batch: MessageBatch) -> Iterator[bytes | None]:
         """Download the results of a batch that has ended (API reference: Retrieve Message Batch results).
@@ -291,11 +286,8 @@ class AsyncMessageBatches(_Client[AsyncClient]):
         return await self._retrieve(message_batch_id)
 
     def list(self, *, limit: int = 20, after_id: str | None = None, before_id: str | None = None) -> AsyncListing:  # noqa: D102
-        async def first_page() -> AsyncMessageBatchPage:
-            listed = await self._list(limit, after_id, before_id)
-            return AsyncMessageBatchPage(listed, self.list, limit=limit, after_id=after_id, before_id=before_id)
-
-        return AsyncListing(first_page)
+        options = {"limit": limit, "after_id": after_id, "before_id": before_id}
+        return AsyncListing(lambda: self._list(AsyncMessageBatchPage, **options))
 
     cancel.__doc__ = MessageBatches.cancel.__doc__
     retrieve.__doc__ = MessageBatches.retrieve.__doc__

@@ -24,10 +24,11 @@ from .errors import (
     redirected,
     safe_response,
 )
-from .models import Context, MessageBatch, MessageBatchList, checked_id
+from .models import Context, MessageBatch, checked_id
+from .pages import AsyncMessageBatchPage, MessageBatchPage
 from .transport import Answer
 
-Model = TypeVar("Model", MessageBatch, MessageBatchList)
+Model = TypeVar("Model", MessageBatch, MessageBatchPage, AsyncMessageBatchPage)
 
 
 class Endpoint:

@@ -32,33 +32,10 @@ if TYPE_CHECKING:
 
 # The status of each error type (API reference: Errors), for errors inside a stream that began with a 200.
 _STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504,
     "overloaded_error": 529,
-}
-# The SDK's class for each status. Where an older SDK lacks one, a more general class takes its place.
-_SDK_CLASSES = {
-    400: "BadRequestError",
-    401: "AuthenticationError",
-    402: "PaymentRequiredError",
-    403: "PermissionDeniedError",
-    404: "NotFoundError",
-    408: "RequestTimeoutError",
-    409: "ConflictError",
-    413: "RequestTooLargeError",
-    422: "UnprocessableEntityError",
-    429: "RateLimitError",
-    503: "ServiceUnavailableError",
-    504: "DeadlineExceededError",
-    529: "OverloadedError",
-}
+}  # fmt: skip
 
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
@@ -90,29 +67,25 @@ class MessageBatchError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make every subclass picklable, whether or not the SDK is imported on the other side."""
-        return _new, (_plain(type(self)), self.args, getattr(self, "status_code", 0)), self.__dict__
+        own = getattr(type(self), "_own_class", type(self))
+        return _new, (own, self.args, getattr(self, "status_code", 0)), self.__dict__
 
 
-def _plain(cls: type[Any]) -> type[Any]:
-    """Return our own class: the first base of one that was joined with a class of the SDK."""
-    return cls.__bases__[0] if "_joined" in cls.__dict__ else cls
-
-
-def _new(cls: type[Any], args: tuple[Any, ...], status_code: int) -> Any:
+def _new(cls: Any, args: tuple[Any, ...], status_code: int) -> Any:
     """Return an instance of an error's class and of the SDK's; of the class alone where the SDK is not imported."""
-    sdk, plain = sys.modules.get("anthropic"), _plain(cls)
-    general = "InternalServerError" if status_code >= 500 else ""
-    for name in (_SDK_CLASSES.get(status_code, ""), general, plain._sdk_class):  # noqa: SLF001 - our own
-        if isinstance(sdk_class := getattr(sdk, name, None), type):
-            plain = _joined(plain, sdk_class)  # type: ignore[arg-type]
-            break
-    return Exception.__new__(plain, *args)
+    own, sdk = getattr(cls, "_own_class", cls), sys.modules.get("anthropic")
+    named = vars(sdk) if sdk else {}
+    classes: list[Any] = [
+        one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code
+    ]
+    classes.append(named.get("InternalServerError" if status_code >= 500 else own._sdk_class))  # noqa: SLF001 - our own
+    return Exception.__new__(_joined(own, classes[0]) if classes[0] else own, *args)
 
 
 @functools.cache
-def _joined(plain: Any, sdk_class: Any) -> Any:
-    described = {"__module__": plain.__module__, "__qualname__": plain.__qualname__, "__doc__": plain.__doc__}
-    return type(plain.__name__, (plain, sdk_class), {**described, "_joined": True})
+def _joined(own: Any, sdk_class: Any) -> Any:
+    described = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
+    return type(own.__name__, (own, sdk_class), {**described, "_own_class": own})
 
 
 class InvalidInputError(MessageBatchError, ValueError):
@@ -152,17 +125,12 @@ class APIStatusError(MessageBatchError):
     ``{"type", "message"}``. Of any other body only the status is used.
 
     Attributes:
-        status_code: HTTP status code.
-        type: The API's error type, such as ``not_found_error``; None when the answer held none.
-        error_code: The API's code for the cause, when the answer held one.
+        type, error_code: The API's error type, such as ``not_found_error``, and its code for the cause, if any.
         api_message: The API's own message, or the HTTP reason phrase.
-        request_id: The id to give to support, when the answer carried one.
-        workspace_id: The workspace that the response's header named, if any.
-        retry_after: Seconds that the API asked to wait, when it did.
-        should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
+        request_id, workspace_id: As the response named them, if it did; support asks for the former.
+        retry_after, should_retry: The API's own advice, if any: seconds to wait, and whether to try again.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
-        spend_limit_reached: Whether the organization has reached its tier's spend limit, which holds until the month
-            ends.
+        spend_limit_reached: Whether the organization has reached its tier's limit, which holds until the month ends.
     """
 
     _sdk_class = "APIStatusError"
@@ -252,14 +220,7 @@ def _text(value: object, limit: int = SHOWN) -> str | None:
 
 
 def safe_response(request: Any, response: Any, body: object, secrets: Iterable[str]) -> "Response":
-    """Return a response and its request, neither of which holds a credential.
-
-    Args:
-        request: The request, of httpx2 or httpx; its method and URL are kept.
-        response: The response, whose body was or is read elsewhere.
-        body: Its body, or the value that a JSON body holds.
-        secrets: What is masked.
-    """
+    """Return a response with its request, neither of which holds a credential; ``body`` may be JSON, parsed."""
     from httpx2 import Request, Response
 
     if isinstance(body, bytes):
@@ -336,7 +297,7 @@ def from_client(
         return ConfigurationError("the credential, or another header, holds a character that no header may have")
     if "ConnectTimeout" in names:
         return APITimeoutError(f"{place} cannot be reached (no connection in time)")
-    if "TimeoutException" in names:
+    if "TimeoutException" in names or isinstance(error, TimeoutError):
         return timed_out(place)
     if names & {"ConnectError", "ProxyError"}:
         return APIConnectionError(f"{place} cannot be reached ({why})")

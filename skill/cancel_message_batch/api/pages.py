@@ -1,27 +1,98 @@
 """Going through the pages of a listing: for listing, filtering and iterating, sync and async."""
 
+import contextlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from .calls import as_message_batch, call, finish_each
 from .errors import APIResponseError
-from .models import MessageBatch, MessageBatchList
+from .models import Context, MessageBatch, without_surrogates
 
 LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
 RUNNING = frozenset({"in_progress", "canceling"})
 
 
-def next_cursor(page: Any, cursor: str | None, *, backwards: bool) -> str | None:
-    """Return where the page after this one, ours or the SDK's, begins; None when this is the last."""
-    following: str | None = page.first_id if backwards else page.last_id
-    # A cursor that does not move would be followed for ever.
-    return following if page.has_more and following != cursor else None
+class _Page(BaseModel):
+    """One page of batches, newest first (API reference: List Message Batches)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    data: list[MessageBatch]
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
+
+    _unreadable: int = PrivateAttr(default=0)
+    _pages: Callable[..., AsyncGenerator[Any, None]] = PrivateAttr()
+
+    @property
+    def unreadable(self) -> int:
+        """How many objects of the page are not batches as this version knows them."""
+        return self._unreadable
+
+    @classmethod
+    def read(cls, body: bytes, context: Context) -> Self:
+        """Read a page; one batch that cannot be read does not hide the others."""
+        try:
+            return cls.model_validate_json(body, context=context)
+        except ValidationError:
+            page = json.loads(body)
+            data = page.get("data") if isinstance(page, dict) else None
+            if not isinstance(data, list):
+                raise
+        batches = []
+        for one in data:
+            with contextlib.suppress(ValidationError):
+                batches.append(MessageBatch.model_validate(without_surrogates(one), context=context))
+        listed = cls.model_validate({**page, "data": batches})
+        listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
+        return listed
+
+    def followed_by(self, list_page: Callable[..., Any], **options: Any) -> Self:
+        """Return this page, with the way to list the pages that follow."""
+        self._pages = partial(pages, list_page, **options)
+        return self
 
 
-async def walk(
+class MessageBatchPage(_Page):
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
+
+    def __iter__(self) -> Iterator[MessageBatch]:  # type: ignore[override]  # as the SDK's page
+        for page in finish_each(self._pages(first=self)):
+            yield from page.data
+
+
+class AsyncMessageBatchPage(_Page):
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
+
+    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
+        async for page in self._pages(first=self):
+            for batch in page.data:
+                yield batch
+
+
+class AsyncListing:
+    """What the async ``list`` returns: await it for the first page, or iterate over it for every batch."""
+
+    def __init__(self, first_page: Callable[[], Any]) -> None:
+        self._first_page = first_page
+
+    def __await__(self) -> Generator[Any, None, AsyncMessageBatchPage]:
+        page: Generator[Any, None, AsyncMessageBatchPage] = self._first_page().__await__()
+        return page
+
+    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
+        async for batch in await self:
+            yield batch
+
+
+async def pages(
     list_page: Callable[..., Any],
     *,
     limit: int,
@@ -29,25 +100,24 @@ async def walk(
     before_id: str | None = None,
     first: Any = None,
 ) -> AsyncGenerator[Any, None]:
-    """Yield page after page."""
-    cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
+    """Yield page after page, ours or the SDK's, until a server has no more, or repeats itself."""
+    name, end = ("before_id", "first_id") if before_id else ("after_id", "last_id")
+    cursor = before_id or after_id
     page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
-    # A server that repeats itself would be followed forever.
-    cursors, before = {cursor}, None
+    seen = {cursor}
     while True:
         yield page
-        cursor = next_cursor(page, cursor, backwards=name == "before_id")
-        if cursor is None or cursor in cursors:
+        cursor = getattr(page, end)
+        if not page.has_more or cursor is None or cursor in seen:
             return
-        cursors.add(cursor)
-        before = _ids(page)
-        page = await call(list_page, limit=limit, **{name: cursor})
-        if _ids(page) == before:
+        seen.add(cursor)
+        before, page = page, await call(list_page, limit=limit, **{name: cursor})
+        if getattr(page, end) in seen or _ids(page) == _ids(before):
             return
 
 
 def _ids(page: Any) -> list[str]:
-    return [str(batch.id) for batch in page.data or ()]
+    return [batch.id for batch in page.data or ()]
 
 
 @dataclass(frozen=True)
@@ -71,19 +141,17 @@ async def search(
 
     A search for running batches ends where none can follow.
     """
-    cursor = after_id
-    async for page in walk(list_page, limit=limit, after_id=after_id):
+    async for page in pages(list_page, limit=limit, after_id=after_id):
         batches, unreadable = [], getattr(page, "unreadable", 0)
         for listed in page.data or ():
             try:
                 batches.append(as_message_batch(listed))
             except APIResponseError:
                 unreadable += 1
-        cursor = next_cursor(page, cursor, backwards=False)
-        over = cursor is None or (set() < statuses <= RUNNING and _long_over(batches))
+        more = page.has_more and not (set() < statuses <= RUNNING and _long_over(batches))
         found = [batch for batch in batches if not statuses or batch.processing_status in statuses]
-        yield Findings(found, len(batches), more=not over, unreadable=unreadable)
-        if over:
+        yield Findings(found, len(batches), more=more, unreadable=unreadable)
+        if not more:
             return
 
 
@@ -93,47 +161,3 @@ def _long_over(page: Sequence[MessageBatch]) -> bool:
     A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
     """
     return bool(page) and page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)
-
-
-class _Page:
-    """What the sync and the async page share: the API's answer, and the pages that follow."""
-
-    def __init__(self, listed: MessageBatchList, list_page: Callable[..., Any], **options: Any) -> None:
-        self.data = listed.data
-        self.has_more = listed.has_more
-        self.first_id = listed.first_id
-        self.last_id = listed.last_id
-        self.unreadable = listed.unreadable
-        self._pages = partial(walk, list_page, first=self, **options)
-
-
-class MessageBatchPage(_Page):
-    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
-
-    def __iter__(self) -> Iterator[MessageBatch]:
-        for page in finish_each(self._pages()):
-            yield from page.data
-
-
-class AsyncMessageBatchPage(_Page):
-    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
-
-    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
-        async for page in self._pages():
-            for batch in page.data:
-                yield batch
-
-
-class AsyncListing:
-    """What the async ``list`` returns: await it for the first page, or iterate over it for every batch."""
-
-    def __init__(self, first_page: Callable[[], Any]) -> None:
-        self._first_page = first_page
-
-    def __await__(self) -> Generator[Any, None, AsyncMessageBatchPage]:
-        page: Generator[Any, None, AsyncMessageBatchPage] = self._first_page().__await__()
-        return page
-
-    async def __aiter__(self) -> AsyncIterator[MessageBatch]:
-        async for batch in await self:
-            yield batch

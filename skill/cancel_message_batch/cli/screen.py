@@ -150,7 +150,6 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
             approve=screen.approve if interactive() else None,
             may_cancel=getattr(given, "may_cancel", ()),
             report=screen.report,
-            secrets=connection.secrets,
             more=more,
         )
 

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -186,7 +187,7 @@ def test_an_out_that_cannot_be_used_is_one_sentence(sandbox: Sandbox, run: Run, 
     assert not (directory / "nowhere").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may write everywhere")
 def test_an_out_that_is_not_writable_is_one_sentence(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED, COUNTS)
     (directory / "out").mkdir(mode=0o500)
@@ -266,10 +267,12 @@ def test_a_batch_that_had_ended_before_is_saved_by_the_same_command(sandbox: San
     assert run(name, "--wait", "--results", "out").returncode == 0
 
 
-@pytest.mark.parametrize(("signal_number", "times"), [(signal.SIGKILL, 7), (signal.SIGTERM, 7), (signal.SIGINT, 6)])
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
+@pytest.mark.parametrize(("sent", "times"), [("SIGKILL", 7), ("SIGTERM", 7), ("SIGINT", 6)])
 def test_interrupted_at_twenty_random_moments_the_same_command_finishes(
-    monkeypatch: pytest.MonkeyPatch, directory: Path, signal_number: int, times: int
+    monkeypatch: pytest.MonkeyPatch, directory: Path, sent: str, times: int
 ) -> None:
+    signal_number = getattr(signal, sent)
     chance = random.Random(signal_number)
     with Sandbox(account=Account(seed=signal_number)) as sandbox:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "key")

@@ -355,7 +355,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(names.with_names(found[: given.limit]))
-    listed = states.listed(
+    headline, text = states.listed(
         shown,
         given.status,
         more=more,
@@ -363,7 +363,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
         after_id=given.after_id,
         left_out=unreadable,
     )
-    return ToolOutcome(listed.text, listed.headline, batches=shown)
+    return ToolOutcome(text, headline, batches=shown)
 
 
 # These annotations are what every agent framework reads: google-genai passes each to isinstance(), which takes neither

@@ -13,7 +13,7 @@ import pytest
 
 from cancel_message_batch.cli import main
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.conftest import PROGRAM, Run
+from tests.conftest import PROGRAM, ROOT, Run
 from tests.results.strange_results import NAME, failed, line, serve
 
 MIXED = [
@@ -266,25 +266,44 @@ def test_a_batch_that_had_ended_before_is_saved_by_the_same_command(sandbox: San
     assert run(name, "--wait", "--results", "out").returncode == 0
 
 
-@pytest.mark.parametrize(("signal_number", "times"), [(signal.SIGKILL, 7), (signal.SIGTERM, 7), (signal.SIGINT, 6)])
+WITHOUT_POSIX = """
+import sys
+from tests.results.without_posix import take_posix_away
+take_posix_away()
+from cancel_message_batch.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "signal_number"),
+    [
+        (PROGRAM, signal.SIGKILL),
+        (PROGRAM, signal.SIGTERM),
+        (PROGRAM, signal.SIGINT),
+        ([*PROGRAM[:1], "-c", WITHOUT_POSIX], signal.SIGKILL),
+    ],
+    ids=["SIGKILL", "SIGTERM", "SIGINT", "SIGKILL without POSIX"],
+)
 def test_interrupted_at_twenty_random_moments_the_same_command_finishes(
-    monkeypatch: pytest.MonkeyPatch, directory: Path, signal_number: int, times: int
+    monkeypatch: pytest.MonkeyPatch, directory: Path, program: list[str], signal_number: int
 ) -> None:
     chance = random.Random(signal_number)
     with Sandbox(account=Account(seed=signal_number)) as sandbox:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "key")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
         name, _ = story(sandbox, directory, 8_000)
         sandbox.account.cancel(name)
         sandbox.account.advance(3600)
         command = ["results", name, "--requests", "requests.jsonl", "--quiet", "--out"]
         began = time.monotonic()
-        subprocess.run([*PROGRAM, *command, "undisturbed"], check=True, timeout=60)
+        subprocess.run([*program, *command, "undisturbed"], check=True, timeout=60)
         took = time.monotonic() - began
         whole = files(directory / "undisturbed" / name)
-        for number in range(times):
+        for number in range(5):
             out = directory / f"out-{number}"
-            with subprocess.Popen([*PROGRAM, *command, str(out)], stderr=subprocess.PIPE, text=True) as process:
+            with subprocess.Popen([*program, *command, str(out)], stderr=subprocess.PIPE, text=True) as process:
                 time.sleep(chance.uniform(0.4, 1.0) * took)
                 process.send_signal(signal_number)
                 errors = process.communicate(timeout=60)[1]

@@ -9,6 +9,7 @@ from .exit_codes import UsageError
 
 if TYPE_CHECKING:
     from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.tools import Tool
 
 
 def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
@@ -39,6 +40,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Add the directory that makes an agent's fourth tool available."""
     parser.add_argument("--results", metavar="DIR", help="let the model save results of ended batches below DIR")
+
+
+def results_tools(given: argparse.Namespace) -> "list[Tool]":
+    """Return the tools that a model gets besides the three."""
+    if given.results is None:
+        return []
+    from cancel_message_batch.results.tool import results_tool
+
+    return [results_tool(given.results)]
 
 
 def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:

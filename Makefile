@@ -50,7 +50,7 @@ live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and co
 evals: $(READY) ## realistic requests to a real model; needs ANTHROPIC_API_KEY and costs money
 	@$(BIN)/python -m tests.evals.harness
 
-bench: $(READY) ## measure against the SDK and others; OPENAPI=path compares the size of tool definitions too
+bench: $(READY) ## measure against the peers; PARTS="cancel results run" for some; OPENAPI=path adds the context
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@OPENAPI=$(OPENAPI) $(BIN)/python bench/run.py $(PARTS)
 

@@ -22,7 +22,7 @@ from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.words import results, states
+from cancel_message_batch.words import states
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 
@@ -94,7 +94,7 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
         batches.cancel(first)
         sandbox.account.advance(600)
         saved = save(batches, first, Path(directory, "out"), Options(requests=RequestsFile(file)))
-        for line in results.saved(saved.summary or {}, str(saved.path))[:2]:
+        for line in saved.lines[:2]:
             tell(line)
         resubmit = Path(directory, "out", first, RESUBMIT_FILE)
         left = [json.loads(line) for line in resubmit.read_text().splitlines()]

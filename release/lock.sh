@@ -11,6 +11,6 @@ print(*tomllib.loads(pathlib.Path("pyproject.toml").read_text())["build-system"]
 {
   echo "# Written by \`make lock\`. Every file is checked: pip install -r requirements.lock"
   "$uv" pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-    --python-version 3.11 --extra mcp --extra prices --extra sandbox pyproject.toml - <<<"$build"
+    --python-version 3.11 --extra mcp --extra sandbox pyproject.toml - <<<"$build"
 } >requirements.lock.new
 mv requirements.lock.new requirements.lock

@@ -226,6 +226,23 @@ def test_only_a_cancel_without_a_persons_yes_was_declined(sandbox: Sandbox) -> N
     assert cancels(sandbox) == []
 
 
+def test_whatever_goes_wrong_in_a_cancel_its_outcome_says_that_it_may_have_been_sent() -> None:
+    class Broken:
+        def retrieve(self, _: str) -> Any:
+            raise AssertionError
+
+        def list(self, **_: Any) -> Any:
+            raise AssertionError
+
+        def cancel(self, _: str) -> Any:
+            raise ZeroDivisionError("of my own")
+
+    outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, Broken())
+    assert (outcome.is_error, outcome.sent) == (True, True)
+    assert "something unexpected happened (ZeroDivisionError: of my own)" in outcome.headline
+    assert "it may have been" in outcome.text
+
+
 def test_consent_is_asked_for_where_a_tool_says_that_it_needs_it_whatever_its_verb(sandbox: Sandbox) -> None:
     assert [tool for tool in TOOLS if tool.needs_consent] == [CANCEL]
     own = replace(GET, name="archive_message_batch", needs_consent=True)
@@ -407,7 +424,7 @@ def test_a_plain_function_works_however_a_framework_calls_it(
     [
         ("invalid", "Check the API key"),
         ("forbidden", "may not cancel message batches"),
-        ("other-key", "a key sees only its own"),
+        ("other-key", "a request reaches only one"),
     ],
 )
 def test_a_credential_that_will_not_do_is_told_with_what_to_do(
@@ -429,7 +446,7 @@ def test_without_a_credential_the_plain_functions_say_what_to_set() -> None:
 def test_importing_the_package_loads_nothing_heavy() -> None:
     program = (
         "import sys, cancel_message_batch;"
-        "print(sorted({'anthropic', 'httpx2', 'pydantic', 'starlette', 'rich', 'mcp'} & set(sys.modules)))"
+        "print(sorted({'anthropic', 'httpx2', 'pydantic', 'starlette', 'mcp'} & set(sys.modules)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ}

@@ -1,7 +1,7 @@
 """The three tools: their definitions, their handlers, and plain functions that any agent framework can load.
 
-A plain function's docstring is its tool's description; the models of the arguments give the JSON schemas. Each handler
-is written once, as a coroutine.
+A plain function returns what happened as text, failures too; its docstring is its tool's description. Each handler is
+written once, as a coroutine.
 """
 
 import contextlib
@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from .api.calls import AsyncBatches, Batches, as_message_batch, call, finish, settled, the_same
-from .api.client import AsyncMessageBatches, MessageBatches
+from .api.calls import AsyncBatches, Batches, awaited, call_for_batch, finish
+from .api.client import AsyncMessageBatches, MessageBatches, within
 from .api.errors import (
     APIResponseError,
     APIStatusError,
@@ -56,6 +56,11 @@ def _checked_id(value: Any) -> Any:
     return value
 
 
+_Id = Annotated[str, BeforeValidator(_checked_id)]
+_Cursor = Annotated[str, BeforeValidator(lambda value: pasted_id(value) and _checked_id(value))]
+_Status = Literal["any", "in_progress", "canceling", "ended"]
+
+
 class ToolInput(BaseModel):
     """The arguments of a tool. Other arguments are refused; null means that an optional argument is not given."""
 
@@ -73,23 +78,17 @@ class ToolInput(BaseModel):
 class MessageBatchIdInput(ToolInput):
     """The arguments of a tool that acts on one batch."""
 
-    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(
-        description=f"Whole id, such as {EXAMPLE_ID}"
-    )
+    message_batch_id: _Id = Field(description=f"Whole id, such as {EXAMPLE_ID}")
 
 
 class ListMessageBatchesInput(ToolInput):
     """The arguments of the tool that lists batches."""
 
-    status: Literal["any", "in_progress", "canceling", "ended"] = Field(
-        "any", description="any, in_progress (running), canceling or ended"
-    )
+    status: _Status = Field("any", description="any, in_progress (running), canceling or ended")
     # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
     limit: int = Field(10, ge=1, le=50, description="Maximum, 1 to 50")
     # Empty rather than null, because some frameworks' schemas cannot express null.
-    after_id: Annotated[str, BeforeValidator(lambda value: pasted_id(value) and _checked_id(value))] = Field(
-        "", description="after_id from the previous result; empty for the first page"
-    )
+    after_id: _Cursor = Field("", description="after_id from the previous result; empty for the first page")
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ class Tool:
         try:
             given = self.parse(arguments)
             with contextlib.nullcontext(batches) if batches is not None else MessageBatches() as client:
-                _check_client(client, awaited=False)
+                _check_client(client, is_async=False)
                 return finish(self._answer(given, client, approve))
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
@@ -196,7 +195,7 @@ class Tool:
         try:
             given = self.parse(arguments)
             async with contextlib.nullcontext(batches) if batches is not None else AsyncMessageBatches() as client:
-                _check_client(client, awaited=True)
+                _check_client(client, is_async=True)
                 return await self._answer(given, client, approve)
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
@@ -221,10 +220,10 @@ class Tool:
         return await self.handler(given, batches)
 
 
-def _check_client(batches: Any, *, awaited: bool) -> None:
+def _check_client(batches: Any, *, is_async: bool) -> None:
     """Refuse a client that would block the event loop, and one that a sync call cannot await."""
-    if inspect.iscoroutinefunction(batches.retrieve) != awaited:
-        kind, prefix = ("an async", "Async") if awaited else ("a sync", "")
+    if inspect.iscoroutinefunction(batches.retrieve) != is_async:
+        kind, prefix = ("an async", "Async") if is_async else ("a sync", "")
         wanted = f"{prefix}MessageBatches() or anthropic.{prefix}Anthropic().messages.batches"
         raise ConfigurationError(f"{kind} call needs {kind} client, such as {wanted}")
 
@@ -238,7 +237,7 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
         return _canceled(look.batch, "already_ended", sent=False)
     if look.batch.processing_status == "canceling":
         return None
-    answer = await settled(approve(look.batch))
+    answer = await awaited(approve(look.batch))
     if answer:
         return None
     text = states.declined(given.message_batch_id, asked=answer is not None)
@@ -272,26 +271,27 @@ def _input_fault(fault: Any, fields: list[str]) -> str:
 _NOT_ABOUT_STATE = frozenset({401, 402, 403, 404, 408, 413, 429})
 
 
-async def _ask(operation: Callable[..., Any], message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
-    return the_same(as_message_batch(await call(operation, message_batch_id)), message_batch_id, canceling=canceling)
-
-
 async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     message_batch_id, began = given.message_batch_id, time.monotonic()
     try:
-        batch = await _ask(batches.cancel, message_batch_id, canceling=True)
+        batch = await call_for_batch(batches.cancel, message_batch_id, canceling=True)
         return _canceled(batch, states.cancel_result(batch, time.monotonic() - began))
     except MessageBatchError as error:
-        if isinstance(error, APIStatusError) and 400 <= error.status < 500 and error.status not in _NOT_ABOUT_STATE:
+        status = error.status_code if isinstance(error, APIStatusError) else 0
+        if 400 <= status < 500 and status not in _NOT_ABOUT_STATE:
             # How the API responds once a batch is canceling or has ended is not documented; the batch shows its state.
             if isinstance(batches, MessageBatches | AsyncMessageBatches):
-                batches = batches.within(batches.policy.timeout - (time.monotonic() - began))
+                batches = within(batches, batches.policy.timeout - (time.monotonic() - began))
             with contextlib.suppress(MessageBatchError):
-                batch = await _ask(batches.retrieve, message_batch_id)
+                batch = await call_for_batch(batches.retrieve, message_batch_id)
                 if batch.ended or batch.processing_status == "canceling":
                     return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
         return replace(_failure(error, "cancel", message_batch_id), sent=sent)
+    except Exception as error:  # noqa: BLE001 - of any kind: the cancel may have been sent, and other cancels go on
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return replace(_failure(unexpected, "cancel", message_batch_id), sent=True)
 
 
 def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = True) -> ToolOutcome:
@@ -301,16 +301,6 @@ def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = 
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
     text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, sent=sent, error=error)
-
-
-async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
-    """Return the outcome of a cancel whatever happens to it, so that those of other batches go on."""
-    try:
-        return await cancel
-    except Exception as error:  # noqa: BLE001 - of any kind
-        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
-        unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
 
 
 def sorted_outcomes(
@@ -337,7 +327,7 @@ def sorted_outcomes(
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        [batch] = names.with_names([await _ask(batches.retrieve, given.message_batch_id)])
+        [batch] = names.with_names([await call_for_batch(batches.retrieve, given.message_batch_id)])
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
@@ -348,13 +338,13 @@ _PAGES = 10  # that one listing reads at most
 
 async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     """Collect the batches of one status."""
-    status = None if given.status == "any" else given.status
-    size = LARGEST_PAGE if status else given.limit
+    statuses = set() if given.status == "any" else {given.status}
+    size = LARGEST_PAGE if statuses else given.limit
     found: list[MessageBatch] = []
     searched = unreadable = pages = 0
     more = False
     try:
-        async for findings in search(batches.list, status, limit=size, after_id=given.after_id or None):
+        async for findings in search(batches.list, statuses, limit=size, after_id=given.after_id or None):
             found += findings.batches
             searched += findings.searched
             unreadable += findings.unreadable
@@ -365,7 +355,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(names.with_names(found[: given.limit]))
-    listed = states.listed(
+    headline, text = states.listed(
         shown,
         given.status,
         more=more,
@@ -373,7 +363,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
         after_id=given.after_id,
         left_out=unreadable,
     )
-    return ToolOutcome(listed.text, listed.headline, batches=shown)
+    return ToolOutcome(text, headline, batches=shown)
 
 
 # These annotations are what every agent framework reads: google-genai passes each to isinstance(), which takes neither
@@ -393,9 +383,6 @@ def cancel_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return CANCEL.run({"message_batch_id": message_batch_id}).text
 
@@ -411,9 +398,6 @@ def list_message_batches(status: Optional[str] = "any", limit: Optional[int] = 1
         status: any, in_progress (running), canceling or ended
         limit: Maximum, 1 to 50
         after_id: after_id from the previous result; empty for the first page
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
 
@@ -428,9 +412,6 @@ def get_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return GET.run({"message_batch_id": message_batch_id}).text
 

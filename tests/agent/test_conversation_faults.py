@@ -172,7 +172,7 @@ def test_an_error_in_the_middle_of_an_answer_goes_by_its_type(talk: Talk, model:
     model.replies = [Raw(sse([*answer("I will")[:3], error]))]
     with pytest.raises(APIStatusError, match=f"{status} {kind}: Too much.") as caught:
         talk().say("hi")
-    assert caught.value.status == status
+    assert caught.value.status_code == status
     assert "200" not in failed(caught.value, "ask")
 
 

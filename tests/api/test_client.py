@@ -75,3 +75,49 @@ def test_both_clients_offer_the_same_operations_in_the_shape_of_the_official_sdk
         assert list(ours) == list(inspect.signature(getattr(AsyncMessageBatches, name)).parameters)
         assert set(ours) - {"self"} <= set(inspect.signature(getattr(sdk, name)).parameters)
         assert getattr(AsyncMessageBatches, name).__doc__ == getattr(MessageBatches, name).__doc__
+
+
+@pytest.mark.parametrize("timeout", [-1, 0, float("nan"), "5", None])
+def test_a_timeout_that_leaves_no_time_is_refused_in_words(call: Call, timeout: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"timeout is .*; it must be a number of seconds above 0"):
+        call("http://127.0.0.1:1", "cancel", EXAMPLE_ID, options={"timeout": timeout})
+    if timeout is not None:
+        with pytest.raises(InvalidInputError, match="timeout is"):
+            MessageBatches(api_key=KEY).with_options(timeout=timeout)
+
+
+@pytest.mark.parametrize("max_retries", [-1, 1.5, None])
+def test_a_number_of_retries_that_is_not_one_is_refused_in_words(call: Call, max_retries: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"max_retries is .*; it must be a whole number from 0"):
+        call("http://127.0.0.1:1", "cancel", EXAMPLE_ID, options={"max_retries": max_retries})
+
+
+def test_a_timeout_may_be_without_end(sandbox: Sandbox, call: Call) -> None:
+    assert call(sandbox.url, "retrieve", EXAMPLE_ID, options={"timeout": float("inf")}).id == EXAMPLE_ID
+
+
+def test_with_options_takes_what_the_constructor_takes_and_keeps_the_rest(sandbox: Sandbox) -> None:
+    ours = inspect.signature(MessageBatches).parameters.keys()
+    assert ours == inspect.signature(MessageBatches.with_options).parameters.keys() - {"self"}
+    assert (
+        ours - {"profile", "workspace_id"}
+        <= inspect.signature(anthropic.Anthropic(api_key=KEY).with_options).parameters.keys()
+    )
+    with MessageBatches(api_key="first-key", base_url="http://127.0.0.1:1", max_retries=0) as batches:
+        here = batches.with_options(base_url=sandbox.url, workspace_id="wrkspc_default")
+        here.with_options(auth_token="a-token").retrieve(EXAMPLE_ID)
+        here.with_options(timeout=5).retrieve(EXAMPLE_ID)
+        with pytest.raises(APIConnectionError):
+            batches.retrieve(EXAMPLE_ID)
+        with pytest.raises(ConfigurationError, match="not several"):
+            here.with_options(api_key="k", auth_token="t")
+        unknown: Any = batches.with_options
+        with pytest.raises(TypeError):
+            unknown(connection=None)
+    token, key = (exchange.headers for exchange in sandbox.journal)
+    assert (token["anthropic-workspace-id"], "authorization" in token, "x-api-key" in token) == (
+        "wrkspc_default", True, False,
+    )  # fmt: skip
+    assert (key["anthropic-workspace-id"], "authorization" in key, "x-api-key" in key) == (
+        "wrkspc_default", False, True,
+    )  # fmt: skip

@@ -113,9 +113,8 @@ def test_a_custom_header_that_would_break_the_request_is_refused(monkeypatch: py
         connect()
 
 
-def test_a_profile_of_the_sdk_is_used_when_nothing_else_is_set(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def write_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_url: str) -> None:
+    """Leave a profile of the SDK as the only credential."""
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     monkeypatch.delenv("ANTHROPIC_BASE_URL")
     (tmp_path / "configs").mkdir()
@@ -123,10 +122,16 @@ def test_a_profile_of_the_sdk_is_used_when_nothing_else_is_set(
     token = {"type": "oauth_token", "access_token": "profile-token", "expires_at": 4102444800}
     (tmp_path / "credentials" / "work.json").write_text(json.dumps(token))
     (tmp_path / "credentials" / "work.json").chmod(0o600)
-    profile = {"authentication": {"type": "user_oauth"}, "base_url": sandbox.url, "workspace_id": "wrkspc_default"}
+    profile = {"authentication": {"type": "user_oauth"}, "base_url": base_url, "workspace_id": "wrkspc_default"}
     (tmp_path / "configs" / "work.json").write_text(json.dumps(profile))
     monkeypatch.setenv("ANTHROPIC_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("ANTHROPIC_PROFILE", "work")
+
+
+def test_a_profile_of_the_sdk_is_used_when_nothing_else_is_set(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_profile(monkeypatch, tmp_path, sandbox.url)
     with MessageBatches() as batches:
         assert batches.list(limit=1).data
     sent = sandbox.journal[-1].headers

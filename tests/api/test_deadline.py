@@ -41,6 +41,9 @@ def gzip_of_nothing() -> Iterator[bytes]:
         yield packed.flush(zlib.Z_FULL_FLUSH)
 
 
+TRICKLES = [header_bytes, endless_informational, body_bytes, gzip_of_nothing]
+
+
 @contextmanager
 def serving(trickle: Trickle, connections: int = 1) -> Iterator[str]:
     """Answer each connection with a piece every 20 ms, until the client hangs up."""
@@ -69,7 +72,7 @@ def serving(trickle: Trickle, connections: int = 1) -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-@pytest.mark.parametrize("trickle", [header_bytes, endless_informational, body_bytes, gzip_of_nothing])
+@pytest.mark.parametrize("trickle", TRICKLES)
 def test_a_server_that_never_comes_to_an_end_is_given_up_in_time(call: Call, trickle: Trickle) -> None:
     with serving(trickle) as url, pytest.raises(APITimeoutError, match="did not answer in time") as caught:
         call(url, "cancel", EXAMPLE_ID, options={"timeout": 0.4, "max_retries": 5})

@@ -1,14 +1,11 @@
 """The download of results: whole or not at all, and the credential only where it belongs."""
 
 import gzip
-from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.api import client as client_module
-from cancel_message_batch.api.client import unpacked
+from cancel_message_batch.api import transport
 from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,
@@ -24,34 +21,26 @@ WHOLE = b"".join(one + b"\n" for one in LINES)
 PATH = f"*/{NAME}/results"
 
 
-class Sink:
-    """Takes what is downloaded, and forgets it when the download begins again."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.got = bytearray()
-
-    def begin(self) -> Callable[[bytes], object]:
-        self.begun += 1
-        self.got = bytearray()
-        return self.got.extend
-
-
-def fetched(batches: MessageBatches) -> Sink:
-    sink = Sink()
-    batches.download_results(batches.retrieve(NAME), sink.begin)
-    return sink
+def fetched(batches: MessageBatches) -> list[bytes]:
+    """What each attempt of a download brought."""
+    attempts = [b""]
+    for piece in batches.download_results(batches.retrieve(NAME)):
+        if piece is None:
+            attempts.append(b"")
+        else:
+            attempts[-1] += piece
+    return attempts
 
 
 def test_results_arrive_byte_for_byte(sandbox: Sandbox, batches: MessageBatches) -> None:
     serve(sandbox, WHOLE, {"succeeded": 200})
-    assert fetched(batches).got == WHOLE
+    assert fetched(batches) == [WHOLE]
 
 
 def test_gzip_is_asked_for_and_unpacked(sandbox: Sandbox, batches: MessageBatches) -> None:
     two = gzip.compress(WHOLE[:1000]) + gzip.compress(WHOLE[1000:])
     serve(sandbox, two, {"succeeded": 200}, {"content-encoding": "gzip"})
-    assert fetched(batches).got == WHOLE
+    assert fetched(batches) == [WHOLE]
     assert sandbox.journal[-1].headers["accept-encoding"] == "gzip"
 
 
@@ -62,7 +51,7 @@ def test_a_gzip_stream_that_is_cut_short_is_an_error(sandbox: Sandbox, batches: 
 
 
 def test_unpacking_takes_no_more_memory_than_a_piece_at_a_time() -> None:
-    pieces = list(unpacked([gzip.compress(bytes(10 * 2**20))], "gzip"))
+    pieces = list(transport.unpacked([gzip.compress(bytes(10 * 2**20))], "gzip"))
     assert sum(map(len, pieces)) == 10 * 2**20
     assert max(map(len, pieces)) <= 2**20
 
@@ -70,16 +59,16 @@ def test_unpacking_takes_no_more_memory_than_a_piece_at_a_time() -> None:
 def test_a_download_that_breaks_off_begins_again(sandbox: Sandbox, batches: MessageBatches) -> None:
     sandbox.fail(Fault(match=f"GET {PATH}", cut=5_000, body=WHOLE))
     serve(sandbox, WHOLE, {"succeeded": 200})
-    sink = fetched(batches)
-    assert sink.begun == 2
-    assert sink.got == WHOLE
+    broken, whole = fetched(batches)
+    assert broken == WHOLE[: len(broken)]
+    assert whole == WHOLE
 
 
 def test_a_404_just_after_the_end_is_asked_again(sandbox: Sandbox, batches: MessageBatches) -> None:
     sandbox.fail(Fault(match=f"GET {PATH}", status=404))
     now = batches.list(limit=1).data[0].context.as_of.isoformat()
     serve(sandbox, WHOLE, {"succeeded": 200}, ended_at=now)
-    assert fetched(batches).begun == 2
+    assert fetched(batches) == [b"", WHOLE]
 
 
 def test_a_404_long_after_the_end_is_final(sandbox: Sandbox, batches: MessageBatches) -> None:
@@ -121,11 +110,11 @@ def test_a_web_page_is_not_results(sandbox: Sandbox, batches: MessageBatches) ->
 
 
 def test_silence_ends_a_download(sandbox: Sandbox, batches: MessageBatches, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(transport, "READ_TIMEOUT", 0.2)
     sandbox.fail(Fault(match=f"GET {PATH}", times=0, hang=True))
     serve(sandbox, WHOLE, {"succeeded": 200})
     with pytest.raises(APITimeoutError):
-        fetched(batches.with_options(replace(batches.policy, max_retries=0)))
+        fetched(batches.with_options(max_retries=0))
 
 
 def test_without_a_results_url_nothing_is_sent(sandbox: Sandbox, batches: MessageBatches) -> None:

@@ -83,7 +83,7 @@ def test_one_unreadable_batch_does_not_hide_the_others(
     assert [batch.id for batch in call(sandbox.url, "list", limit=1000)] == [*names[:500], *names[501:]]
     outcome = LIST.run({"status": "in_progress", "limit": 50}, batches)
     assert len(outcome.batches) == 50
-    assert "1 message batch of the listing could not be read and is left out." in outcome.text
+    assert "1 message batch in the listing could not be read and was left out." in outcome.text
 
 
 def ended_with(results_url: Any, origin: str | None = "https://api.anthropic.com:443") -> MessageBatch:

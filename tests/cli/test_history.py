@@ -6,14 +6,23 @@ import signal
 import sqlite3
 import subprocess
 import time
+from collections.abc import Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
+import anthropic
+import httpx2
 import pytest
 
+from cancel_message_batch import ConfigurationError, MessageBatches
+from cancel_message_batch.api.client import client_over
+from cancel_message_batch.api.credentials import connect
 from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.cli.recording import note_cancels
 from cancel_message_batch.record.store import Action, open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from cancel_message_batch.tools import CANCEL
 from tests.cli.test_terminal import Terminal
 from tests.conftest import KEY, PROGRAM, Run, cancels, running
 
@@ -201,3 +210,31 @@ def test_a_404_says_from_which_workspace_the_record_knows_the_batch(sandbox: San
     assert same.returncode == 1
     assert "In this machine's record" not in same.stderr
     assert KEY not in done.stderr
+
+
+class LostCredential(httpx2.Auth):
+    """A credential that is good for one request and then cannot be renewed."""
+
+    requests = 0
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        self.requests += 1
+        if self.requests > 1:
+            raise anthropic.AnthropicError("the token could not be renewed")
+        yield request
+
+
+def test_a_cancel_whose_answer_was_lost_is_told_and_noted_as_sent_though_the_credential_then_failed(
+    sandbox: Sandbox,
+) -> None:
+    sandbox.fail(Fault(match="cancel", drop=True, after=True))
+    connection = replace(connect(api_key=KEY, base_url=sandbox.url), auth=LostCredential())
+    with client_over(MessageBatches, connection) as batches:
+        outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, batches)
+    assert isinstance(outcome.error, ConfigurationError)
+    assert "could not renew the credential: the token could not be renewed." in outcome.text
+    assert "it may have been" in outcome.text
+    assert "Nothing was sent" not in outcome.text
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    note_cancels({EXAMPLE_ID: outcome, "msgbatch_a": CANCEL.run({"message_batch_id": "5"})}, print, through="tests")
+    assert [action.message_batch_id for action in noted()] == [EXAMPLE_ID]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.batches.many import CONCURRENCY
+from cancel_message_batch.batches.canceling import CONCURRENCY
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, Run, cancels, running
 

@@ -7,7 +7,7 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import Run, described, running
+from tests.conftest import Run, cancels, described, running
 
 
 def test_list_fits_eighty_columns_and_never_cuts_an_id(sandbox: Sandbox, run: Run) -> None:
@@ -42,19 +42,63 @@ def test_list_is_narrowed_by_age_and_size(sandbox: Sandbox, run: Run) -> None:
     assert new not in shown("--older-than", "2h")
     assert old not in shown("--at-least", "1000")
     assert shown("--newer-than", "4h", "--at-least", "78", "--status", "ended") == []
-    assert "There is no message batch like that." in run("list", "--at-least", "99999999").stderr
+    assert "There is no message batch like that in this workspace." in run("list", "--at-least", "99999999").stderr
 
 
-def test_batches_that_cannot_be_read_are_counted_and_the_others_shown(sandbox: Sandbox, run: Run) -> None:
-    broken = [described("msgbatch_a", created_at=None), {"id": "msgbatch_b"}]
-    page = {"data": [broken[0], described(EXAMPLE_ID), broken[1]], "has_more": False}
+UNREADABLE = [described("msgbatch_a", created_at=None), {"id": "msgbatch_b"}]
+OF_MANY = [
+    ("list",),
+    ("list", "--json"),
+    ("list", "--quiet"),
+    ("list", "--status", "in_progress"),
+    ("list", "--at-least", "2"),
+    ("status", "--all"),
+    ("status", "--all", "--json", "--newer-than", "1d"),
+    ("wait", "--all", "--timeout", "0"),
+    ("--all", "--dry-run"),
+    ("--all", "--yes", "--quiet"),
+]
+
+
+@pytest.mark.parametrize("arguments", OF_MANY)
+def test_batches_that_cannot_be_read_are_counted_and_none_are_said_to_be_missing(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...]
+) -> None:
+    sandbox.fail(Fault(match="GET", times=0, body={"data": UNREADABLE, "has_more": False}))
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr == "2 message batches in the listing could not be read and were left out.\n"
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("arguments", [arguments for arguments in OF_MANY if arguments[0] != "wait"])
+def test_batches_that_can_be_read_are_shown_beside_those_that_cannot(
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...]
+) -> None:
+    page = {"data": [UNREADABLE[0], described(EXAMPLE_ID), UNREADABLE[1]], "has_more": False}
     sandbox.fail(Fault(match="GET", times=0, body=page))
-    for arguments in (("list", "--quiet"), ("status", "--all", "--json"), ("--all", "--dry-run", "--json")):
-        done = run(*arguments)
-        assert done.returncode == 0
-        assert EXAMPLE_ID in done.stdout
-        assert len(done.stdout.splitlines()) == 1
-        assert "2 message batches of the listing could not be read" in done.stderr
+    done = run(*arguments)
+    assert done.returncode == 4
+    assert EXAMPLE_ID in done.stdout or cancels(sandbox) == [EXAMPLE_ID]
+    assert "2 message batches in the listing could not be read" in done.stderr
+
+
+def test_running_batches_are_found_behind_a_page_that_cannot_be_read(sandbox: Sandbox, run: Run) -> None:
+    for page, more in ((UNREADABLE, True), ([described(EXAMPLE_ID)], False)):
+        sandbox.fail(Fault(match="GET", body={"data": page, "has_more": more, "last_id": page[-1]["id"]}))
+    assert EXAMPLE_ID in run("--all", "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("list",), ("status", "--all"), ("wait", "--all", "--timeout", "0"), ("--all", "--dry-run"), ("doctor",)],
+)
+def test_no_page_is_fetched_twice(sandbox: Sandbox, run: Run, arguments: tuple[str, ...]) -> None:
+    running(sandbox, 8)
+    run(*arguments)
+    assert [exchange.path for exchange in sandbox.journal if exchange.path.endswith("/batches")] == [
+        sandbox.journal[0].path
+    ]
 
 
 @pytest.mark.parametrize(

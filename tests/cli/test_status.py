@@ -61,7 +61,7 @@ def test_status_of_all_means_every_batch_that_has_not_ended_and_the_filters_narr
     assert EXAMPLE_ID not in run("status", "--all", "--newer-than", "1d").stdout
     nothing = run("status", "--all", "--at-least", "99999999")
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert "No message batch like that is in progress or canceling." in nothing.stderr
+    assert "No message batch like that is in_progress or canceling." in nothing.stderr
 
 
 @pytest.mark.parametrize("columns", ["80", "40"])

@@ -25,12 +25,12 @@ UP, DOWN, SPACE, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", " ", "\r", "\x03", 
 class Terminal:
     """A command at a terminal of its own."""
 
-    def __init__(self, columns: int, *arguments: str, stdout: Path | None = None) -> None:
-        self._screen: Any = pyte.HistoryScreen(columns, 60)
+    def __init__(self, columns: int, *arguments: str, stdout: Path | None = None, lines: int = 60) -> None:
+        self._screen: Any = pyte.HistoryScreen(columns, lines)
         self._stream: Any = pyte.Stream(self._screen)
         pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
         self._ours, theirs = pty.openpty()
-        termios.tcsetwinsize(theirs, (60, columns))
+        termios.tcsetwinsize(theirs, (lines, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
         output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
         self.process = subprocess.Popen(
@@ -269,6 +269,25 @@ def test_waiting_shows_a_row_for_each_batch_with_what_is_known(terminals: list[T
     screen.interrupt()
     assert screen.end() == 130
     assert "Interrupted; not ended yet:" in screen.text
+
+
+@pytest.mark.parametrize("stdout", [None, "out.txt"])
+def test_waiting_for_more_than_the_terminal_has_room_for_keeps_the_last_line_and_leaves_nothing_behind(
+    sandbox: Sandbox, terminals: list[Terminal], columns: int, tmp_path: Path, stdout: str | None
+) -> None:
+    for _ in range(20):
+        sandbox.account.add(requests=5_000, age=20, status="in_progress")
+    terminals.append(Terminal(columns, "wait", "--all", lines=12, stdout=tmp_path / stdout if stdout else None))
+    screen = terminals[-1]
+    screen.until("0:01 for ")
+    *rows, _, last = screen.lines if columns == 40 else [*screen.lines, ""]
+    assert "…" in rows
+    assert len(screen.lines) < 12
+    assert last in {"", " API reports no progress before the end"}, screen.text
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "ENDS BY" not in screen.text
+    assert "no progress" not in screen.text
 
 
 def test_a_hint_to_wait_is_a_command_in_one_piece(terminals: list[Terminal], running: list[str]) -> None:

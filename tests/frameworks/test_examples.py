@@ -43,14 +43,17 @@ FRAMEWORKS = [
     Framework("google_adk", "google.adk", asks=True),
     Framework("haystack", "haystack", asks=True),
     Framework("langchain", "langchain", asks=True),
+    Framework("litellm", "litellm", asks=True),
     Framework("llama_index", "llama_index.core", asks=False),
     Framework("llm", "llm", asks=True, streams=True),
     Framework("openai_agents", "agents", asks=True),
     Framework("pydantic_ai", "pydantic_ai", asks=True),
+    Framework("semantic_kernel", "semantic_kernel", asks=True),
     Framework("strands", "strands", asks=True),
 ]
 NAME = attrgetter("name")
-NEWER = [each for each in FRAMEWORKS if each.name in {"ag2", "crewai", "llm"}]
+NEWER = [each for each in FRAMEWORKS if each.name in {"ag2", "crewai", "litellm", "llm"}]
+LOSING = [each for each in FRAMEWORKS if each.name in {"litellm", "semantic_kernel"}]
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,11 @@ def test_the_model_is_given_our_words_and_the_id_as_required(framework: Framewor
     assert CANCEL.description in " ".join(given["description"].split())
     schema = given["input_schema"]
     assert schema["required"] == ["message_batch_id"]
+    argument = schema["properties"]["message_batch_id"]
+    assert argument["type"] == "string"
+    # Most read it in the docstring and put it into the schema; the others show the model the whole docstring.
     words = CANCEL.input_schema["properties"]["message_batch_id"]["description"]
-    assert words in schema["properties"]["message_batch_id"]["description"]
+    assert words in argument.get("description", "") + given["description"]
 
 
 def test_listing_and_looking_run_without_asking(framework: Framework, sandbox: Sandbox, running: str) -> None:
@@ -179,6 +185,15 @@ def test_an_unknown_argument_is_ignored_or_told_to_the_model(
     model_calls(LIST.name, {"status": "in_progress", "color": "red"}, sandbox, framework)
     told = converse(framework, sandbox, "what is running?").told
     assert running in told or "color" in told
+
+
+@pytest.mark.parametrize("framework", LOSING, ids=NAME, indirect=True)
+def test_after_a_broken_connection_the_model_is_told_that_the_cancel_may_have_been_sent(
+    framework: Framework, sandbox: Sandbox, running: str
+) -> None:
+    sandbox.fail(Fault(match="cancel", drop=True, after=True, times=0))
+    told = converse(framework, sandbox, f"Cancel the message batch {running}.", "y\n").told
+    assert f"Whether the cancellation of {running} was accepted is unknown; it may have been." in told
 
 
 @pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*_agent.py")), ids=lambda path: path.stem)

@@ -1,4 +1,4 @@
-"""A server that does to a connection whatever a test says, and a proxy in front of it."""
+"""A server that does to a connection whatever a test says, and a relay in front of it."""
 
 import socket
 import threading
@@ -8,7 +8,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from cancel_message_batch.guarding.created import Created
-from cancel_message_batch.guarding.proxy import Proxy
+from cancel_message_batch.guarding.relay import Relay
 
 BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
 
@@ -70,8 +70,9 @@ Script = Callable[[Connection], object]
 class Upstream:
     """Listens like the API, and hands each connection to the script of a test, in a thread."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
         self.port = self._listener.getsockname()[1]
         self.connections = 0
         self.script: Script = lambda connection: connection.close()
@@ -110,14 +111,14 @@ def upstream() -> Iterator[Upstream]:
 
 
 class Behind:
-    """A proxy in front of the upstream server."""
+    """A relay in front of the upstream server."""
 
     def __init__(self, base_url: str, opened: ExitStack) -> None:
         self.noted: list[Created] = []
         self._opened = opened
-        self.proxy = opened.enter_context(Proxy(base_url, self.noted.append))
-        self.proxy.start()
-        self.host = self.proxy.url.split("/")[2]
+        self.relay = opened.enter_context(Relay(base_url, self.noted.append))
+        self.relay.start()
+        self.host = self.relay.url.split("/")[2]
 
     def connect(self) -> Connection:
         host, port = self.host.split(":")

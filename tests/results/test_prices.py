@@ -1,6 +1,5 @@
 """The estimate of what a batch has cost: what the price list says, halved."""
 
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +10,8 @@ from genai_prices import Usage, __version__, calc_price
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.results.prices import batch_cost
 from cancel_message_batch.sandbox import Sandbox
-from tests.conftest import Run
 
-from .strange_results import NAME, answered, serve
-from .strange_results import run as saved
+from .strange_results import answered, run, serve
 
 NOW = datetime.now(UTC)
 
@@ -31,7 +28,7 @@ def test_a_batch_costs_half_of_the_standard_price(
     cached = {"cache_creation_input_tokens": 400, "cache_creation": hour, "cache_read_input_tokens": 5000}
     lines = [answered(f"r{n}", model, input_tokens=10 + n, output_tokens=7, **cached) for n in range(3)]
     serve(sandbox, lines, {"succeeded": 3})
-    summary = saved(batches, out).summary
+    summary = run(batches, out).summary
     assert summary
     cache = {"cache_write_tokens": 1200, "cache_write_1h_tokens": 900, "cache_read_tokens": 15000}
     half = standard(model, input_tokens=33 + 1200 + 15000, output_tokens=21, **cache) / 2
@@ -46,7 +43,7 @@ def test_a_price_that_depends_on_the_prompt_is_that_of_each_prompt_and_not_of_th
     model = "claude-haiku-5-5"
     lines = [answered(f"r{n}", model, input_tokens=size, output_tokens=10) for n, size in enumerate(prompts)]
     serve(sandbox, lines, {"succeeded": len(lines)})
-    summary = saved(batches, out).summary
+    summary = run(batches, out).summary
     assert summary
     each = [standard(model, input_tokens=size, output_tokens=10) for size in prompts]
     assert summary["estimate"]["usd"] == pytest.approx(float(sum(each) / 2), abs=1e-6)
@@ -55,15 +52,3 @@ def test_a_price_that_depends_on_the_prompt_is_that_of_each_prompt_and_not_of_th
 
 def test_an_unknown_model_has_no_price() -> None:
     assert batch_cost("claude-unheard-of-9", [(1, 1, 1, 0, 0, 0)], NOW) is None
-
-
-def test_without_the_price_list_the_summary_says_how_to_install_it(
-    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "genai_prices", None)
-    serve(sandbox, [answered("a", "claude-sonnet-5-5", input_tokens=1, output_tokens=1)], {"succeeded": 1})
-    done = run("results", NAME, "--out", str(tmp_path / "out"))
-    assert done.returncode == 0
-    assert "No estimate of the cost: the price list is not installed. `pip install 'cancel-message-batch[prices]'`" in (
-        done.stdout
-    )

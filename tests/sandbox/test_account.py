@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.sandbox import Account
-from cancel_message_batch.sandbox.account import UnknownBatchError, WrongStateError
+from cancel_message_batch.sandbox.errors import APIError
 from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, HOUR, MINUTE, SimulatedBatch
 
 from .conftest import Clock
@@ -73,7 +73,7 @@ def test_a_canceling_batch_can_be_canceled_again_and_stays_as_it_is(clock: Clock
 def test_an_ended_batch_cannot_be_canceled(clock: Clock) -> None:
     account = Account(clock=clock)
     batch_id = account.add(10, status="ended")
-    with pytest.raises(WrongStateError, match="has ended"):
+    with pytest.raises(APIError, match="has ended"):
         account.cancel(batch_id)
 
 
@@ -230,7 +230,7 @@ def test_the_documented_batch_never_ends() -> None:
     batch = account.get(DOCUMENTED_ID)
     assert batch.status(account.now()) == "canceling"
     assert batch.counts(account.now())["processing"] == 50
-    with pytest.raises(WrongStateError):
+    with pytest.raises(APIError, match="is canceling"):
         account.delete(DOCUMENTED_ID)
 
 
@@ -280,7 +280,7 @@ def test_workspaces_do_not_see_each_others_batches() -> None:
     batch_id = account.add(10, workspace="wrkspc_a")
     assert account.page("wrkspc_a")[0] == [account.get(batch_id, "wrkspc_a")]
     assert account.page("wrkspc_b") == ([], False)
-    with pytest.raises(UnknownBatchError):
+    with pytest.raises(APIError, match="no message batch"):
         account.get(batch_id, "wrkspc_b")
 
 

@@ -164,7 +164,7 @@ def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: C
     ],
 )
 def test_an_invalid_fault_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"1000 characters|negative|status|header"):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
         Fault(**wrong)
 
 

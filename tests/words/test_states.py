@@ -3,10 +3,17 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx2
 import pytest
 
-from cancel_message_batch import APIConnectionError, APIResponseError, APITimeoutError, MessageBatch
-from cancel_message_batch.api.errors import MessageBatchError, status_error
+from cancel_message_batch import (
+    APIConnectionError,
+    APIResponseError,
+    APIStatusError,
+    APITimeoutError,
+    MessageBatch,
+    MessageBatchError,
+)
 from cancel_message_batch.api.models import EXAMPLE_ID, Context
 from cancel_message_batch.words import failures, programs, states
 from cancel_message_batch.words.facts import duration
@@ -144,9 +151,11 @@ def test_a_summary_of_a_cancel_is_short_and_plain(status: str, counts: dict[str,
         assert EXAMPLE_ID in text
 
 
-def error(status: int, **headers: float) -> MessageBatchError:
+def error(status: int, **headers: float) -> APIStatusError:
     body = {"type": "error", "error": {"type": "some_error", "message": "the API's words"}, "request_id": "req_1"}
-    return status_error(status, body, {name.replace("_", "-"): str(value) for name, value in headers.items()})
+    sent = {name.replace("_", "-"): str(value) for name, value in headers.items()}
+    request = httpx2.Request("POST", "https://api.anthropic.com/v1/messages/batches")
+    return APIStatusError(response=httpx2.Response(status, json=body, headers=sent, request=request))
 
 
 ACCEPTED = "it may have been"
@@ -160,7 +169,11 @@ UNCHANGED = "if it was running, it still is"
         (error(401), UNCHANGED, "Check the API key"),
         (error(402), UNCHANGED, "billing"),
         (error(403), UNCHANGED, "may not cancel"),
-        (error(404), "nothing was canceled", "a key sees only its own. List the message batches"),
+        (
+            error(404),
+            "nothing was canceled",
+            "in another workspace: a request reaches only one. List the message batches",
+        ),
         (error(413), UNCHANGED, "the API's words"),
         (error(429, retry_after=90.0), UNCHANGED, "Try again in 1 min"),
         (error(429), UNCHANGED, "limiting requests"),

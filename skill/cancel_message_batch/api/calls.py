@@ -54,7 +54,7 @@ def finish_each(values: AsyncGenerator[Result, None]) -> Iterator[Result]:
         yield value
 
 
-async def settled(value: Any) -> Any:
+async def awaited(value: Any) -> Any:
     """Return a value, awaited when it has to be."""
     return await value if inspect.isawaitable(value) else value
 
@@ -62,7 +62,7 @@ async def settled(value: Any) -> Any:
 async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     """Call an operation."""
     try:
-        return await settled(operation(*arguments, **options))
+        return await awaited(operation(*arguments, **options))
     except MessageBatchError:
         raise
     except Exception as error:
@@ -85,7 +85,15 @@ def as_message_batch(answer: Any) -> MessageBatch:
     return batch
 
 
-def the_same(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
+async def call_for_batch(
+    operation: Callable[..., Any], message_batch_id: str, *, canceling: bool = False
+) -> MessageBatch:
+    """Call an operation on one batch, and return the batch."""
+    batch = as_message_batch(await call(operation, message_batch_id))
+    return check_same_batch(batch, message_batch_id, canceling=canceling)
+
+
+def check_same_batch(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
     """Return the batch if it is the one that was asked about."""
     if batch.id != message_batch_id:
         what = f"the API was asked about {message_batch_id} and answered about {clean(batch.id, limit=80)}"

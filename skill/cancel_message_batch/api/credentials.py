@@ -21,6 +21,7 @@ API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
+_ONE_OF = frozenset({"api_key", "auth_token", "profile"})  # these arguments exclude each other
 _SET_BY_HTTP_CLIENT = frozenset({"content-length", "transfer-encoding", "host", "connection"})
 
 NO_CREDENTIAL = (
@@ -40,10 +41,19 @@ class Connection:
     base_url_source: str  # for people, as is ``credential``, with at most the last four characters of it
     headers: Mapping[str, str] = field(repr=False)  # they hold the credential unless ``auth`` adds it
     credential: str
-    auth: Any = field(default=None, repr=False)  # borrowed from the SDK, for credentials that are renewed
+    auth: Any = field(default=None, repr=False)  # an httpx2.Auth of the SDK, for credentials that are renewed
     secrets: tuple[str, ...] = field(default=(), repr=False)  # must never be shown
     api_key: str | None = field(default=None, repr=False)  # where the credential in force is one; the token likewise
     auth_token: str | None = field(default=None, repr=False)
+    arguments: Mapping[str, str | None] = field(default_factory=dict, repr=False)  # of ``connect``
+
+    def with_arguments(self, **arguments: str | None) -> "Connection":
+        """Return the connection for other arguments of ``connect``; those that are None stay as they are."""
+        changed = {name: value for name, value in arguments.items() if value is not None}
+        if not changed:
+            return self
+        replaced = _ONE_OF if changed.keys() & _ONE_OF else frozenset()
+        return connect(**{name: value for name, value in self.arguments.items() if name not in replaced} | changed)
 
 
 def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in one place
@@ -59,6 +69,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     A base URL whose path ends in a version (``v1``, ``1.0.0``) is used as it is; to any other path /v1 is appended, as
     the SDK does.
     """
+    arguments = dict(locals())
     if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
         raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
     base_url, base_url_source = (
@@ -113,8 +124,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
             )
         basic = b64encode(unquote(userinfo).encode()).decode()
         headers["authorization"] = f"Basic {basic}"
-        parts = (userinfo, unquote(userinfo))
-        secrets += [basic, *parts, *(part.partition(":")[2] for part in parts)]
+        secrets += [basic, *(text for part in (userinfo, unquote(userinfo)) for text in (part, part.partition(":")[2]))]
         credential += ", and the user name and password of the base URL"
     return Connection(
         base_url=root,
@@ -125,6 +135,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
         secrets=tuple(dict.fromkeys(filter(None, secrets))),
         api_key=secret if api_key is not None and not carried else None,
         auth_token=secret if auth_token is not None and not carried else None,
+        arguments=arguments,
     )
 
 
@@ -141,7 +152,7 @@ def program_base_url() -> str:
     return base_url or DEFAULT_BASE_URL
 
 
-def borrowed(base_url: str, headers: Mapping[str, str]) -> Connection:
+def connection_with(base_url: str, headers: Mapping[str, str]) -> Connection:
     """Return the connection with which another program reached the API.
 
     Args:

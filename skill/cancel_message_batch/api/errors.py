@@ -1,41 +1,41 @@
 """What can go wrong, and what a caller needs in order to act on it.
 
-    MessageBatchError
-    ├── InvalidInputError       an argument has a wrong value; nothing was sent
-    ├── ConfigurationError      no credential, or an invalid base URL; nothing was sent
-    ├── APIConnectionError      the API could not be reached, or its answer was lost
-    │   └── APITimeoutError     the API did not answer in time
-    ├── APIStatusError          the API answered with an error
-    └── APIResponseError        something answered, but not as the API does
+    MessageBatchError        AnthropicError              the base of all
+    ├── InvalidInputError    AnthropicError              an argument has a wrong value; nothing was sent
+    ├── ConfigurationError   AnthropicError              no credential, or an invalid base URL
+    ├── APIConnectionError   APIConnectionError          the API could not be reached, or its answer was lost
+    │   └── APITimeoutError  APITimeoutError             the API did not answer in time
+    ├── APIStatusError       NotFoundError, …            the API answered with an error
+    └── APIResponseError     APIResponseValidationError  something answered, but not as the API does
+
+Where a program has imported ``anthropic``, each error is an instance of the official SDK's class in the second column
+as well, so that ``except anthropic.NotFoundError`` catches what our client raises. Attributes have the SDK's names.
+This package does not import the SDK for that.
 
 ``str()`` of each says what happened. ``cancel_message_batch.words`` says what state the batch is in now and what
 to do next. Every error of the HTTP client and of the official SDK is translated here, so each is phrased once.
 """
 
 import contextlib
-import copyreg
+import functools
 import json
 import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urljoin
+
+if TYPE_CHECKING:
+    from httpx2 import Request, Response
 
 # The status of each error type (API reference: Errors), for errors inside a stream that began with a 200.
 _STATUS = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
+    "invalid_request_error": 400, "authentication_error": 401, "billing_error": 402, "permission_error": 403,
+    "not_found_error": 404, "request_too_large": 413, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504,
     "overloaded_error": 529,
-}
+}  # fmt: skip
 
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
@@ -43,16 +43,49 @@ SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 class MessageBatchError(Exception):
     """The base of every exception that this package raises on purpose.
 
-    ``may_have_arrived`` is True when a request was sent and it is not known whether the API acted on it.
+    Attributes:
+        message: What happened, as ``str()`` says it.
+        may_have_arrived: Whether a request was sent and it is not known whether the API acted on it.
+        request: The ``httpx2.Request``, without the headers, which hold the credential; None where none was sent.
+        response: The ``httpx2.Response``, with every credential masked; None where none came.
+        body: The JSON of the response; None where it held none.
     """
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False) -> None:
-        super().__init__(message)
+    _sdk_class: ClassVar[str] = "AnthropicError"
+
+    def __new__(cls, *args: Any, response: Any = None, **_options: Any) -> Self:
+        """Make an instance of the SDK's class as well, where the SDK is imported."""
+        return _new(cls, args, response.status_code if response else 0)  # type: ignore[no-any-return]
+
+    def __init__(self, message: str, *, may_have_arrived: bool = False, response: "Response | None" = None) -> None:
+        Exception.__init__(self, message)  # super() may be a class of the SDK, which takes other arguments
+        self.message = message
         self.may_have_arrived = may_have_arrived
+        self.request: Request | None = response.request if response else None
+        self.response = response
+        self.body: Any = json_or_none(response.content) if response else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make every subclass picklable, whatever its constructor takes."""
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
+        """Make every subclass picklable, whether or not the SDK is imported on the other side."""
+        own = getattr(type(self), "_own_class", type(self))
+        return _new, (own, self.args, getattr(self, "status_code", 0)), self.__dict__
+
+
+def _new(cls: Any, args: tuple[Any, ...], status_code: int) -> Any:
+    """Return an instance of an error's class and of the SDK's; of the class alone where the SDK is not imported."""
+    own, sdk = getattr(cls, "_own_class", cls), sys.modules.get("anthropic")
+    named = vars(sdk) if sdk else {}
+    classes: list[Any] = [
+        one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code
+    ]
+    classes.append(named.get("InternalServerError" if status_code >= 500 else own._sdk_class))  # noqa: SLF001 - our own
+    return Exception.__new__(_joined(own, classes[0]) if classes[0] else own, *args)
+
+
+@functools.cache
+def _joined(own: Any, sdk_class: Any) -> Any:
+    described = {"__module__": own.__module__, "__qualname__": own.__qualname__, "__doc__": own.__doc__}
+    return type(own.__name__, (own, sdk_class), {**described, "_own_class": own})
 
 
 class InvalidInputError(MessageBatchError, ValueError):
@@ -67,74 +100,90 @@ class InvalidInputError(MessageBatchError, ValueError):
 
 
 class ConfigurationError(MessageBatchError):
-    """There is no usable credential or base URL. Nothing was sent."""
+    """There is no usable credential or base URL.
+
+    Nothing was sent, unless ``may_have_arrived``: then the credential could not be renewed to send a request again.
+    """
 
 
 class APIConnectionError(MessageBatchError):
     """The API could not be reached, or the connection broke before the API had answered."""
 
+    _sdk_class = "APIConnectionError"
+
 
 class APITimeoutError(APIConnectionError):
     """The API did not answer in time."""
+
+    _sdk_class = "APITimeoutError"
 
 
 class APIStatusError(MessageBatchError):
     """The API answered with an error (API reference: Errors).
 
-    Args:
-        status: HTTP status code.
-        type: The API's error type, such as ``not_found_error``; empty when the answer held none.
-        message: The API's own message, or the HTTP reason phrase.
-        request_id: The id to give to support, when the answer carried one.
-        retry_after: Seconds that the API asked to wait, when it did.
-        should_retry: The API's own advice (header ``x-should-retry``), when it gave any.
+    Reads the API's envelope ``{"type": "error", "error": {"type", "message"}, "request_id"}`` and the flat
+    ``{"type", "message"}``. Of any other body only the status is used.
+
+    Attributes:
+        type, error_code: The API's error type, such as ``not_found_error``, and its code for the cause, if any.
+        api_message: The API's own message, or the HTTP reason phrase.
+        request_id, workspace_id: As the response named them, if it did; support asks for the former.
+        retry_after, should_retry: The API's own advice, if any: seconds to wait, and whether to try again.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
-        workspace: The workspace that the response's header named.
+        spend_limit_reached: Whether the organization has reached its tier's limit, which holds until the month ends.
     """
 
-    def __init__(
-        self,
-        status: int,
-        type: str,  # noqa: A002 - the API's name for it
-        message: str,
-        *,
-        request_id: str | None = None,
-        retry_after: float | None = None,
-        should_retry: bool | None = None,
-        from_api: bool = False,
-        workspace: str | None = None,
-    ) -> None:
+    _sdk_class = "APIStatusError"
+    request: "Request"  # there is always one
+    response: "Response"
+
+    def __init__(self, *, response: "Response") -> None:
+        headers, envelope = response.headers, json_or_none(response.content)
+        envelope = envelope if isinstance(envelope, dict) else {}
+        error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
+        details = error.get("details")
+        self.status_code = response.status_code
+        self.type = _text(error.get("type"), 60)
+        self.error_code = _text(details.get("error_code"), 60) if isinstance(details, dict) else None
+        self.api_message = _text(error.get("message")) or _text(response.reason_phrase) or "no explanation"
+        self.request_id = _text(headers.get("request-id") or envelope.get("request_id"), 80)
+        self.workspace_id = _text(headers.get("anthropic-workspace-id"), 80)
+        self.retry_after = retry_after_seconds(headers)
+        self.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
+        self.from_api = envelope.get("type") == "error" and error is not envelope
+        self.spend_limit_reached = self.error_code == "enforced_spend_limit_reached"
         # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
-        uncertain = status >= 500 and status != 529
-        what = f"the API answered {status}{f' {type}' if type else ''}: {message}"
-        super().__init__(what, may_have_arrived=uncertain)
-        self.status = status
-        self.type = type
-        self.message = message
-        self.request_id = request_id
-        self.retry_after = retry_after
-        self.should_retry = should_retry
-        self.from_api = from_api
-        self.workspace = workspace
+        uncertain = self.status_code >= 500 and self.status_code != 529
+        what = f"the API answered {self.status_code}{f' {self.type}' if self.type else ''}: {self.api_message}"
+        super().__init__(what, may_have_arrived=uncertain, response=response)
 
 
 class APIResponseError(MessageBatchError):
     """The answer is not the one that was asked for: a web page, a redirect, another object.
 
-    ``from_api`` is True when the API itself seems to have answered, though not as documented.
+    Attributes:
+        status_code: HTTP status code, where the answer is at hand.
+        from_api: Whether the API itself seems to have answered, though not as documented.
     """
 
-    def __init__(self, message: str, *, may_have_arrived: bool = False, from_api: bool = False) -> None:
-        super().__init__(message, may_have_arrived=may_have_arrived)
+    _sdk_class = "APIResponseValidationError"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_have_arrived: bool = False,
+        from_api: bool = False,
+        response: "Response | None" = None,
+    ) -> None:
+        super().__init__(message, may_have_arrived=may_have_arrived, response=response)
+        self.status_code = response.status_code if response else None
         self.from_api = from_api
 
 
 def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
     """Make a foreign text safe to show: one line, no control characters, no secret, at most ``limit`` characters."""
-    for secret in secrets:
-        if len(secret) >= 4:
-            text = text.replace(secret, masked(secret))
-    text = re.sub(r"sk-ant-[\w-]{8,}", lambda key: masked(key.group()), text)
+    text = _masked(text, secrets)
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
@@ -145,46 +194,52 @@ def masked(secret: str) -> str:
     return "…" + secret[-4:] if len(secret) >= 12 else "…"
 
 
-def status_error(
-    status: int,
-    body: bytes | str | object,
-    headers: Mapping[str, str],
-    *,
-    reason: str = "",
-    secrets: Iterable[str] = (),
-) -> APIStatusError:
-    """Build the exception for an error answer.
+def _masked(value: Any, secrets: Iterable[str]) -> Any:
+    """Mask the secrets in a text, or in all texts of a JSON value."""
+    if isinstance(value, dict):
+        return {_masked(name, secrets): _masked(one, secrets) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_masked(one, secrets) for one in value]
+    if not isinstance(value, str):
+        return value
+    for secret in secrets:
+        if len(secret) >= 4:
+            value = value.replace(secret, masked(secret))
+    return re.sub(r"sk-ant-[\w-]{8,}", lambda key: masked(key.group()), value)
 
-    Reads the API's envelope ``{"type": "error", "error": {"type", "message"}, "request_id"}`` and the flat
-    ``{"type", "message"}``. Of any other body only the status is used.
-    """
-    parsed: Any = body
-    if isinstance(body, bytes | str):
-        try:
-            parsed = json.loads(body)
-        except (ValueError, RecursionError):
-            parsed = None
-    envelope = parsed if isinstance(parsed, dict) else {}
-    error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
-    kind, message = error.get("type"), error.get("message")
-    request_id = headers.get("request-id") or envelope.get("request_id")
-    return APIStatusError(
-        status,
-        clean(kind, secrets=secrets, limit=60) if isinstance(kind, str) else "",
-        clean(message if isinstance(message, str) else "", secrets=secrets)
-        or clean(reason, secrets=secrets)
-        or "no explanation",
-        request_id=clean(request_id, secrets=secrets, limit=80) if isinstance(request_id, str) else None,
-        retry_after=retry_after_seconds(headers),
-        should_retry={"true": True, "false": False}.get(headers.get("x-should-retry", "")),
-        from_api=envelope.get("type") == "error" and error is not envelope,
-        workspace=workspace_of(headers, secrets),
+
+def json_or_none(text: bytes | str) -> Any:
+    """Return the value of a JSON text; None where it is not one."""
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(text)
+    return None
+
+
+def _text(value: object, limit: int = SHOWN) -> str | None:
+    return clean(value, limit=limit) or None if isinstance(value, str) else None
+
+
+def safe_response(request: Any, response: Any, body: object, secrets: Iterable[str]) -> "Response":
+    """Return a response with its request, neither of which holds a credential; ``body`` may be JSON, parsed."""
+    from httpx2 import Request, Response
+
+    if isinstance(body, bytes):
+        body = body.decode("utf-8", "replace")
+    value = json_or_none(body) if isinstance(body, str) else body
+    text = _masked(body or "", secrets) if value is None else json.dumps(_masked(value, secrets))
+    of_the_body = {"content-encoding", "content-length", "transfer-encoding"}
+    headers = [
+        (name.encode(), _masked(value, secrets).encode("utf-8", "replace"))
+        for name, value in response.headers.items()
+        if name not in of_the_body
+    ]
+    return Response(
+        response.status_code,
+        headers=headers,
+        content=text.encode("utf-8", "replace"),
+        request=Request(request.method, str(request.url)),
+        extensions={"reason_phrase": _masked(response.reason_phrase, secrets).encode("ascii", "replace")},
     )
-
-
-def workspace_of(headers: Mapping[str, str], secrets: Iterable[str] = ()) -> str | None:
-    """Read which workspace an answer names, safe to show; None where it names none."""
-    return clean(headers.get("anthropic-workspace-id") or "", secrets=secrets, limit=80) or None
 
 
 _LONGEST_WAIT = 86_400.0  # seconds; a longer wait means no
@@ -214,15 +269,14 @@ def header_date(text: str | None) -> datetime | None:
         return None
 
 
-def redirected(place: str, url: str, location: str, *, secrets: Iterable[str] = ()) -> APIResponseError:
+def redirected(place: str, response: "Response") -> APIResponseError:
     """Report a redirect, which is never followed: the credential would go where it leads."""
+    location = response.headers.get("location", "")
     with contextlib.suppress(ValueError):
-        location = urljoin(url, location)
-    target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location), secrets=secrets)
-    return APIResponseError(
-        f"{place} redirects to {target or 'nowhere'}, and nothing was sent there; "
-        "if that is the API, make it the base URL"
-    )
+        location = urljoin(str(response.request.url), location)
+    target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location)) or "nowhere"
+    what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, make it the base URL"
+    return APIResponseError(what, response=response)
 
 
 def timed_out(place: str = "the API") -> APITimeoutError:
@@ -243,7 +297,7 @@ def from_client(
         return ConfigurationError("the credential, or another header, holds a character that no header may have")
     if "ConnectTimeout" in names:
         return APITimeoutError(f"{place} cannot be reached (no connection in time)")
-    if "TimeoutException" in names:
+    if "TimeoutException" in names or isinstance(error, TimeoutError):
         return timed_out(place)
     if names & {"ConnectError", "ProxyError"}:
         return APIConnectionError(f"{place} cannot be reached ({why})")
@@ -256,17 +310,18 @@ def from_client(
 
 def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of the official SDK, current or 0.x; None when it is not one of the SDK's."""
+    if isinstance(error, MessageBatchError):
+        return error
     sdk = sys.modules.get("anthropic")
     if sdk is None or not isinstance(error, sdk.AnthropicError):
         return None
     if isinstance(error, sdk.APIStatusError):
+        response = safe_response(error.request, error.response, error.body, secrets)
         if 300 <= error.status_code < 400:
-            location = error.response.headers.get("location", "")
-            return redirected("the base URL", str(error.request.url), location, secrets=secrets)
-        headers = error.response.headers
-        kind = status_error(error.status_code, error.body, headers).type
-        status = error.status_code if error.status_code >= 300 else _STATUS.get(kind, 500)
-        return status_error(status, error.body, headers, secrets=secrets)
+            return redirected("the base URL", response)
+        if error.status_code < 300:  # an error inside a stream
+            response.status_code = _STATUS.get(APIStatusError(response=response).type or "", 500)
+        return APIStatusError(response=response)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised.
         known = from_client(error.__cause__, secrets=secrets) if error.__cause__ else None

@@ -1,13 +1,14 @@
 """What the Message Batches API sends. The models accept fields and status values that this version does not know."""
 
-import contextlib
 import json
 import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+
+from .errors import InvalidInputError, clean
 
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
@@ -140,49 +141,10 @@ class MessageBatch(BaseModel):
         return self.processing_status == "ended"
 
 
-def _paired(value: Any) -> Any:
+def without_surrogates(value: Any) -> Any:
     """Replace each half of a surrogate pair, which JSON can hold and no text can."""
     text = json.dumps(value, ensure_ascii=False)
     return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-
-
-class MessageBatchList(BaseModel):
-    """One page of batches, newest first (API reference: List Message Batches).
-
-    ``unreadable`` counts the objects in the page that are not batches as this version knows them.
-    """
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    data: list[MessageBatch]
-    has_more: bool = False
-    first_id: str | None = None
-    last_id: str | None = None
-
-    _unreadable: int = PrivateAttr(default=0)
-
-    @property
-    def unreadable(self) -> int:
-        """How many objects of the page could not be read."""
-        return self._unreadable
-
-    @classmethod
-    def read(cls, body: bytes, context: Context) -> "MessageBatchList":
-        """Read a page; one batch that cannot be read does not hide the others."""
-        try:
-            return cls.model_validate_json(body, context=context)
-        except ValidationError:
-            page = json.loads(body)
-            data = page.get("data") if isinstance(page, dict) else None
-            if not isinstance(data, list):
-                raise
-        batches = []
-        for one in data:
-            with contextlib.suppress(ValidationError):
-                batches.append(MessageBatch.model_validate(_paired(one), context=context))
-        listed = cls.model_validate({**page, "data": batches})
-        listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
-        return listed
 
 
 def message_batch_id_fault(value: str) -> str | None:
@@ -223,4 +185,15 @@ def pasted_id(value: Any) -> Any:
     return text
 
 
-__all__ = ["MessageBatch", "MessageBatchList", "RequestCounts"]
+def checked_id(message_batch_id: object) -> str:
+    """Return a message batch id without the white space or JSON around it.
+
+    Raises:
+        InvalidInputError: It is not one.
+    """
+    value = pasted_id(message_batch_id)
+    fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
+    if fault:
+        shown = clean(repr(message_batch_id), limit=60)
+        raise InvalidInputError(f"{shown} is not a message batch id: {fault}", about_id=True)
+    return str(value)

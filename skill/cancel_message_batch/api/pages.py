@@ -1,153 +1,78 @@
 """Going through the pages of a listing: for listing, filtering and iterating, sync and async."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from .calls import as_message_batch, call, finish_each
 from .errors import APIResponseError
-from .models import MessageBatch, MessageBatchList
+from .models import Context, MessageBatch, without_surrogates
 
 LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
 RUNNING = frozenset({"in_progress", "canceling"})
 
 
-def next_cursor(page: Any, cursor: str | None, *, backwards: bool) -> str | None:
-    """Return where the page after this one, ours or the SDK's, begins; None when this is the last."""
-    following: str | None = page.first_id if backwards else page.last_id
-    # A cursor that does not move would be followed for ever.
-    return following if page.has_more and following != cursor else None
+class _Page(BaseModel):
+    """One page of batches, newest first (API reference: List Message Batches)."""
 
+    model_config = ConfigDict(extra="allow", frozen=True)
 
-async def walk(
-    list_page: Callable[..., Any],
-    *,
-    limit: int,
-    after_id: str | None = None,
-    before_id: str | None = None,
-    first: Any = None,
-) -> AsyncGenerator[Any, None]:
-    """Yield page after page."""
-    cursor, name = (before_id, "before_id") if before_id else (after_id, "after_id")
-    page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
-    # A server that repeats itself would be followed forever.
-    cursors, before = {cursor}, None
-    while True:
-        yield page
-        cursor = next_cursor(page, cursor, backwards=name == "before_id")
-        if cursor is None or cursor in cursors:
-            return
-        cursors.add(cursor)
-        before = _ids(page)
-        page = await call(list_page, limit=limit, **{name: cursor})
-        if _ids(page) == before:
-            return
+    data: list[MessageBatch]
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
 
+    _unreadable: int = PrivateAttr(default=0)
+    _pages: Callable[..., AsyncGenerator[Any, None]] = PrivateAttr()
 
-def _ids(page: Any) -> list[str]:
-    return [str(batch.id) for batch in page.data or ()]
+    @property
+    def unreadable(self) -> int:
+        """How many objects of the page are not batches as this version knows them."""
+        return self._unreadable
 
+    @classmethod
+    def read(cls, body: bytes, context: Context) -> Self:
+        """Read a page; one batch that cannot be read does not hide the others."""
+        try:
+            return cls.model_validate_json(body, context=context)
+        except ValidationError:
+            page = json.loads(body)
+            data = page.get("data") if isinstance(page, dict) else None
+            if not isinstance(data, list):
+                raise
+        batches = []
+        for one in data:
+            with contextlib.suppress(ValidationError):
+                batches.append(MessageBatch.model_validate(without_surrogates(one), context=context))
+        listed = cls.model_validate({**page, "data": batches})
+        listed._unreadable = len(data) - len(batches)  # noqa: SLF001 - its own class
+        return listed
 
-@dataclass(frozen=True)
-class Findings:
-    """What one page holds of the batches that are looked for."""
-
-    batches: list[MessageBatch]  # newest first
-    searched: int  # how many batches the page held
-    more: bool  # a later page may hold some
-    unreadable: int = 0  # objects on the page that are not batches as this version knows them
-
-
-async def search(
-    list_page: Callable[..., Any], status: str | None = None, *, limit: int = LARGEST_PAGE, after_id: str | None = None
-) -> AsyncGenerator[Findings, None]:
-    """Yield, page by page, the batches of one status, or all: the API itself does not filter.
-
-    The search for batches that still run ends where none can follow.
-    """
-    cursor = after_id
-    async for page in walk(list_page, limit=limit, after_id=after_id):
-        batches, unreadable = [], getattr(page, "unreadable", 0)
-        for listed in page.data or ():
-            try:
-                batches.append(as_message_batch(listed))
-            except APIResponseError:
-                unreadable += 1
-        cursor = next_cursor(page, cursor, backwards=False)
-        over = cursor is None or (status in RUNNING and _long_over(batches))
-        found = [batch for batch in batches if status in {None, batch.processing_status}]
-        yield Findings(found, len(batches), more=not over, unreadable=unreadable)
-        if over:
-            return
-
-
-def _long_over(page: Sequence[MessageBatch]) -> bool:
-    """Return whether no batch on a later page can still be running.
-
-    A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
-    """
-    return not page or page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)
-
-
-class _Page:
-    """What the sync and the async page share: the API's answer, and where the next page begins."""
-
-    def __init__(self, listed: MessageBatchList, list_page: Callable[..., Any], **options: Any) -> None:
-        self.data = listed.data
-        self.has_more = listed.has_more
-        self.first_id = listed.first_id
-        self.last_id = listed.last_id
-        self.unreadable = listed.unreadable
-        self._list_page = list_page
-        self._options = options  # of the listing: limit, after_id, before_id
-
-    def has_next_page(self) -> bool:
-        """Return whether there is more in the direction of the listing."""
-        return None not in self._following().values()
-
-    def _following(self) -> dict[str, Any]:
-        name = "before_id" if self._options["before_id"] else "after_id"
-        return {name: next_cursor(self, self._options[name], backwards=name == "before_id")}
-
-    def _next_page(self) -> Any:
-        return self._list_page(limit=self._options["limit"], **self._following())
-
-    def _pages(self) -> AsyncGenerator[Any, None]:
-        return walk(self._list_page, first=self, **self._options)
+    def followed_by(self, list_page: Callable[..., Any], **options: Any) -> Self:
+        """Return this page, with the way to list the pages that follow."""
+        self._pages = partial(pages, list_page, **options)
+        return self
 
 
 class MessageBatchPage(_Page):
-    """One page of batches; iterating over it goes on through all the pages that follow."""
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
-    def get_next_page(self) -> "MessageBatchPage":
-        """Fetch the page that follows."""
-        page: MessageBatchPage = self._next_page()
-        return page
-
-    def iter_pages(self) -> "Iterator[MessageBatchPage]":
-        """Yield this page and all that follow."""
-        return finish_each(self._pages())
-
-    def __iter__(self) -> Iterator[MessageBatch]:
-        for page in self.iter_pages():
+    def __iter__(self) -> Iterator[MessageBatch]:  # type: ignore[override]  # as the SDK's page
+        for page in finish_each(self._pages(first=self)):
             yield from page.data
 
 
 class AsyncMessageBatchPage(_Page):
-    """One page of batches; iterating over it goes on through all the pages that follow."""
-
-    async def get_next_page(self) -> "AsyncMessageBatchPage":
-        """Fetch the page that follows."""
-        page: AsyncMessageBatchPage = await self._next_page()
-        return page
-
-    def iter_pages(self) -> "AsyncIterator[AsyncMessageBatchPage]":
-        """Yield this page and all that follow."""
-        return self._pages()
+    """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
     async def __aiter__(self) -> AsyncIterator[MessageBatch]:
-        async for page in self.iter_pages():
+        async for page in self._pages(first=self):
             for batch in page.data:
                 yield batch
 
@@ -165,3 +90,74 @@ class AsyncListing:
     async def __aiter__(self) -> AsyncIterator[MessageBatch]:
         async for batch in await self:
             yield batch
+
+
+async def pages(
+    list_page: Callable[..., Any],
+    *,
+    limit: int,
+    after_id: str | None = None,
+    before_id: str | None = None,
+    first: Any = None,
+) -> AsyncGenerator[Any, None]:
+    """Yield page after page, ours or the SDK's, until a server has no more, or repeats itself."""
+    name, end = ("before_id", "first_id") if before_id else ("after_id", "last_id")
+    cursor = before_id or after_id
+    page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
+    seen = {cursor}
+    while True:
+        yield page
+        cursor = getattr(page, end)
+        if not page.has_more or cursor is None or cursor in seen:
+            return
+        seen.add(cursor)
+        before, page = page, await call(list_page, limit=limit, **{name: cursor})
+        if getattr(page, end) in seen or _ids(page) == _ids(before):
+            return
+
+
+def _ids(page: Any) -> list[str]:
+    return [batch.id for batch in page.data or ()]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What one page holds of the batches that are looked for."""
+
+    batches: list[MessageBatch]  # newest first
+    searched: int  # how many batches the page held
+    more: bool  # a later page may hold some
+    unreadable: int = 0  # objects on the page that are not batches as this version knows them
+
+
+async def search(
+    list_page: Callable[..., Any],
+    statuses: Set[str] = frozenset(),
+    *,
+    limit: int = LARGEST_PAGE,
+    after_id: str | None = None,
+) -> AsyncGenerator[Findings, None]:
+    """Yield, page by page, the batches with one of these statuses; without statuses, all. The API does not filter.
+
+    A search for running batches ends where none can follow.
+    """
+    async for page in pages(list_page, limit=limit, after_id=after_id):
+        batches, unreadable = [], getattr(page, "unreadable", 0)
+        for listed in page.data or ():
+            try:
+                batches.append(as_message_batch(listed))
+            except APIResponseError:
+                unreadable += 1
+        more = page.has_more and not (set() < statuses <= RUNNING and _long_over(batches))
+        found = [batch for batch in batches if not statuses or batch.processing_status in statuses]
+        yield Findings(found, len(batches), more=more, unreadable=unreadable)
+        if not more:
+            return
+
+
+def _long_over(page: Sequence[MessageBatch]) -> bool:
+    """Return whether no batch on a later page can still be running.
+
+    A batch ends 24 h after its creation at the latest (API reference: Message Batch); a day is left for clocks.
+    """
+    return bool(page) and page[-1].expires_at < page[-1].context.as_of - timedelta(days=1)

@@ -7,7 +7,7 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record.names import with_names
 from cancel_message_batch.record.store import Record
 
-from .waiting import wait
+from .waiting import Wait
 
 
 def find_orphans(
@@ -28,9 +28,10 @@ def find_orphans(
     ids = [known.message_batch_id for known in record.orphans(origin(batches.connection.base_url))]
     if not ids:
         return [], {}
-    state = next(wait(batches, ids, timeout=timeout))
+    wait = Wait(batches, ids)
+    next(wait.looks(timeout))
     # One that is not found may belong to another workspace, and be running there.
-    record.note_ended(name for name, batch in state.batches.items() if batch.ended)
-    running = [state.batches[name] for name in ids if name in state.batches and not state.batches[name].ended]
-    unknown = {name: state.failed.get(name, state.trouble) for name in ids if name not in state.batches}
+    record.note_ended(name for name, batch in wait.found.items() if batch.ended)
+    running = [wait.found[name] for name in ids if name in wait.found and not wait.found[name].ended]
+    unknown = {name: wait.failed.get(name, wait.trouble) for name in ids if name not in wait.found}
     return with_names(running), unknown

@@ -9,6 +9,7 @@ from .exit_codes import UsageError
 
 if TYPE_CHECKING:
     from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.tools import Tool
 
 
 def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
@@ -39,6 +40,15 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """Add the directory that makes an agent's fourth tool available."""
     parser.add_argument("--results", metavar="DIR", help="let the model save results of ended batches below DIR")
+
+
+def results_tools(given: argparse.Namespace) -> "list[Tool]":
+    """Return the tools that a model gets besides the three."""
+    if given.results is None:
+        return []
+    from cancel_message_batch.results.tool import results_tool
+
+    return [results_tool(given.results)]
 
 
 def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
@@ -101,7 +111,7 @@ def parse_speed(text: str) -> float:
 def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "MessageBatches":
     """Open the client that the flags describe. With ``waiting``, --timeout limits the whole wait, not each request."""
     from cancel_message_batch.api.client import MessageBatches  # --help does not need it
-    from cancel_message_batch.api.requests import CALL_TIMEOUT
+    from cancel_message_batch.api.retries import CALL_TIMEOUT
 
     timeout = CALL_TIMEOUT if given.timeout is None or waiting else given.timeout
     if not timeout:

@@ -1,6 +1,12 @@
-"""How a command ends: its exit codes, and the exceptions that end it early. Imports nothing of ours."""
+"""How a command ends: its exit codes, and the exceptions that end it early. Imports nothing heavy."""
 
+from collections.abc import Collection
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cancel_message_batch.api.errors import MessageBatchError
+    from cancel_message_batch.tools import ToolOutcome
 
 
 class ExitCode(IntEnum):
@@ -31,3 +37,25 @@ class UsageError(Exception):
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
     """The user pressed Ctrl-C, and the command has already reported what that leaves behind."""
+
+
+def exit_code(outcome: "ToolOutcome") -> ExitCode:
+    """Return the exit code for one outcome."""
+    if outcome.error is not None:
+        return error_code(outcome.error)
+    return ExitCode.NOTHING_TO_CANCEL if outcome.result == "already_ended" else ExitCode.DONE
+
+
+def error_code(error: "MessageBatchError") -> ExitCode:
+    """Return the exit code for an error."""
+    from cancel_message_batch.api.errors import InvalidInputError
+
+    return ExitCode.USAGE if isinstance(error, InvalidInputError) else ExitCode.FAILED
+
+
+def combined(codes: Collection[ExitCode]) -> ExitCode:
+    """Combine the codes of several batches: PARTLY if they differ and one is DONE, else the most serious."""
+    if ExitCode.DONE in codes and set(codes) != {ExitCode.DONE}:
+        return ExitCode.PARTLY
+    order = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL, ExitCode.TIME_UP, ExitCode.PARTLY)
+    return next((code for code in order if code in codes), ExitCode.DONE)

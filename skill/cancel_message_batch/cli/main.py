@@ -43,7 +43,7 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
 
     output = Output(quiet=getattr(given, "quiet", False), json=getattr(given, "json", False))
     try:
-        return command.run(given, output)
+        code = command.run(given, output)
     except ConfigurationError as error:
         output.warn(str(error))
         return ExitCode.USAGE
@@ -52,3 +52,4 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
 
         output.warn(failures.failed(error, "list"))
         return ExitCode.FAILED
+    return ExitCode.PARTLY if output.incomplete and code == ExitCode.DONE else code

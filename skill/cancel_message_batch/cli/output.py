@@ -10,20 +10,21 @@ from .terminal import fitted, write
 class Output:
     """Prints what a command has to say, in the form that its flags ask for.
 
-    ``closed`` becomes True when standard output takes no more (its reader has gone, as with ``| head``, or the disk
-    is full). That ends the output, never the work.
+    ``closed`` becomes True if standard output takes no more, because its reader has gone (``| head``) or the disk is
+    full. That ends the output but never the work. ``incomplete`` becomes True if something was left out.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
         self.quiet = quiet
         self.json = json
         self.closed = False
+        self.incomplete = False
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
 
     def print(self, text: str) -> None:
-        """Print a result."""
+        """Print a result as it is."""
         if self.closed:
             return
         if error := write(sys.stdout, text + "\n"):
@@ -31,7 +32,7 @@ class Output:
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"Standard output cannot be written: {error.strerror}. What follows is not shown.")
 
-    def tell(self, text: str) -> None:
+    def print_prose(self, text: str) -> None:
         """Print a result that is prose."""
         self.print(fitted(text, sys.stdout))
 
@@ -47,6 +48,11 @@ class Output:
     def show(self, lines: Iterable[str]) -> None:
         """Show lines on standard error as they are."""
         write(sys.stderr, "\n".join(lines) + "\n")
+
+    def leave_out(self, text: str) -> None:
+        """Say that a result is incomplete, which the exit code says too."""
+        self.incomplete = True
+        self.warn(text)
 
 
 def run_server(serve: Callable[[], None], *, port: int, advice: str, output: Output) -> ExitCode:

@@ -67,7 +67,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
         known = record.known(name)
         if known is None:
             continue
-        here = getattr(error, "workspace", None) or connection.headers.get("anthropic-workspace-id")
+        here = getattr(error, "workspace_id", None) or connection.headers.get("anthropic-workspace-id")
         if known.origin not in {None, origin(connection.base_url)}:
             output.warn(programs.known_elsewhere(name, f"another base URL, {known.origin}"))
         elif known.workspace not in {None, here}:
@@ -96,7 +96,7 @@ def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
 
 
 def _not_found(error: MessageBatchError | None) -> bool:
-    return isinstance(error, APIStatusError) and error.status == 404
+    return isinstance(error, APIStatusError) and error.status_code == 404
 
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:

@@ -1,9 +1,9 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
-import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
 from cancel_message_batch.words import failures, results
 
-from .exit_codes import ExitCode, Interrupted, UsageError
-from .outcomes import combined, error_code
+from .exit_codes import ExitCode, Interrupted, UsageError, combined, error_code
 from .output import Output
-from .terminal import cut, width, write
+from .progress import live_lines
 
 
 def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
@@ -47,7 +46,9 @@ def save_all(
     summaries = []
     for number, message_batch_id in enumerate(ids):
         try:
-            with _progress(message_batch_id, quiet=output.quiet) as progress:
+            progress: Counter[str] = Counter()
+            picture = partial(_how_far, message_batch_id, progress, time.monotonic())
+            with live_lines(picture, quiet=output.quiet):
                 saved = save(batches, message_batch_id, directory, options, progress=progress)
         except KeyboardInterrupt:
             left = " ".join(ids[number:])
@@ -63,34 +64,26 @@ def save_all(
             codes.append(_report(saved, output))
             summaries += [saved.summary] if saved.summary else []
     if len(ids) > 1:
-        number = sum(summary["results"] for summary in summaries)
-        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {number:,} results.")
+        lines = sum(summary["results"] for summary in summaries)
+        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {lines:,} results.")
     return combined(codes)
 
 
 def _report(saved: Saved, output: Output) -> ExitCode:
-    if saved.batch is not None and saved.state == "not_ended":
-        output.warn(results.not_ended_for_results(saved.batch))
-        return ExitCode.TIME_UP
-    if saved.batch is not None and saved.state == "archived":
-        output.warn(results.results_gone(saved.batch))
-        return ExitCode.NOTHING_TO_CANCEL
     if saved.summary is None or saved.path is None:
-        raise SaveError("nothing was saved")
-    code = _code(saved.summary)
-    there = saved.state == "all_there"
-    lines = results.saved(saved.summary, str(saved.path), there=there, edited=saved.edited)
-    path = saved.path.absolute()
+        output.warn(saved.lines[0])
+        return ExitCode.TIME_UP if saved.state == "not_ended" else ExitCode.NOTHING_TO_CANCEL
+    code, path = _code(saved.summary), saved.path.absolute()
     if output.json:
         output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in lines:
-            output.tell(line)
+        for line in saved.lines:
+            output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print("To send them as a new batch, which costs money:")
             output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
     if code != ExitCode.DONE and (output.json or output.quiet):
-        for line in lines[2:]:
+        for line in saved.lines[2:]:
             output.warn(line)
     return code
 
@@ -104,22 +97,7 @@ def _code(summary: dict[str, Any]) -> ExitCode:
     return ExitCode.PARTLY if any(odd) else ExitCode.DONE
 
 
-@contextlib.contextmanager
-def _progress(message_batch_id: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show on a terminal how far it is; yields a function to call with the bytes and lines so far."""
-    shown = 0.0
-
-    def progress(size: int, lines: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > 0.1:
-            shown = time.monotonic()
-            text = f"{clean(message_batch_id, limit=60)}: {lines:,} results, {size / 1e6:,.1f} MB"
-            write(sys.stderr, f"\r{cut(text, width() - 1)}\x1b[K")
-
-    if quiet or not sys.stderr.isatty():
-        yield lambda _bytes, _lines: None
-        return
-    try:
-        yield progress
-    finally:
-        write(sys.stderr, "\r\x1b[K")
+def _how_far(message_batch_id: str, progress: Counter[str], began: float) -> tuple[Sequence[str], str]:
+    megabytes, seconds = progress["bytes"] / 1e6, max(time.monotonic() - began, 0.1)
+    name = clean(message_batch_id, limit=60)
+    return (), f"{name}: {progress['lines']:,} results, {megabytes:,.1f} MB, {megabytes / seconds:,.1f} MB/s"

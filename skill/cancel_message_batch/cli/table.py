@@ -7,7 +7,7 @@ from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record import names
-from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts, size
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts
 from cancel_message_batch.words.states import details
 
 from .terminal import cut, paint, width, wrapped
@@ -46,7 +46,7 @@ def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
     if fits() and len(line) + len(created) <= width():
         name = known.name if named or batch.context.name else None
         return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
-    lines = f"{known.id}\n  {known.status}, {size(batch)},\n  "
+    lines = f"{known.id}\n  {known.status}, {known.size},\n  "
     lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
     return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.context.name else lines
 
@@ -95,7 +95,7 @@ def block(batch: MessageBatch, stream: TextIO) -> str:
 
 def size_and_age(batch: MessageBatch) -> str:
     """Describe a batch in a few words, beside its id."""
-    return f"{size(batch)}, {age(batch.created_at, batch)} old"
+    return f"{facts(batch).size}, {age(batch.created_at, batch)} old"
 
 
 def age(time: datetime, batch: MessageBatch) -> str:

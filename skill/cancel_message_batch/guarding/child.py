@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it
@@ -16,13 +16,9 @@ _SENT = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 
 
 class Child:
-    """Starts a command and waits for its end. Until then, no signal ends this process before the command.
+    """Starts a command. While the command runs, no signal ends this process first.
 
-    What is typed at the terminal, such as Ctrl-C, reaches the command without us; other signals are passed on to it.
-
-    Args:
-        command: The command and its arguments.
-        environment: Its environment.
+    Ctrl-C and the like in the terminal reach the command without us. Other signals are passed on to it.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -38,14 +34,12 @@ class Child:
                 self._before[number] = signal.signal(number, self._received)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def start(self) -> int:
-        """Start the command; returns its pid.
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start the command.
 
         Raises:
             OSError: It cannot be started.
@@ -53,13 +47,7 @@ class Child:
         self._process = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 - it is what is asked for
         for number in self._early:
             self._pass_on(number)
-        return self._process.pid
-
-    def wait(self) -> int:
-        """Wait for the end of the command; returns its exit code, negative for the signal that ended it."""
-        if self._process is None:
-            raise RuntimeError("the command has not been started")
-        return self._process.wait()
+        return self._process
 
     def _received(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as Python calls it
         if self._process is None:
@@ -77,16 +65,9 @@ def _has_terminal() -> bool:
     """Return whether we are in the foreground of a terminal, and so the command is."""
     if sys.platform == "win32":
         return True
-    try:
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
+    with contextlib.suppress(OSError), open("/dev/tty", "rb", buffering=0) as terminal:
+        return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    return False
 
 
 def ended_by(code: int) -> str:

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import anyio
 
-from cancel_message_batch.api.calls import finish, settled
+from cancel_message_batch.api.calls import awaited, finish
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import InvalidInputError, from_client, from_sdk
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
-from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, outcome_of, sorted_outcomes
+from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, sorted_outcomes
 from cancel_message_batch.words import programs
 
 from .signals import Signals, current_task
@@ -157,8 +157,8 @@ class _Guard:
         creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
         self._creating[creation] = (began, size)
         try:
-            response = await settled((self._batches if wrapped else self._batches.with_raw_response).create(**options))
-            batch = await settled(response.parse())
+            response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
+            batch = await awaited(response.parse())
             message_batch_id = getattr(batch, "id", None)
             if isinstance(message_batch_id, str) and message_batch_id:
                 self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"))
@@ -227,10 +227,10 @@ class _Guard:
             try:
                 message_batch_id = self._waiting.popleft()
             except IndexError:  # until a create that is under way has been answered
-                await settled(self._sleep(_PAUSE))
+                await awaited(self._sleep(_PAUSE))
                 continue
             given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
-            self._outcomes[message_batch_id] = await outcome_of(message_batch_id, CANCEL.handler(given, self))
+            self._outcomes[message_batch_id] = await CANCEL.handler(given, self)
 
     def cancel(self, message_batch_id: str) -> Any:
         """Cancel a batch, with the caller's own retries. The cancel tool calls this."""

@@ -1,343 +1,236 @@
-"""One connection of a client, and its own connection to the API: what comes from one side goes to the other."""
+"""The relay on loopback: it passes a command's requests on to one API, and notes the batches created through it.
+
+uvicorn reads the requests and httpx2 sends them, so proxies and certificates are those of the official SDK. Bodies pass
+in pieces and stay encoded as they are. The relay adds no credential, so nobody else gains anything by using its port.
+"""
 
 import asyncio
 import contextlib
 import json
+import posixpath
 import re
-import ssl
-import struct
-from base64 import b64encode
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from socket import SO_LINGER, SOL_SOCKET
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+import sys
+import time
+from collections.abc import AsyncIterable, Awaitable, Callable
+from socket import IPPROTO_TCP, TCP_NODELAY, create_server
+from threading import Thread
+from typing import Any, Self
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from cancel_message_batch.api.errors import ConfigurationError, clean
+import anyio
+import httpx2
+import uvicorn
+from anyio.streams.memory import MemoryObjectSendStream
 
-from .created import CODINGS, Watch
-from .messages import LONGEST_HEAD, BadMessageError, Body, Head, body_of, narrowed
+from cancel_message_batch.api.client import build_client
+from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.api.errors import clean
 
-PIECE = 2**18  # bytes
-_CONNECT_SECONDS = 10.0
-_LINGER_SECONDS = 5.0  # for the rest of a request that was answered before its end
+from .created import Created
 
+_CLOSING_SECONDS = 0.2  # for the connections of a process that has just ended
+_BATCHES = re.compile(r"/*(.*)/messages/batches(?:/([\w-]+)(?:/cancel)?)?", re.DOTALL)
 
-class CutError(Exception):
-    """One side has gone in the middle of a message."""
+# They hold for one connection only (RFC 9110, section 7.6.1), where bodies are framed anew and uvicorn answers Expect.
+_HOP_BY_HOP = ["connection", "expect", "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
+_HOP_BY_HOP += ["trailer", "transfer-encoding", "upgrade"]
 
+# h11 reads requests more strictly than httptools, and httpx2 brings it.
+_SERVER_OPTIONS: Any = {"http": "h11", "interface": "asgi3", "lifespan": "off", "ws": "none", "log_config": None}
+_SERVER_OPTIONS |= {"log_level": "critical", "server_header": False, "date_header": False, "workers": 1}
+_SERVER_OPTIONS |= {
+    "timeout_keep_alive": 86_400,
+    "timeout_graceful_shutdown": 0,
+    "h11_max_incomplete_event_size": 2**16,
+}
 
-@dataclass
-class Side:
-    """A connection to a client or to the API, whose bytes are read as they come."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-    rest: bytes = b""
-    gone: bool = False  # whether it takes nothing any more
-
-    async def read(self) -> bytes:
-        """Return the next bytes, or none at the end.
-
-        Raises:
-            CutError: The connection broke.
-        """
-        data, self.rest = self.rest, b""
-        try:
-            return data or await self.reader.read(PIECE)
-        except OSError as error:
-            raise CutError from error
-
-    async def head(self) -> Head | None:
-        """Return the next head; None when the connection ends before one begins.
-
-        Raises:
-            BadMessageError: Something else comes.
-            CutError: The connection broke.
-        """
-        data = b""
-        while not (end := re.search(rb"\n\r?\n", data)):
-            if len(data) > LONGEST_HEAD:
-                raise BadMessageError
-            if not (piece := await self.read()):
-                if data:
-                    raise CutError
-                return None
-            data = (data + piece).lstrip(b"\r\n")
-        self.rest = data[end.end() :]
-        return Head.parse(data[: end.end()])
-
-    async def send(self, data: bytes) -> None:
-        """Send bytes, if the other end still takes them."""
-        try:
-            self.writer.write(data)
-            await self.writer.drain()
-        except OSError:
-            self.gone = True
-
-    def reset(self) -> None:
-        """Break the connection off, where its plain end would be taken for the end of a body."""
-        with contextlib.suppress(OSError):
-            linger = struct.pack("ii", 1, 0)
-            self.writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
-        self.writer.transport.abort()
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Pieces = MemoryObjectSendStream[bytes]
 
 
-class Origin:
-    """The API's server, and how a connection to it is opened: through the environment's proxy, with its certificates.
+class Relay:
+    """Passes requests on to one API.
 
     Args:
-        base_url: A URL on the server.
+        base_url: Where the API is, as ANTHROPIC_BASE_URL would say it.
+        note: Called with each batch that is created, before the client has the response.
+
+    Attributes:
+        url: The base URL for clients. It has the path and the user name of ``base_url``, so that clients send the same
+            paths and headers as without the relay.
+        created: The batches that were created, by id.
+        lost: Those that may have been created, with an id that is not known.
 
     Raises:
         ConfigurationError: The environment names a proxy or certificates that cannot be used.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, note: Callable[[Created], object]) -> None:
+        self.created: dict[str, Created] = {}
+        self.lost: list[Created] = []
+        self._creating: list[Created] = []
+        self._note = note
         parts = urlsplit(base_url)
-        place = parts.netloc.rpartition("@")[2]
-        self.url = f"{parts.scheme}://{place}"
-        self.name = place.encode()
-        self._secure = parts.scheme == "https"
-        self._host, self._port = str(parts.hostname), parts.port or (443 if self._secure else 80)
-        self._authority = place if parts.port else f"{place}:{self._port}"
-        proxies = getproxies()
-        via = "" if proxy_bypass(self._host) else proxies.get(parts.scheme) or proxies.get("all", "")
-        self._via = urlsplit(via if "://" in via or not via else f"http://{via}")
-        if self._via.scheme not in {"", "http", "https"}:
-            raise ConfigurationError(
-                f"The environment names a {clean(self._via.scheme)} proxy for {self._host}; the command's requests can "
-                "pass through http and https proxies only."
-            )
-        self._trust = _trust() if self._secure or self._via.scheme == "https" else None
+        userinfo, at, place = parts.netloc.rpartition("@")
+        self._origin = f"{parts.scheme}://{place}"
+        timeout, limits = httpx2.Timeout(None, connect=10.0), httpx2.Limits()  # the clients have their own
+        self._client = build_client(httpx2.AsyncClient, timeout=timeout, limits=limits)
+        self._listener = create_server(("127.0.0.1", 0), backlog=2048)
+        # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
+        self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+        port = self._listener.getsockname()[1]
+        self._place, self._hosts = f"127.0.0.1:{port}", {b"127.0.0.1:%d" % port, b"localhost:%d" % port}
+        self.url = urlunsplit(("http", f"{userinfo}{at}{self._place}", parts.path, "", ""))
+        self._server = uvicorn.Server(uvicorn.Config(self._respond, **_SERVER_OPTIONS))
+        self._thread = Thread(target=anyio.run, args=(self._serve,), name="relay", daemon=True)
 
-    @property
-    def absolute(self) -> bytes:
-        """What requests put before a path: an unencrypted origin is asked for by its whole URL from a proxy."""
-        return self.url.encode() if self._via.netloc and not self._secure else b""
+    def __enter__(self) -> Self:
+        return self
 
-    @property
-    def proxy_headers(self) -> dict[bytes, bytes]:
-        """What the proxy must be told."""
-        userinfo, at, _ = self._via.netloc.rpartition("@")
-        if not at:
-            return {}
-        return {b"Proxy-Authorization": b"Basic " + b64encode(unquote(userinfo).encode())}
+    def __exit__(self, *error: object) -> None:
+        self.stop(0)
+        self._listener.close()
 
-    async def reach(self) -> Side:
-        """Open a connection.
+    def start(self) -> None:
+        """Serve the clients, also those that have connected before."""
+        if sys.platform != "win32":  # each client needs two open files; the command keeps the limit it started with
+            import resource
 
-        Raises:
-            OSError: The server cannot be reached.
-        """
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            if not self._via.netloc:
-                return Side(*await asyncio.open_connection(self._host, self._port, ssl=self._trust, limit=PIECE))
-            trust, port = (self._trust, 443) if self._via.scheme == "https" else (None, 80)
-            opened = asyncio.open_connection(self._via.hostname, self._via.port or port, ssl=trust, limit=PIECE)
-            side = Side(*await opened)
-            if self._secure:
-                target = self._authority.encode()
-                asking = Head((b"CONNECT", target, b"HTTP/1.1"), ((b"Host", target), *self.proxy_headers.items()))
-                await side.send(asking.onward(self.proxy_headers))
-                try:
-                    answer = await side.head()
-                except (BadMessageError, CutError):
-                    answer = None
-                if answer is None or not 200 <= answer.status < 300:
-                    side.writer.transport.abort()
-                    raise ConnectionError(f"the proxy {self._via.hostname} opens no connection")
-                await side.writer.start_tls(self._trust or _trust(), server_hostname=self._host)
-            return side
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            limit = 10_240 if hard == resource.RLIM_INFINITY else hard  # macOS takes no higher one
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
+        self._thread.start()
 
+    def stop(self, seconds: float) -> int:
+        """Stop once no create is under way, or after so many seconds; returns how many connections were still held."""
+        if not self._thread.is_alive():
+            return 0
+        connections = self._server.server_state.connections
+        for limit, waiting in ((seconds, self._creating), (_CLOSING_SECONDS, connections)):
+            end = time.monotonic() + limit
+            while waiting and time.monotonic() < end:
+                time.sleep(0.01)
+        held = max(0, len(connections) - len(self._creating))
+        self._server.should_exit = True
+        self._thread.join()
+        return held
 
-def _trust() -> ssl.SSLContext:
-    from httpx2 import create_ssl_context  # as our own client has it
+    async def _serve(self) -> None:
+        # Connections beyond the limit of open files wait. asyncio would print a traceback for each.
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        async with self._client:
+            await self._server.serve(sockets=[self._listener])
 
-    try:
-        trust = create_ssl_context()
-    except OSError as error:
-        raise ConfigurationError(
-            f"The certificates cannot be loaded ({clean(str(error))}): check SSL_CERT_FILE and SSL_CERT_DIR."
-        ) from error
-    trust.set_alpn_protocols(["http/1.1"])
-    return trust
-
-
-async def _pass(
-    body: Body,
-    source: Side,
-    target: Side,
-    *,
-    to_the_end: bool = False,
-    before_end: Callable[[], Awaitable[None]] | None = None,
-) -> None:
-    """Pass a body on as it comes; ``to_the_end`` reads all of it even if nobody takes it any more."""
-    while not body.ended:
-        if not (data := await source.read()):
-            if body.until_close:
-                return
-            raise CutError
-        taken = body.take(data)
-        source.rest = data[taken:]
-        if body.ended and before_end:
-            await before_end()
-        if not target.gone:
-            await target.send(data[:taken])
-        elif not to_the_end:
-            raise CutError
-
-
-class Relay:
-    """Passes the requests of one client on, one after the other.
-
-    Args:
-        client: The connection of the client.
-        origin: The API's server.
-        names: What clients call us in ``Host``.
-        watch: Returns how a request is watched, or None.
-        learn: Takes a watched request with its answer: before the client has all of it, or when no answer came.
-    """
-
-    def __init__(
-        self,
-        client: Side,
-        origin: Origin,
-        names: frozenset[bytes],
-        watch: Callable[[Head], Watch | None],
-        learn: Callable[[Watch, Head | None], Awaitable[None]],
-    ) -> None:
-        self._client = client
-        self._origin = origin
-        self._names = names
-        self._watch = watch
-        self._learn = learn
-        self._api: Side | None = None
-        self._until_close = False  # whether the answer under way has no other end
-
-    async def run(self) -> None:
-        """Serve the connection to its end."""
+    async def _respond(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Respond to one request (ASGI)."""
+        if fault := self._fault(scope):
+            await _refuse(send, 403, fault)
+            return
+        batch = self._batch(scope["method"], scope["path"])
+        pieces, body = anyio.create_memory_object_stream[bytes]()
         try:
-            while await self._exchange():
-                pass
-        except (BadMessageError, CutError):
-            if self._until_close:
-                self._client.reset()
+            async with pieces, body, anyio.create_task_group() as tasks:
+                tasks.start_soon(_read, receive, pieces, batch, tasks.cancel_scope.cancel)
+                await self._exchange(scope, body, send, batch)
+                tasks.cancel_scope.cancel()
         finally:
-            for side in (self._api, self._client):
-                if side:
-                    side.writer.close()
+            if batch in self._creating:
+                self._creating.remove(batch)
+                self.lost += [batch] if batch.sent and not batch.answered else []
 
-    async def _exchange(self) -> bool:
-        """Pass on one request and its answer; returns whether the connection stays open for another."""
-        watch: Watch | None = None
+    def _fault(self, scope: Any) -> str:
+        """Return why a request is refused: a web page whose name leads here may have sent it (DNS rebinding)."""
+        hosts = {value.lower() for name, value in scope["headers"] if name == b"host"}
+        if not hosts <= self._hosts:  # only HTTP/1.0 does without one
+            return "The Host header is not the address of this relay."
+        return "" if scope["raw_path"].startswith(b"/") else "Only paths of the API are passed on."
+
+    def _batch(self, method: str, path: str) -> Created | None:
+        """Return the batch that a request creates, or that was created and the request is about."""
+        match = _BATCHES.fullmatch(posixpath.normpath(path))  # as the API may read it
+        if not match or match[2] or method != "POST":
+            return self.created.get(match[2]) if match else None
+        batch = Created(f"{self._origin}/{quote(match[1])}".rstrip("/"))
+        self._creating.append(batch)
+        return batch
+
+    async def _exchange(self, scope: Any, body: AsyncIterable[bytes], send: Send, batch: Created | None) -> None:
+        headers = _passed_on(scope["headers"])
+        headers.pop("host", None)
+        if batch:
+            headers["accept-encoding"] = "identity"  # another coding may be unknown here
+        has_body = {b"content-length", b"transfer-encoding"} & {name for name, _ in scope["headers"]}
+        content = body if has_body else None
+        target = {"target": scope["raw_path"] + b"?" * bool(scope["query_string"]) + scope["query_string"]}
+        request = httpx2.Request(scope["method"], self._origin, headers=headers, content=content, extensions=target)
         try:
-            request = await self._client.head()
-            if request is None:
-                return False
-            watch = self._watch(request)
-            body = body_of(request, watch.scanner.take if watch else None)
-            if fault := self._fault(request):
-                await self._refuse(b"403 Forbidden", "permission_error", fault)
-                return False
-        except BadMessageError:
-            await self._refuse(b"400 Bad Request", "invalid_request_error", "This is not a request of HTTP/1.")
-            return False
-        try:
-            api = await self._reached()
-        except OSError as error:
-            why = clean(error.strerror or str(error)) or "no connection in time"
-            message = f"{self._origin.url} cannot be reached ({why}). Nothing was sent."
-            await self._refuse(b"502 Bad Gateway", "api_error", message)
-            return False
-        method, target, version = request.start
-        replaced = {b"host": self._origin.name}
-        if self._origin.absolute:
-            replaced |= self._origin.proxy_headers
-        if not request.stays_open:
-            replaced[b"connection"] = b"close"
-        if watch and (accepted := request.get(b"accept-encoding")):
-            replaced[b"accept-encoding"] = narrowed(accepted, CODINGS)
-        await api.send(request.onward(replaced, start=(method, self._origin.absolute + target, version)))
-        sending = asyncio.create_task(self._pass_request(api, body, watch))
-        answer: Head | None = None
-        try:
-            answer, stays_open = await self._pass_answer(api, request, watch)
-            if not body.ended:
-                await asyncio.wait({sending}, timeout=_LINGER_SECONDS)
-            return stays_open and body.ended
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
-            if watch and answer is None:
-                await self._learn(watch, None)
+            async with contextlib.aclosing(await self._client.send(request, stream=True)) as response:
+                await self._pass_back(response, send, batch)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
+            why = clean(str(error)) or "no connection in time"
+            await _refuse(send, 502, f"{self._origin} cannot be reached ({why}). Nothing was sent.")
+        except httpx2.HTTPError as error:
+            why = clean(str(error)) or "it broke the connection"
+            await _refuse(send, 502, f"{self._origin} did not respond ({why}). The request may have arrived.")
 
-    def _fault(self, request: Head) -> str:
-        """Say why a request is not passed on: it may come from a web page whose name leads here (DNS rebinding)."""
-        names = request.words(b"host")
-        if not names <= self._names or not (names or request.start[2] == b"HTTP/1.0"):
-            return "The Host header is not the address of this proxy."
-        return "" if request.start[1].startswith(b"/") else "Only paths of the API are passed on."
-
-    async def _refuse(self, status: bytes, kind: str, message: str) -> None:
-        """Answer in the API's own form, and end the connection once the client has read it."""
-        error = {"type": kind, "message": f"cancel-message-batch run: {message}"}
-        body = json.dumps({"type": "error", "error": error}).encode()
-        headers = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close" % len(body)
-        await self._client.send(b"HTTP/1.1 %b\r\n%b\r\n\r\n%b" % (status, headers, body))
-        with contextlib.suppress(OSError, CutError):
-            self._client.writer.write_eof()
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while await self._client.read():
-                    pass
-
-    async def _reached(self) -> Side:
-        """Return the connection to the API; a new one where the API has closed the last."""
-        api = self._api
-        if api is None or api.gone or api.rest or api.reader.at_eof():
-            if api:
-                api.writer.transport.abort()
-            api = self._api = await self._origin.reach()
-        return api
-
-    async def _pass_request(self, api: Side, body: Body, watch: Watch | None) -> None:
-        """Pass the body of a request on, and then notice when the client hangs up before it is answered."""
-        client = self._client
-        with contextlib.suppress(BadMessageError, CutError):
-            await _pass(body, client, api, to_the_end=True)
-            if watch:
-                watch.sent = not api.gone
-            client.rest = client.rest or await client.read()
-            if client.rest:  # its next request
+    async def _pass_back(self, response: httpx2.Response, send: Send, batch: Created | None) -> None:
+        """Pass a response back. One about a batch is read before the client has it."""
+        headers = _passed_on(response.headers.raw)
+        whole = b"".join([piece async for piece in response.aiter_raw()]) if batch else b""
+        if batch and batch.learn(response, whole):
+            self.created[batch.message_batch_id] = batch
+            await asyncio.to_thread(self._note, batch)
+        if response.next_request:  # a redirect
+            url = response.next_request.url
+            if origin(str(url)) == origin(self._origin):
+                if httpx2.URL(headers["location"]).host:
+                    headers["location"] = f"http://{self._place}{url.raw_path.decode()}"
+            elif batch in self._creating and response.status_code in {307, 308}:
+                fault = "The API redirects this to another server, where `run` could not see the batch: "
+                await _refuse(send, 403, fault + "set ANTHROPIC_BASE_URL to that server.")
                 return
-        client.gone = True
-        if not (watch and watch.sent):
-            api.writer.transport.abort()
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers.raw})
+        if not batch:
+            try:
+                async for piece in response.aiter_raw():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+            except httpx2.HTTPError:  # without its end, uvicorn closes the connection
+                return
+        await send({"type": "http.response.body", "body": whole})
 
-    async def _pass_answer(self, api: Side, request: Head, watch: Watch | None) -> tuple[Head, bool]:
-        """Pass an answer on; returns its head, and whether the connection stays open for another."""
-        client = self._client
-        while (answer := await api.head()) and answer.status < 200:
-            await client.send(answer.onward({}))
-        if answer is None:
-            raise CutError
-        if request.start[0] == b"HEAD" or answer.status in {204, 304}:
-            body = Body(0)
-        else:
-            body = body_of(answer, watch.keep if watch else None, otherwise=None)
-        self._until_close = body.until_close
-        stays_open = request.stays_open and answer.stays_open and not body.until_close
-        if not client.gone:
-            await client.send(answer.onward({} if stays_open else {b"connection": b"close"}))
-        learned = False
 
-        async def learn() -> None:
-            nonlocal learned
-            learned = True
-            if watch:
-                await self._learn(watch, answer)
+async def _read(receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]) -> None:
+    """Read a request, and hang up when the client does, unless the response is to say what became of a batch."""
+    while (message := await receive())["type"] != "http.disconnect":
+        if message["body"]:
+            with contextlib.suppress(anyio.BrokenResourceError):  # the API has answered before the end
+                await pieces.send(message["body"])
+        if batch:
+            batch.count(message["body"])
+            batch.sent = not message["more_body"]
+        if not message["more_body"]:
+            pieces.close()
+    if not (batch and batch.sent):
+        hang_up()
 
-        await _pass(body, api, client, to_the_end=watch is not None, before_end=learn)
-        if not learned:
-            await learn()
-        return answer, stays_open and not client.gone
+
+def _passed_on(raw: list[tuple[bytes, bytes]]) -> httpx2.Headers:
+    """Return headers without those that hold for one connection only."""
+    headers = httpx2.Headers(raw)
+    if "transfer-encoding" in headers:  # it says where the body ends (RFC 9112, section 6.3)
+        headers.pop("content-length", None)
+    for name in [*headers.get("connection", "").split(","), *_HOP_BY_HOP]:
+        headers.pop(name.strip(), None)
+    return headers
+
+
+async def _refuse(send: Send, status: int, message: str) -> None:
+    """Respond in the API's own form."""
+    kind = "permission_error" if status == 403 else "api_error"
+    error = {"type": kind, "message": f"cancel-message-batch run: {message}"}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import re
-from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,18 +12,11 @@ _TABLE = re.compile(r"^DEPRECATED_MODELS\b.*?= (\{.*?^\})", re.DOTALL | re.MULTI
 
 
 def ends_of_life() -> dict[str, str]:
-    """Return the day (YYYY-MM-DD) on which each deprecated model ends; empty where the SDK has no such table."""
+    """Return the day on which each deprecated model ends, in the SDK's words; empty where the SDK has no such table."""
     spec = find_spec("anthropic")
     package = Path(spec.origin).parent if spec and spec.origin else Path()
     for file in (package / name for name in _FILES):
         if file.is_file() and (table := _TABLE.search(file.read_text("utf-8"))):
-            return {model: _day(text) for model, text in ast.literal_eval(table[1]).items()}
+            with contextlib.suppress(ValueError, SyntaxError):  # not the table that it is today
+                return {str(model): str(day) for model, day in ast.literal_eval(table[1]).items()}
     return {}
-
-
-def _day(text: str) -> str:
-    """Write ``November 30th, 2026`` as ``2026-11-30``; anything else stays as it is."""
-    with contextlib.suppress(ValueError):
-        plain = re.sub(r"(?<=\d)(st|nd|rd|th)", "", text)
-        return datetime.strptime(plain, "%B %d, %Y").replace(tzinfo=UTC).date().isoformat()
-    return text

@@ -28,12 +28,7 @@ _MESSAGES = re.compile(
 
 
 def fails_again(kind: object, message: object) -> bool:
-    """Return whether a request that ended with this error certainly fails again.
-
-    Args:
-        kind: The error's type.
-        message: The API's words.
-    """
+    """Return whether a request that ended with this type of error and message certainly fails again."""
     if kind in _TYPES:
         return True
     return kind == "invalid_request_error" and isinstance(message, str) and _MESSAGES.match(message) is not None

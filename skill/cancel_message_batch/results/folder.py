@@ -8,7 +8,6 @@ that the user chose is followed; elsewhere (Windows) files are opened by their p
 import contextlib
 import json
 import os
-import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -31,11 +30,7 @@ class BusyError(SaveError):
 
 @contextlib.contextmanager
 def one_sentence(what: str, advice: str = "") -> Iterator[None]:
-    """Turn an error of the file system into one sentence.
-
-    Raises:
-        SaveError: The file system refused.
-    """
+    """Turn an error of the file system into a ``SaveError`` of one sentence."""
     try:
         yield
     except OSError as error:
@@ -51,70 +46,66 @@ def checksum(file: IO[bytes]) -> dict[str, int]:
     return {"bytes": length, "crc32": crc}
 
 
+def _flags(*names: str) -> int:
+    """Return the flags of ``os.open`` that this system has."""
+    return sum(getattr(os, name, 0) for name in names)
+
+
 @contextlib.contextmanager
 def open_folder(directory: Path, name: str) -> Iterator["Folder"]:
-    """Open ``DIR/ID`` for one run at a time; on leaving, temporary files are removed.
+    """Open ``DIR/ID`` for one run at a time, made where it is missing; on leaving, temporary files are removed.
 
-    Args:
-        directory: The directory below which it lies, made where it is missing; it may be a link to a directory.
-        name: The message batch id, already checked to hold only letters, digits, - and _.
+    ``directory`` may be a link to a directory. ``name`` is a checked id: it holds only letters, digits, - and _.
 
     Raises:
         SaveError: The directory cannot be used, or another run is saving the same batch.
     """
     from filelock import lock_descriptor
 
-    path = directory / name
-    shown = clean(str(path), limit=400)
+    folder = Folder(directory / name)
     with contextlib.ExitStack() as resources:
-        with one_sentence(f"The directory {shown} cannot be used"):
-            for missing in reversed([up for up in (path, *path.parents) if not os.path.lexists(up)]):
+        with one_sentence(f"The directory {folder.shown} cannot be used"):
+            for missing in reversed([up for up in (folder.path, *folder.path.parents) if not os.path.lexists(up)]):
                 with contextlib.suppress(FileExistsError):
                     missing.mkdir(mode=0o700)
-            descriptor = None
             if (directory_only := _flags("O_DIRECTORY")) and os.open in os.supports_dir_fd:
-                descriptor = os.open(path, os.O_RDONLY | directory_only | _flags("O_NOFOLLOW"))
-                resources.callback(os.close, descriptor)
-            os.chmod(path if descriptor is None else descriptor, 0o700)
-            folder = Folder(path, shown, descriptor)
+                folder.at = os.open(folder.path, os.O_RDONLY | directory_only | _flags("O_NOFOLLOW"))
+                resources.callback(os.close, folder.at)
+            os.chmod(folder.path if folder.at is None else folder.at, 0o700)
             lock = resources.enter_context(open(".lock", "ab", opener=folder.opener))
         advice = ". Choose a directory on a file system that has locks. Nothing was changed."
-        with one_sentence(f"The directory {shown} cannot be locked", advice):
+        with one_sentence(f"The directory {folder.shown} cannot be locked", advice):
             if not lock_descriptor(lock.fileno(), blocking=False):
-                raise BusyError(f"Another run is saving to {shown}. Nothing was changed by this one.")
+                raise BusyError(f"Another run is saving to {folder.shown}. Nothing was changed by this one.")
         resources.callback(folder.remove_parts)
         yield folder
 
 
 class Folder:
-    """What one run reads and writes in the directory.
+    """What one run reads and writes in the directory."""
 
-    Attributes:
-        shown: The path as it is shown.
-        kept: The temporary file that is left behind, for a person to look at.
-    """
-
-    def __init__(self, path: Path, shown: str, descriptor: int | None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.shown = shown
-        self.kept = ""
-        self._descriptor = descriptor  # of the directory; None where files are opened by their paths
+        self.shown = clean(str(path), limit=400)
+        self.at: int | None = None  # the directory's descriptor; None where files are opened by their paths
+        self.kept = ""  # the file whose temporary file is left behind, for a person to look at
         self._parts: dict[str, IO[bytes]] = {}
 
-    def _at(self, name: str) -> str:
-        return str(self.path / name) if self._descriptor is None else name
+    def _name(self, name: str) -> str:
+        return str(self.path / name) if self.at is None else name
 
     def opener(self, name: str, flags: int) -> int:
         """Open a file of the directory as ``open(opener=…)`` wants it."""
-        return os.open(self._at(name), flags | _flags("O_NOFOLLOW", "O_NONBLOCK"), 0o600, dir_fd=self._descriptor)
+        return os.open(self._name(name), flags | _flags("O_NOFOLLOW", "O_NONBLOCK"), 0o600, dir_fd=self.at)
 
-    def _remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._at(name), dir_fd=self._descriptor)
+    def _remove(self, *names: str) -> None:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._name(name), dir_fd=self.at)
 
     def _sync(self) -> None:
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
+        if self.at is not None:
+            os.fsync(self.at)
 
     def summary(self) -> dict[str, Any] | None:
         """Return what a complete run has written about itself; None if there was none."""
@@ -126,22 +117,22 @@ class Folder:
         return found if isinstance(found, dict) and isinstance(found.get("files"), dict) else None
 
     def size(self, name: str) -> int | None:
-        """Return the size of a file; None when there is no regular file of this name."""
-        try:
-            found = os.stat(self._at(name), dir_fd=self._descriptor, follow_symlinks=False)
-        except OSError:
-            return None
-        return found.st_size if stat.S_ISREG(found.st_mode) else None
-
-    def differs(self, name: str, *known: Any) -> bool:
-        """Return whether there is a file whose checksum is none of the known ones."""
+        """Return the size of a file; None when there is no file of this name, or only a link."""
         try:
             with self.reading(name) as file:
-                return checksum(file) not in known
-        except FileNotFoundError:
-            return False
+                return os.fstat(file.fileno()).st_size
         except OSError:
-            return True
+            return None
+
+    def checksum(self, name: str, *, part: bool = False) -> dict[str, int] | None:
+        """Return the checksum of a file; None when it is not there, and an empty one when it cannot be read."""
+        try:
+            with self.reading(name, part=part) as file:
+                return checksum(file)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            return {}
 
     def reading(self, name: str, *, part: bool = False) -> IO[bytes]:
         """Open a file to read it, or what has been written so far to the one that replaces it."""
@@ -168,35 +159,23 @@ class Folder:
         return {name: file.tell() for name, file in sorted(self._parts.items())}
 
     def commit(self, *, outdated: Iterable[str]) -> None:
-        """Give the temporary files their final names, the summary last.
-
-        Args:
-            outdated: Files of an earlier run, which are removed first.
-        """
+        """Remove the outdated files of an earlier run; give the temporary files their names, the summary last."""
         for file in self._parts.values():
             with file:
                 file.flush()
                 os.fsync(file.fileno())
-        for name in (*outdated, SUMMARY):
-            self._remove(name)
+        self._remove(*outdated, SUMMARY)
         self._sync()
         for name in sorted(self._parts, key=SUMMARY.__eq__):
             if name == SUMMARY:
                 self._sync()
-            old, new = self._at(name + _PART), self._at(name)
-            os.replace(old, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+            os.replace(self._name(name + _PART), self._name(name), src_dir_fd=self.at, dst_dir_fd=self.at)
         self._sync()
 
     def remove_parts(self) -> None:
-        """Remove the temporary files of this run and of earlier ones; only if this run has written."""
+        """Remove the temporary files of this run and of earlier ones, if this run has written any."""
         if self._parts:
             self.drop(*self._parts)
-            for name in os.listdir(self.path if self._descriptor is None else self._descriptor):
-                if name.endswith(_PART) and name != self.kept + _PART:
-                    with contextlib.suppress(OSError):
-                        self._remove(name)
-
-
-def _flags(*names: str) -> int:
-    """Return the flags of ``os.open`` that this system has."""
-    return sum(getattr(os, name, 0) for name in names)
+            parts = [name for name in os.listdir(self.path if self.at is None else self.at) if name.endswith(_PART)]
+            with contextlib.suppress(OSError):
+                self._remove(*(name for name in parts if name != self.kept + _PART))

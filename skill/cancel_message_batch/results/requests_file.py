@@ -28,14 +28,6 @@ _DECODER = json.JSONDecoder()
 class RequestsFile:
     """A file of requests. It is read twice: for the custom_ids before anything is downloaded, then for the requests.
 
-    Args:
-        path: The file; it may be compressed with gzip.
-
-    Attributes:
-        custom_ids: The custom_id of each request, in the file's order.
-        models: The model of each request; empty where it names none.
-        checksum: Length and CRC-32 of the file.
-
     Raises:
         InvalidInputError: The file cannot be read, or is not a file of requests.
     """
@@ -43,25 +35,21 @@ class RequestsFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.shown = clean(str(path), limit=400)
-        self.custom_ids: list[str] = []
-        self.models: list[str] = []
+        self.custom_ids: list[str] = []  # of each request, in the file's order
+        self.models: list[str] = []  # of each request; empty where it names none
         self.checksum: dict[str, int] = {}
+        self._state: tuple[int, int] | None = None
         for number, line in enumerate(self, 1):
-            self._add(line, number)
+            request = parsed(line)
+            custom_id, params = map(request.get, ("custom_id", "params")) if isinstance(request, dict) else ("", "")
+            if not isinstance(custom_id, str) or not custom_id:
+                fault = "is not JSON" if request is None else "is not a request: it has no custom_id"
+                raise InvalidInputError(f"request {number:,} of {self.shown} {fault}")
+            model = params.get("model") if isinstance(params, dict) else None
+            self.custom_ids.append(custom_id)
+            self.models.append(sys.intern(model) if isinstance(model, str) else "")
         if not self.custom_ids:
             raise InvalidInputError(f"{self.shown} holds no requests")
-
-    def _add(self, line: bytes, number: int) -> None:
-        try:
-            request = parsed(line)
-        except ValueError:
-            raise InvalidInputError(f"request {number:,} of {self.shown} is not JSON") from None
-        custom_id, params = (request.get("custom_id"), request.get("params")) if isinstance(request, dict) else ("", "")
-        if not isinstance(custom_id, str) or not custom_id:
-            raise InvalidInputError(f"request {number:,} of {self.shown} is not a request: it has no custom_id")
-        model = params.get("model") if isinstance(params, dict) else None
-        self.custom_ids.append(custom_id)
-        self.models.append(sys.intern(model) if isinstance(model, str) else "")
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield each request as a line with its end.
@@ -70,13 +58,16 @@ class RequestsFile:
             InvalidInputError: The file cannot be read, or has changed since it was read first.
         """
         try:
-            if not stat.S_ISREG(self.path.stat().st_mode):
+            now = self.path.stat()
+            if not stat.S_ISREG(now.st_mode):
                 raise InvalidInputError(f"{self.shown} is not a regular file, and it is read twice")
-            with self.path.open("rb") as file:
-                before, self.checksum = self.checksum, checksum(file)
-                if before not in ({}, self.checksum):
-                    raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
-                file.seek(0)
+            before, self._state = self._state, (now.st_size, now.st_mtime_ns)
+            if before not in (None, self._state):
+                raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
+            with self.path.open("rb", buffering=_PIECE) as file:
+                if not before:
+                    self.checksum = checksum(file)
+                    file.seek(0)
                 yield from self._requests(file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error
@@ -85,8 +76,8 @@ class RequestsFile:
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: io.BufferedReader) -> Iterator[bytes]:
-        reader: Any = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
+    def _requests(self, file: Any) -> Iterator[bytes]:
+        reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
         start = reader.read(_PIECE).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
         reader.seek(0)
         if _LIST.match(start) or _INDENTED.match(start):

@@ -2,21 +2,19 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import APIConnectionError, APIStatusError, clean
-from cancel_message_batch.api.models import MessageBatch, ascii_json
-from cancel_message_batch.api.requests import checked_id
-from cancel_message_batch.words.results import no_results_now
+from cancel_message_batch.api.errors import APIStatusError, clean
+from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
+from cancel_message_batch.words import results
 
 from .end_of_life import ends_of_life
-from .folder import SUMMARY, Folder, SaveError, checksum, one_sentence, open_folder
-from .lines import parsed
+from .folder import SUMMARY, Folder, SaveError, one_sentence, open_folder
 from .requests_file import RequestsFile
 from .tally import INVALID, RESUBMIT, TYPES, Tally
 
@@ -31,44 +29,36 @@ _OTHER = "other.jsonl"
 _GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
 _EXAMPLES = 20  # of custom_ids that a summary names
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class Saved:
     """What became of saving a batch."""
 
     state: Literal["saved", "all_there", "not_ended", "archived"]  # archived: the results are gone
-    message_batch_id: str
     batch: MessageBatch | None = None  # if the API was asked
     summary: dict[str, Any] | None = None  # the content of summary.json
     path: Path | None = None  # the directory
     edited: bool = False  # whether resubmit.jsonl is not as it was written
 
+    @property
+    def lines(self) -> list[str]:
+        """The sentences that report it."""
+        if self.batch and self.state == "not_ended":
+            return [results.not_ended_for_results(self.batch)]
+        if self.batch and self.state == "archived":
+            return [results.results_gone(self.batch)]
+        return results.saved(self.summary or {}, str(self.path), there=self.state == "all_there", edited=self.edited)
+
 
 @dataclass(frozen=True)
 class Options:
-    """What is saved.
+    """What is saved."""
 
-    Args:
-        retry: The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None
-            for ``RETRY``, or whatever an earlier run was given if its files are complete.
-        split: Whether each type of result gets a file of its own as well.
-        requests: The requests that the batch was made of.
-    """
-
+    # The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None for RETRY,
+    # or whatever an earlier run was given if its files are complete.
     retry: Sequence[str] | None = None
-    split: bool = False
-    requests: RequestsFile | None = None
-
-    def met_by(self, summary: dict[str, Any]) -> bool:
-        """Return whether an earlier run has done what is asked for now."""
-        known = summary.get("requests_file")
-        same_file = self.requests is None or (
-            isinstance(known, dict) and self.requests.checksum.items() <= known.items()
-        )
-        same_retry = self.retry is None or sorted(self.retry) == sorted(summary.get("retry", ()))
-        return bool(same_file and same_retry and (summary.get("split") or not self.split))
+    split: bool = False  # whether each type of result gets a file of its own as well
+    requests: RequestsFile | None = None  # that the batch was made of
 
 
 def save(
@@ -76,17 +66,11 @@ def save(
     message_batch_id: str,
     directory: Path,
     options: Options | None = None,
-    *,
-    progress: Progress = lambda _bytes, _lines: None,
+    progress: Counter[str] | None = None,
 ) -> Saved:
-    """Save the results of a batch below ``directory/message_batch_id``.
+    """Save the results of a batch below ``directory/message_batch_id``, made where it is missing.
 
-    Args:
-        batches: The client.
-        message_batch_id: The batch.
-        directory: The directory; made where it is missing.
-        options: What is saved.
-        progress: Called with the number of bytes and lines so far.
+    ``progress`` counts the "bytes" and "lines" that have arrived.
 
     Raises:
         SaveError: The results cannot be written, or are not what the batch's counts say.
@@ -97,92 +81,78 @@ def save(
     if (directory / message_batch_id).is_dir():
         with open_folder(directory, message_batch_id) as folder:
             earlier = folder.summary()
-            if earlier and options.met_by(earlier) and _complete(folder, earlier["files"]):
-                edited = folder.differs(RESUBMIT_FILE, earlier.get("resubmit_file"))
-                return Saved("all_there", message_batch_id, summary=earlier, path=folder.path, edited=edited)
+            if earlier and _is_done(folder, earlier, options):
+                edited = folder.checksum(RESUBMIT_FILE) not in (None, earlier.get("resubmit_file"))
+                return Saved("all_there", summary=earlier, path=folder.path, edited=edited)
     batch = batches.retrieve(message_batch_id)
     if not batch.ended:
-        return Saved("not_ended", message_batch_id, batch)
+        return Saved("not_ended", batch)
     if batch.archived_at or batch.context.as_of > batch.created_at + KEPT:
-        return Saved("archived", message_batch_id, batch)
+        return Saved("archived", batch)
     with open_folder(directory, message_batch_id) as folder:
-        summary = _Saving(batch, folder, options, progress).run(batches)
-        return Saved("saved", message_batch_id, batch, summary, folder.path)
+        summary = _Saving(batch, folder, options).run(batches, Counter() if progress is None else progress)
+        return Saved("saved", batch, summary, folder.path)
 
 
 class _Saving:
     """One run that writes the files of one batch."""
 
-    def __init__(self, batch: MessageBatch, folder: Folder, options: Options, progress: Progress) -> None:
+    def __init__(self, batch: MessageBatch, folder: Folder, options: Options) -> None:
         self._batch = batch
         self._folder = folder
         self._options = options
-        self._progress = progress
         self._tally = Tally(options.retry or RETRY)
         self._earlier = folder.summary()
         files = self._earlier["files"] if self._earlier else {}
         self._kept = {name: files[name] for name in (RESULTS_FILE,) if folder.size(name) == files.get(name, -1)}
 
-    def run(self, batches: MessageBatches) -> dict[str, Any]:
+    def run(self, batches: MessageBatches, progress: Counter[str]) -> dict[str, Any]:
         """Write the files; return the summary."""
         resubmit_file = self._earlier.get("resubmit_file") if self._earlier else None
         if self._earlier and self._options.requests:
             self._refuse_edited(resubmit_file)
         with one_sentence(f"The results of {self._batch.id} could not be saved to {self._folder.shown}"):
             if not self._kept:
-                self._download(batches)
+                self._download(batches, progress)
             self._read()
             self._check()
-            found = self._match(self._options.requests) if self._options.requests else self._list_ids(())
-            outdated = list(_GENERATED)
+            if self._options.requests:
+                found = self._match(self._options.requests)
+            else:
+                found = {"requests_file": None, "to_resubmit": self._list_ids(), "deprecated_models": {}}
+            outdated = set(_GENERATED)
             if RESUBMIT_FILE in self._folder.sizes():
-                with self._folder.reading(RESUBMIT_FILE, part=True) as file:
-                    written = checksum(file)
+                written = self._folder.checksum(RESUBMIT_FILE, part=True)
                 # Without an earlier summary, what is there is an interrupted run's, hence the same, or a person's.
                 self._refuse_edited(resubmit_file, written)
                 resubmit_file = written
-                outdated.append(RESUBMIT_FILE)
+                outdated.add(RESUBMIT_FILE)
             summary = self._write_summary({**found, "resubmit_file": resubmit_file})
             self._folder.commit(outdated=outdated)
         return summary
 
     def _refuse_edited(self, *known: dict[str, int] | None) -> None:
-        if self._folder.differs(RESUBMIT_FILE, *known):
+        if self._folder.checksum(RESUBMIT_FILE) not in (None, *known):
             raise SaveError(
                 f"{RESUBMIT_FILE} in {self._folder.shown} was edited, and is not overwritten: move it away, or choose "
                 "another directory. Nothing was changed."
             )
 
-    def _download(self, batches: MessageBatches) -> None:
+    def _download(self, batches: MessageBatches, progress: Counter[str]) -> None:
+        self._folder.part(RESULTS_FILE)
         try:
-            batches.download_results(self._batch, self._begin)
+            for piece in batches.download_results(self._batch):
+                if piece is None:  # from the start again
+                    self._folder.drop(RESULTS_FILE)
+                    progress.clear()
+                    continue
+                self._folder.part(RESULTS_FILE).write(piece)
+                progress["bytes"] += len(piece)
+                progress["lines"] += piece.count(b"\n")
         except APIStatusError as error:
-            if error.status != 404:
+            if error.status_code != 404:
                 raise
-            raise SaveError(no_results_now(error, self._batch.id)) from error
-
-    def _begin(self) -> Callable[[bytes], object]:
-        """Start the file of results; return what takes its pieces, the last of which is empty."""
-        self._folder.drop(RESULTS_FILE)
-        file, last = self._folder.part(RESULTS_FILE), bytearray()
-        size = lines = 0
-
-        def take(piece: bytes) -> None:
-            nonlocal size, lines
-            file.write(piece)
-            size, lines = size + len(piece), lines + piece.count(b"\n")
-            if (end := piece.rfind(b"\n")) >= 0:
-                last.clear()
-            last.extend(piece[end + 1 :])
-            if not piece and last.lstrip().startswith(b"{"):
-                try:
-                    parsed(bytes(last))
-                except ValueError as error:
-                    why = "the results ended in the middle of a line"
-                    raise APIConnectionError(why, may_have_arrived=True) from error
-            self._progress(size, lines)
-
-        return take
+            raise SaveError(results.no_results_now(error, self._batch.id)) from error
 
     def _read(self) -> None:
         """Go through the results: those that were downloaded, else those of an earlier run."""
@@ -220,15 +190,14 @@ class _Saving:
         )
 
     def _match(self, requests: RequestsFile) -> dict[str, Any]:
-        """Find the requests that are to be sent again; return what the summary says about the file and them."""
-        decisions = self._tally.decisions
+        """Write the requests that are to be sent again; return what the summary says about the file and them."""
         found: set[str] = set()
         repeated: Counter[str] = Counter()
         models: Counter[str] = Counter()
         unanswered = 0
         out = self._folder.part(RESUBMIT_FILE)
         for custom_id, model, line in zip(requests.custom_ids, requests.models, requests, strict=True):
-            decision = decisions.get(custom_id)
+            decision = self._tally.decisions.get(custom_id)
             if decision is None:
                 unanswered += 1
                 self._folder.part(UNANSWERED_FILE).write(line)
@@ -242,9 +211,6 @@ class _Saving:
         wrong = bool(self._tally.lines) and not found
         if wrong:  # nothing of the file belongs to this batch: as without one
             self._folder.drop(RESUBMIT_FILE, UNANSWERED_FILE)
-        missing = sum(decision == RESUBMIT and name not in found for name, decision in decisions.items())
-        if missing or wrong:
-            self._list_ids(found)
         ends = ends_of_life()
         described = {
             "path": requests.shown,
@@ -253,18 +219,21 @@ class _Saving:
             "unanswered": unanswered,
             "repeated": repeated.total(),
             "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:_EXAMPLES]],
-            "results_without_request": len(decisions) - len(found),
-            "to_resubmit_without_request": missing,
+            "results_without_request": len(self._tally.decisions) - len(found),
+            "to_resubmit_without_request": self._list_ids(found, always=wrong),
             "is_of_another_batch": wrong,
         }
-        ending = {model: {"requests": models[model], "ends": ends[model]} for model in sorted(models.keys() & ends)}
-        return {"requests_file": described, "to_resubmit": models.total(), "ending_models": ending}
+        deprecated = {
+            model: {"requests": models[model], "end_of_life": ends[model]} for model in sorted(models.keys() & ends)
+        }
+        return {"requests_file": described, "to_resubmit": models.total(), "deprecated_models": deprecated}
 
-    def _list_ids(self, found: Iterable[str]) -> dict[str, Any]:
+    def _list_ids(self, found: Collection[str] = (), *, always: bool = True) -> int:
         """Write the custom_ids to send again, but for those whose requests were found; return their number."""
         left = [name for name, kind in self._tally.decisions.items() if kind == RESUBMIT and name not in found]
-        self._folder.part(IDS_FILE).writelines(map(_id_line, left))
-        return {"requests_file": None, "to_resubmit": len(left), "ending_models": {}}
+        if left or always:
+            self._folder.part(IDS_FILE).writelines(map(_id_line, left))
+        return len(left)
 
     def _write_summary(self, found: dict[str, Any]) -> dict[str, Any]:
         batch = self._batch
@@ -279,17 +248,21 @@ class _Saving:
             "retry": list(self._options.retry or RETRY),
             "split": self._options.split,
             **found,
-            "invalid": self._tally.invalid,
             "files": {**self._kept, **self._folder.sizes()},
         }
         self._folder.part(SUMMARY).write(ascii_json(summary).encode() + b"\n")
         return summary
 
 
-def _complete(folder: Folder, sizes: Mapping[str, int]) -> bool:
-    """Return whether all files are as long as they were written; the one that a person may edit is just there."""
-    there = {name: folder.size(name) for name in sizes}
-    return None not in there.values() and {**there, RESUBMIT_FILE: 0} == {**sizes, RESUBMIT_FILE: 0}
+def _is_done(folder: Folder, earlier: dict[str, Any], options: Options) -> bool:
+    """Return whether an earlier run has done what is asked for now, and its files are as long as they were written."""
+    if options.requests and not options.requests.checksum.items() <= (earlier.get("requests_file") or {}).items():
+        return False
+    if options.retry and sorted(options.retry) != sorted(earlier.get("retry", ())):
+        return False
+    there = {name: folder.size(name) for name in earlier["files"]}
+    same_length = {**there, RESUBMIT_FILE: 0} == {**earlier["files"], RESUBMIT_FILE: 0}  # a person may edit that one
+    return same_length and None not in there.values() and (earlier.get("split") or not options.split)
 
 
 def _id_line(custom_id: str) -> bytes:

@@ -7,10 +7,10 @@ from typing import Any
 
 import anyio
 
-from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches
+from cancel_message_batch.api.client import AsyncMessageBatches, MessageBatches, client_over
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError
 from cancel_message_batch.tools import MessageBatchIdInput, Tool, ToolOutcome, described
-from cancel_message_batch.words import failures, results
+from cancel_message_batch.words import failures
 
 from .folder import BusyError, SaveError
 from .saving import Saved, save
@@ -36,9 +36,6 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return results_tool(directory).run({"message_batch_id": message_batch_id}).text
 
@@ -62,9 +59,6 @@ def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[s
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return (await results_tool(directory).run_async({"message_batch_id": message_batch_id})).text
 
@@ -103,15 +97,14 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
         return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
-    text = _text(saved)
-    return ToolOutcome(text, text.partition("\n")[0], batch=saved.batch)
+    return ToolOutcome("\n".join(saved.lines), saved.lines[0], batch=saved.batch)
 
 
 async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: Path) -> Saved:
     """Save in a thread. It goes on when the caller stops waiting, and the next call waits for it."""
 
     def work() -> Saved:
-        with MessageBatches(connection=batches.connection) as own:
+        with client_over(MessageBatches, batches.connection) as own:
             return save(own, name, directory)
 
     while True:
@@ -119,13 +112,3 @@ async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: P
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except BusyError:
             await anyio.sleep(_POLL)
-
-
-def _text(saved: Saved) -> str:
-    if saved.batch and saved.state == "not_ended":
-        return results.not_ended_for_results(saved.batch)
-    if saved.batch and saved.state == "archived":
-        return results.results_gone(saved.batch)
-    return "\n".join(
-        results.saved(saved.summary or {}, str(saved.path), there=saved.state == "all_there", edited=saved.edited)
-    )

@@ -1,7 +1,7 @@
 """The sandbox's account: its simulated message batches, and its clock.
 
 Ages, expiry and archiving follow the clock. Only the processing is faster than the real service's, by the account's
-``speed``: at 60, what takes the service an hour takes a minute.
+``speed``: at 60, it takes a minute instead of an hour.
 """
 
 import math
@@ -12,6 +12,7 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Literal, Self
 
 from .errors import APIError
@@ -27,8 +28,9 @@ from .simulated_batch import (
     params_fault,
 )
 
-# Python's dates end with the year 9999, and a batch has dates up to a month ahead.
+# Python's dates end with the year 9999, and a batch has dates up to a month in the future.
 _LAST_DAY = datetime(9990, 1, 1, tzinfo=UTC).timestamp()
+_CREATED = attrgetter("created")
 _ID_CHARACTERS = string.digits + string.ascii_letters
 
 StartingStatus = Literal["in_progress", "canceling", "ended", "canceled", "expired", "archived"]
@@ -43,20 +45,6 @@ _MIN_AGE: dict[StartingStatus, float] = {
     "expired": EXPIRES_AFTER + HOUR,
     "archived": ARCHIVED_AFTER + DAY,
 }
-
-
-class UnknownBatchError(APIError):
-    """The workspace has no batch with this id."""
-
-    def __init__(self, batch_id: str) -> None:
-        super().__init__(404, f"There is no message batch {batch_id} in this workspace.")
-
-
-class WrongStateError(APIError):
-    """The batch's processing status does not allow this."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(400, message)
 
 
 class Account:
@@ -77,16 +65,15 @@ class Account:
         self._random = random.Random(seed)
         self._clock = clock
         self._offset = 0.0
-        self._made = 0
         self._batches: dict[str, SimulatedBatch] = {}
-        self._order: dict[str, list[tuple[float, int, SimulatedBatch]]] = {}  # by workspace, oldest first
+        self._order: dict[str, list[SimulatedBatch]] = {}  # by workspace, oldest first
         self._lock = threading.RLock()
 
     @classmethod
     def example(cls, *, seed: int = 0, speed: float = 60.0, clock: Callable[[], float] = time.time) -> Self:
         """Make an example account with running, canceling and ended batches, and the documented one."""
         account = cls(seed=seed, speed=speed, clock=clock)
-        account.add_documented()
+        account._keep(DocumentedBatch())
         account.add(3_200, 40 * DAY, "archived")
         account.add(90_000, 3 * DAY, "expired", error_every=900)
         account.add(1_000, 2 * DAY, "ended", error_every=25)
@@ -121,7 +108,7 @@ class Account:
         error_every: int = 0,
         workspace: str = DEFAULT_WORKSPACE,
     ) -> str:
-        """Add a simulated batch with generated requests.
+        """Add a simulated batch with generated requests; return its id.
 
         Args:
             requests: The number of requests.
@@ -130,9 +117,6 @@ class Account:
             remaining: Seconds that the real service would still need, for a batch in progress or canceling.
             error_every: Every so many requests, one fails; 0 for none.
             workspace: The workspace of the batch.
-
-        Returns:
-            The batch's id.
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")
@@ -142,7 +126,7 @@ class Account:
         with self._lock:
             now = self.now()
             batch = self._make(requests, now - age, workspace)
-            batch.error_every = error_every
+            batch.failing = range(error_every - 1, requests, error_every) if error_every else ()
             if status == "in_progress":
                 batch.work_start, batch.work_end = now, now + remaining / self.speed
                 batch.done_at_start = min(0.95, age / (age + remaining)) if age else 0.0
@@ -158,24 +142,19 @@ class Account:
                 batch.work_end = batch.created + min(self._work(requests), 0.8 * age)
             return self._keep(batch).id
 
-    def add_documented(self) -> str:
-        """Add the batch of the API's published examples; return its id."""
-        with self._lock:
-            return self._keep(DocumentedBatch(self._made)).id
-
     def create(self, requests: list[dict[str, Any]], workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
         """Create a batch of requests, each with a ``custom_id`` and ``params``, and start to process it."""
         with self._lock:
             batch = self._make(len(requests), self.now(), workspace)
             batch.requests = requests
-            batch.invalid = [index for index, request in enumerate(requests) if params_fault(request["params"])]
+            batch.failing = [index for index, request in enumerate(requests) if params_fault(request["params"])]
             return self._keep(batch)
 
     def get(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Find a batch."""
+        """Find a batch. Raises an error as the API does, like the methods below."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.workspace != workspace:
-            raise UnknownBatchError(batch_id)
+            raise APIError(404, f"There is no message batch {batch_id} in this workspace.")
         return batch
 
     def page(
@@ -194,13 +173,9 @@ class Account:
             order = self._order.get(workspace, [])
             if before is not None:
                 start = self._position(before, workspace) + 1
-                end = min(start + limit, len(order))
-                more = end < len(order)
-            else:
-                end = len(order) if after is None else self._position(after, workspace)
-                start = max(0, end - limit)
-                more = start > 0
-            return [batch for _, _, batch in reversed(order[start:end])], more
+                return order[start : start + limit][::-1], start + limit < len(order)
+            end = len(order) if after is None else self._position(after, workspace)
+            return order[max(0, end - limit) : end][::-1], end > limit
 
     def batches(self) -> list[SimulatedBatch]:
         """Return the batches of all workspaces, in the order in which they were added."""
@@ -212,7 +187,7 @@ class Account:
         with self._lock:
             batch, now = self.get(batch_id, workspace), self.now()
             if batch.ended_at(now) is not None:
-                raise WrongStateError(f"Message batch {batch_id} has ended and can no longer be canceled.")
+                raise APIError(400, f"Message batch {batch_id} has ended and can no longer be canceled.")
             batch.cancel(now)
 
     def delete(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> None:
@@ -220,14 +195,13 @@ class Account:
         with self._lock:
             status = self.get(batch_id, workspace).status(self.now())
             if status != "ended":
-                raise WrongStateError(f"Message batch {batch_id} is {status}; it can be deleted once it has ended.")
+                raise APIError(400, f"Message batch {batch_id} is {status}; it can be deleted once it has ended.")
             del self._order[workspace][self._position(batch_id, workspace)]
             del self._batches[batch_id]
 
     def _make(self, size: int, created: float, workspace: str) -> SimulatedBatch:
         return SimulatedBatch(
             id="msgbatch_01" + "".join(self._random.choices(_ID_CHARACTERS, k=22)),
-            number=self._made,
             workspace=workspace,
             size=size,
             created=created,
@@ -242,11 +216,10 @@ class Account:
         return (10 * MINUTE + 0.3 * size) * self._random.uniform(0.8, 1.2)
 
     def _keep(self, batch: SimulatedBatch) -> SimulatedBatch:
-        self._made += 1
         self._batches[batch.id] = batch
-        insort(self._order.setdefault(batch.workspace, []), (batch.created, batch.number, batch))
+        insort(self._order.setdefault(batch.workspace, []), batch, key=_CREATED)
         return batch
 
     def _position(self, batch_id: str, workspace: str) -> int:
-        batch = self.get(batch_id, workspace)
-        return bisect_left(self._order[workspace], (batch.created, batch.number, batch))
+        batch, order = self.get(batch_id, workspace), self._order[workspace]
+        return order.index(batch, bisect_left(order, batch.created, key=_CREATED))

@@ -7,6 +7,7 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 
 import json
 from collections.abc import AsyncIterator
+from itertools import islice
 from typing import Any, Literal
 
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route, Router
 
 from . import admin, stand_in
-from .account import Account, UnknownBatchError, WrongStateError
+from .account import Account
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
 from .inputs import ListQuery, NewBatch, accepted
@@ -64,14 +65,12 @@ class _Endpoint(HTTPEndpoint):
     batches, ``no-credit`` cannot create any, and one that starts with ``other`` belongs to another workspace.
     """
 
-    batches_only = True  # part of the Message Batches API
-
     async def dispatch(self) -> None:
         self.state, self.body = self.scope["app"].state, self.scope["sandbox.json"]
         self.account: Account = self.state.account
         request = Request(self.scope)
         self.credential = _credential(request)
-        self.workspace = _workspace(request, self.credential, batches_only=self.batches_only)
+        self.workspace = _workspace(request, self.credential)
         if self.state.workspace_header:
             self.scope["sandbox.workspace"] = self.workspace
         await super().dispatch()
@@ -94,17 +93,10 @@ class _Batches(_Endpoint):
             batches, more = self.account.page(
                 self.workspace, limit=query.limit, after=query.after_id or None, before=query.before_id or None
             )
-        except UnknownBatchError as error:
+        except APIError as error:
             cursor = "after_id" if query.after_id else "before_id"
             raise APIError(400, f"{cursor}: {error}") from error
-        return JSONResponse(
-            {
-                "data": [self.describe(batch, request) for batch in batches],
-                "has_more": more,
-                "first_id": batches[0].id if batches else None,
-                "last_id": batches[-1].id if batches else None,
-            }
-        )
+        return JSONResponse(_page([self.describe(batch, request) for batch in batches], more=more))
 
     async def post(self, request: Request) -> Response:
         if self.credential == "no-credit":
@@ -128,7 +120,7 @@ class _Cancel(_Endpoint):
         batch = self.batch
         try:
             self.account.cancel(batch.id, batch.workspace)
-        except WrongStateError:
+        except APIError:
             if self.state.cancel_ended == "error":
                 raise
         return JSONResponse(self.describe(batch, request))
@@ -145,8 +137,6 @@ class _Results(_Endpoint):
 
 
 class _Messages(_Endpoint):
-    batches_only = False
-
     async def post(self, request: Request) -> Response:
         message = self.state.stand_in.answer(self.body, self.workspace)
         if self.body.get("stream"):
@@ -155,20 +145,15 @@ class _Messages(_Endpoint):
 
 
 class _TokenCount(_Endpoint):
-    batches_only = False
-
     async def post(self, request: Request) -> Response:
         return JSONResponse({"input_tokens": stand_in.tokens(self.body)})
 
 
 class _Models(_Endpoint):
-    batches_only = False
-
     async def get(self, request: Request) -> Response:
         model = request.path_params.get("id")
         if model is None:
-            only = {"has_more": False, "first_id": STAND_IN_MODEL, "last_id": STAND_IN_MODEL}
-            return JSONResponse({"data": [_STAND_IN_DESCRIPTION], **only})
+            return JSONResponse(_page([_STAND_IN_DESCRIPTION], more=False))
         if model != STAND_IN_MODEL:
             raise APIError(404, f"model: {model}")
         return JSONResponse(_STAND_IN_DESCRIPTION)
@@ -186,7 +171,7 @@ _ROUTES = [
 ]
 
 
-def _workspace(request: Request, credential: str, *, batches_only: bool) -> str:
+def _workspace(request: Request, credential: str) -> str:
     """Return the workspace that a request may use."""
     if credential == "invalid":
         raise APIError(401, "invalid x-api-key")
@@ -195,7 +180,7 @@ def _workspace(request: Request, credential: str, *, batches_only: bool) -> str:
         raise APIError(400, "anthropic-version: header is required")
     if version not in VERSIONS:
         raise APIError(400, f'anthropic-version: "{version}" is not a valid version')
-    if batches_only and credential == "forbidden":
+    if credential == "forbidden" and "/messages/batches" in request.url.path:
         raise APIError(403, "Your API key does not have permission to use message batches.")
     workspace = request.headers.get("anthropic-workspace-id", DEFAULT_WORKSPACE)
     if not workspace.startswith("wrkspc_"):
@@ -216,11 +201,12 @@ def _credential(request: Request) -> str:
     return key or token
 
 
+def _page(data: list[dict[str, Any]], *, more: bool) -> dict[str, Any]:
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+    return {"data": data, "has_more": more, **ends}
+
+
 async def _json_lines(batch: SimulatedBatch, now: float) -> AsyncIterator[str]:
-    lines: list[str] = []
-    for line in batch.results(now):
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-        if len(lines) == _LINES_PER_CHUNK:
-            yield "".join(lines)
-            lines = []
-    yield "".join(lines)
+    lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in batch.results(now))
+    while chunk := "".join(islice(lines, _LINES_PER_CHUNK)):
+        yield chunk

@@ -1,5 +1,7 @@
-"""What the sandbox accepts: the bodies and queries of requests, and what it says about any other."""
+"""What the sandbox accepts: the bodies and queries of requests, and the error for anything else."""
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
@@ -10,21 +12,20 @@ LARGEST_BATCH = 100_000  # requests; batch processing guide
 
 Input = TypeVar("Input")
 
+_adapter: Callable[[Any], TypeAdapter[Any]] = functools.cache(TypeAdapter)
+
 
 def accepted(kind: type[Input], given: Any) -> Input:
-    """Validate what a client sent; anything else is answered with a 400."""
+    """Validate what a client sent. The error says what is wrong as the API does: the field, and what it should be."""
     if not isinstance(given, dict):
         raise APIError(400, "The request body is not valid JSON, or not an object.")
     try:
-        return TypeAdapter(kind).validate_python(given)
+        value: Input = _adapter(kind).validate_python(given)
     except ValidationError as error:
-        raise APIError(400, problem(error)) from error
-
-
-def problem(error: ValidationError) -> str:
-    """Say what is wrong, as the API does: the field, and what it should be."""
-    first: Any = error.errors(include_url=False)[0]
-    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))))
+        first: Any = error.errors(include_url=False)[0]
+        parts = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise APIError(400, ": ".join(filter(None, parts))) from error
+    return value
 
 
 class _Body(BaseModel):
@@ -49,9 +50,7 @@ class MessageParams(_Body):
         last = self.messages[-1]
         for index, message in enumerate(self.messages):
             if not message.content and not (message is last and message.role == "assistant"):
-                raise ValueError(
-                    f"messages.{index}: all messages must have content, except a final one of the assistant"
-                )
+                raise ValueError(f"messages.{index}: all messages must have content, except a final assistant message")
         return self
 
 

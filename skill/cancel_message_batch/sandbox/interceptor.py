@@ -1,13 +1,14 @@
-"""What every request passes before the API: the checks of its origin and size, the journal, the faults."""
+"""What every request passes before the API: checks of its origin and size, the journal, the faults."""
 
 import asyncio
+import contextlib
 import ipaddress
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -25,6 +26,7 @@ MAX_ADMIN_BODY = 2**20
 ORGANIZATION_ID = "00000000-0000-4000-8000-000000000000"
 
 _LINGER = 5.0  # seconds
+_HOST = re.compile(r"(?:https?:)?//(\[[0-9a-f:]+\]|[^][@:/?#]+)(?::[0-9]+)?")
 
 
 @dataclass
@@ -69,8 +71,9 @@ class Interceptor:
             fault = None if body is None else take_fault(self.faults, entry.method, entry.path) or self._rate_limit()
         send = self._completing(scope, send, entry)
         if body is None:
-            too_large = APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB.")
-            await _refuse(too_large, scope, receive, send)
+            await _refuse(
+                APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB."), scope, receive, send
+            )
         elif fault is not None:
             await fault.apply(self.app, scope, receive, send, self.close)
         else:
@@ -107,11 +110,11 @@ class Interceptor:
 
 
 def _foreign(scope: Scope, names: Iterable[str], *, admin: bool) -> str:
-    """Return why a request is refused: a web page may have sent it through a browser. Empty if it is not.
+    """Return why a request is refused: a web page may have sent it through a browser. Empty if it is accepted.
 
     The host is checked against DNS rebinding, where the name of a foreign page resolves to this machine. The origin
     is checked because a foreign page may send a POST without asking first. A request without an origin does not come
-    from a page. No request is granted anything by CORS. The admin API asks for no credential, so it is for clients on
+    from a page. No response allows a page anything by CORS. The admin API needs no credential, so it is for clients on
     this machine only.
     """
     headers = Headers(scope=scope)
@@ -127,14 +130,8 @@ def _foreign(scope: Scope, names: Iterable[str], *, admin: bool) -> str:
 
 def _host_name(address: str) -> str | None:
     """Return the host of an address in lower case, without brackets and port; None if there is none."""
-    try:
-        parts = urlsplit(address)
-        _ = parts.port  # raises ValueError for a port that is not a number
-    except ValueError:
-        return None
-    if parts.scheme not in {"", "http", "https"} or parts.username is not None or parts.path or parts.query:
-        return None
-    return parts.hostname
+    found = _HOST.fullmatch(address.lower())
+    return found[1].strip("[]") if found else None
 
 
 async def _read_body(scope: Scope, receive: Receive, limit: int) -> bytes | None:
@@ -171,10 +168,8 @@ async def _refuse(error: APIError, scope: Scope, receive: Receive, send: Send) -
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
 
     await error_response(scope, error, {"connection": "close"})(scope, receive, hold_open)
-    try:
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LINGER):
             while (await receive()).get("more_body", False):
                 pass
-    except TimeoutError:
-        pass
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -19,7 +19,7 @@ class JournalEntry:
     Args:
         headers: With names in lower case. Only the last four characters of a credential are kept.
         body: The body, if it is JSON and the request was not refused with a status from 400 to 499.
-        at: When the request came, in seconds since the epoch by the account's clock.
+        at: When the request arrived, in seconds since the epoch by the account's clock.
         status: The HTTP status of the response. None until there is one, and if none was sent.
         size: The bytes of the path, the query, the headers and the body as they were sent.
     """
@@ -55,7 +55,8 @@ class Journal(list[JournalEntry]):
         )
         self.append(entry)
         self._bytes += entry.size
-        self._trim()
+        while len(self) > MAX_ENTRIES or (self._bytes > MAX_BYTES and len(self) > 1):
+            self._bytes -= self.pop(0).size
         return entry
 
     def clear(self) -> None:
@@ -63,17 +64,9 @@ class Journal(list[JournalEntry]):
         super().clear()
         self._bytes = 0
 
-    def _trim(self) -> None:
-        """Forget the oldest entries beyond the limits. The newest one stays."""
-        excess = 0
-        while excess < len(self) - 1 and (len(self) - excess > MAX_ENTRIES or self._bytes > MAX_BYTES):
-            self._bytes -= self[excess].size
-            excess += 1
-        del self[:excess]
-
 
 def _without_credential(name: str, value: str) -> str:
-    """Mask a credential; long ones keep their last four characters, to tell two of them apart."""
+    """Mask a credential. Two long ones can still be distinguished, by their last four characters."""
     if name not in _CREDENTIAL_HEADERS:
         return value
     scheme, space, credential = value.partition(" ")

@@ -5,7 +5,9 @@ unknown word. Each pattern is matched in linear time.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 CANCEL_TOOL, LIST_TOOL, GET_TOOL = "cancel_message_batch", "list_message_batches", "get_message_batch"
@@ -53,8 +55,7 @@ class Plan:
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
     text: str = ""
-    then_cancel_first: bool = False  # cancel the first batch that the tool lists
-    then_cancel_named: str = ""  # cancel the one batch of this name that the tool lists
+    then: Callable[[list[tuple[str, str]]], "Plan | None"] | None = None  # decides by the ids and names that it lists
 
 
 def ids_in(text: str) -> list[str]:
@@ -70,11 +71,11 @@ def interpret(message: str, mentioned: list[str]) -> Plan:
     several = "ID" in words or "they" in words
     order = None if "?" in message[len(sentence) :] else _ORDER.fullmatch(words)
     if order and order["newest"]:
-        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 5},), then_cancel_first=True)
+        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 5},), then=_cancel_first)
     if order:
         return _for_each(CANCEL_TOOL, ids, several=several)
     if name := "" if "?" in message or ids_in(message) else _ordered_name(words):
-        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 50},), then_cancel_named=name)
+        return Plan(LIST_TOOL, ({"status": "in_progress", "limit": 50},), then=partial(_cancel_named, name))
     if _STATUS_QUESTION.fullmatch(words):
         return _for_each(GET_TOOL, ids, several=several)
     if listing := _LIST_QUESTION.fullmatch(words):
@@ -83,9 +84,20 @@ def interpret(message: str, mentioned: list[str]) -> Plan:
     return Plan(text=_NOT_UNDERSTOOD)
 
 
-def same_name(one: str, other: str) -> bool:
-    """Return whether a person would take two texts for the same name."""
-    return _normalized(one).removesuffix(" batch") == _normalized(other).removesuffix(" batch")
+def _cancel_first(listed: list[tuple[str, str]]) -> Plan | None:
+    return _for_each(CANCEL_TOOL, [listed[0][0]], several=False) if listed else None
+
+
+def _cancel_named(name: str, listed: list[tuple[str, str]]) -> Plan:
+    ids = [batch_id for batch_id, other in listed if _as_a_name(other) == _as_a_name(name)]
+    if len(ids) == 1:
+        return _for_each(CANCEL_TOOL, ids, several=False)
+    which = f" Which one: {' or '.join(ids)}?" if ids else ""
+    return Plan(text=f'{len(ids) or "No"} running batches have the name "{name}".{which} I canceled nothing.')
+
+
+def _as_a_name(text: str) -> str:
+    return _normalized(text).removesuffix(" batch")
 
 
 def _ordered_name(words: str) -> str:

@@ -29,7 +29,6 @@ class Sandbox:
     Args:
         host: The address to listen on.
         port: The port; 0 for any free one.
-        speed: How many times faster than the real service the example account processes requests.
         account: By default, an example account.
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: Every so many requests, one is answered 429; 0 for none.
@@ -47,7 +46,6 @@ class Sandbox:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        speed: float = 60.0,
         account: Account | None = None,
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
@@ -55,7 +53,7 @@ class Sandbox:
         workspace_header: bool = True,
     ) -> None:
         self.url = ""
-        self.account = Account.example(speed=speed) if account is None else account
+        self.account = account or Account.example()
         self.journal = Journal()
         self._faults: list[Fault] = []
         self._address = (host, port)
@@ -134,19 +132,16 @@ class Sandbox:
     def serve(self) -> None:
         """Run in the foreground, from the main thread, until SIGINT or SIGTERM. Raises as ``start`` does."""
         stopping = threading.Event()
-        self.start()
-        before = {
-            number: signal.signal(number, lambda *_: stopping.set()) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        before = {each: signal.signal(each, lambda *_: stopping.set()) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
-            print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
-            # With a timeout, since a wait without one blocks signals on Windows.
-            while not stopping.wait(1):
-                pass
+            with self:
+                print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
+                # With a timeout, since a wait without one blocks signals on Windows.
+                while not stopping.wait(1):
+                    pass
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            self.stop()
 
 
 _WELCOME = """\

@@ -1,19 +1,19 @@
-"""A simulated message batch: what it is made of, and its state at any moment.
+"""A simulated message batch: its fields, and its state at any moment.
 
-Nothing runs in the background. A batch is a few instants, fixed when it is created or canceled, and its state at any
-moment is computed from them. So ten thousand batches cost nothing until somebody asks for one.
+Nothing runs in the background. A batch has a few instants, set when it is created or canceled, and its state at any
+moment is computed from them. So ten thousand batches cost nothing until a client asks for one.
 """
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
-from .inputs import BatchedParams, problem
+from .errors import APIError
+from .inputs import BatchedParams, accepted
+from .stand_in import described_message, tokens
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -34,8 +34,7 @@ class SimulatedBatch:
     """One simulated batch. All instants are seconds since the epoch."""
 
     id: str
-    number: int  # how many batches the account had made before this one
-    workspace: str
+    workspace: str = DEFAULT_WORKSPACE
     size: int
     created: float
     work_start: float  # of the simulated processing
@@ -43,9 +42,8 @@ class SimulatedBatch:
     done_at_start: float = 0.0  # the share of the requests
     in_flight: int = 1  # requests processed at a time, which a cancel does not interrupt
     wind_down: float = 0.0  # seconds from a cancel until the requests in flight are done
-    error_every: int = 0  # every so many requests, one fails; 0 for none
+    failing: Sequence[int] = ()  # the positions of the requests that fail, in ascending order
     requests: list[dict[str, Any]] | None = None  # None if they are generated
-    invalid: list[int] = field(default_factory=list)  # the positions of the requests that will fail
     cancel_at: float | None = None
     cancel_end: float = math.inf
 
@@ -78,9 +76,9 @@ class SimulatedBatch:
             counts["processing"] = self.size
             return counts
         done = self.completed(now)
-        counts["errored"] = self._errored_before(done)
+        counts["errored"] = bisect_left(self.failing, done)
         counts["succeeded"] = done - counts["errored"]
-        counts[self._fate_of_the_rest()] = self.size - done
+        counts[self._outcome_of_the_rest()] = self.size - done
         return counts
 
     def cancel(self, now: float) -> None:
@@ -112,14 +110,14 @@ class SimulatedBatch:
     def results(self, now: float) -> Iterator[dict[str, Any]]:
         """Yield the lines of the results, in another order than the requests."""
         done = self.completed(now)
-        rest = self._fate_of_the_rest()
+        rest = self._outcome_of_the_rest()
         stride = max(1, int(self.size * 0.618))
         while math.gcd(stride, self.size) != 1:
             stride += 1
         for step in range(self.size):
             index = step * stride % self.size
             request = self._request(index)
-            errored = self._errored_before(index + 1) > self._errored_before(index)
+            errored = bisect_left(self.failing, index + 1) > bisect_left(self.failing, index)
             outcome = rest if index >= done else "errored" if errored else "succeeded"
             yield _result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
 
@@ -131,12 +129,7 @@ class SimulatedBatch:
         params = {"model": _GENERATED_REQUEST_MODEL, "max_tokens": 1024, "messages": messages}
         return {"custom_id": f"request-{index:05d}", "params": params}
 
-    def _errored_before(self, index: int) -> int:
-        if self.requests is not None:
-            return bisect_left(self.invalid, index)
-        return index // self.error_every if self.error_every else 0
-
-    def _fate_of_the_rest(self) -> str:
+    def _outcome_of_the_rest(self) -> str:
         return "expired" if self.cancel_at is None else "canceled"
 
 
@@ -147,21 +140,9 @@ class DocumentedBatch(SimulatedBatch):
     each request as soon as that is done. The examples do not show the counts before the cancel; these are made up.
     """
 
-    _CREATED = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
-    _CANCELED = datetime(2024, 8, 20, 19, 0, 0, tzinfo=UTC).timestamp()
-    _COUNTS = (60, 36, 4, 0, 0)
-    _COUNTS_CANCELING = (50, 40, 5, 5, 0)
-
-    def __init__(self, number: int) -> None:
-        super().__init__(
-            id=DOCUMENTED_ID,
-            number=number,
-            workspace=DEFAULT_WORKSPACE,
-            size=sum(self._COUNTS),
-            created=self._CREATED,
-            work_start=self._CREATED,
-            work_end=math.inf,
-        )
+    def __init__(self) -> None:
+        created = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
+        super().__init__(id=DOCUMENTED_ID, size=100, created=created, work_start=created, work_end=math.inf)
 
     def ended_at(self, now: float) -> None:
         """Return None: this batch never ends."""
@@ -170,17 +151,16 @@ class DocumentedBatch(SimulatedBatch):
 
     def completed(self, now: float) -> int:
         """Return how many requests have been processed, by the counts."""
-        counts = self.counts(now)
-        return sum(counts.values()) - counts["processing"]
+        return self.size - self.counts(now)["processing"]
 
     def counts(self, now: float) -> dict[str, int]:
         """Return the request counts: the documented ones once the batch is canceled."""
-        values = self._COUNTS if self.cancel_at is None else self._COUNTS_CANCELING
+        values = (60, 36, 4, 0, 0) if self.cancel_at is None else (50, 40, 5, 5, 0)
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 
     def cancel(self, now: float) -> None:
         """Cancel the batch, at the documented moment."""
-        self.cancel_at = self._CANCELED
+        self.cancel_at = datetime(2024, 8, 20, 19, tzinfo=UTC).timestamp()
 
 
 def _timestamp(at: float | None) -> str | None:
@@ -194,9 +174,9 @@ def params_fault(params: Any) -> str | None:
     The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
     """
     try:
-        BatchedParams.model_validate(params)
-    except ValidationError as error:
-        return problem(error)
+        accepted(BatchedParams, params)
+    except APIError as error:
+        return str(error)
     return None
 
 
@@ -204,27 +184,12 @@ def _result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict
     """Build one line of the results (API reference: Retrieve Message Batch results)."""
     result: dict[str, Any] = {"type": outcome}
     if outcome == "succeeded":
-        result["message"] = {
-            "id": f"msg_01{number}",
-            "type": "message",
-            "role": "assistant",
-            "model": params["model"],
-            "content": [{"type": "text", "text": f"{_RESULT_LABEL} Answer to {custom_id}."}],
-            "stop_reason": "end_turn",
-            "stop_sequence": None,
-            "usage": {
-                "input_tokens": 12 + len(str(params["messages"])) // 4,
-                "output_tokens": 16,
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
-                "service_tier": "batch",
-            },
-        }
+        content = [{"type": "text", "text": f"{_RESULT_LABEL} Answer to {custom_id}."}]
+        fields = {"id": f"msg_01{number}", "model": params["model"], "content": content, "stop_reason": "end_turn"}
+        result["message"] = described_message(fields, tokens(params["messages"]), "batch")
     elif outcome == "errored":
-        fault = params_fault(params)
-        kind, message = "invalid_request_error", fault
-        if fault is None:
-            kind, message = "api_error", f"{_RESULT_LABEL} Internal server error"
-        error = {"type": kind, "message": message}
+        error = {"type": "api_error", "message": f"{_RESULT_LABEL} Internal server error"}
+        if fault := params_fault(params):
+            error = {"type": "invalid_request_error", "message": fault}
         result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
     return {"custom_id": custom_id, "result": result}

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from .errors import APIError
 from .inputs import MessageRequest, ToolChoice, accepted
-from .script import CANCEL_TOOL, GET_TOOL, ids_in, interpret, same_name
+from .script import GET_TOOL, LIST_TOOL, ids_in, interpret
 
 STAND_IN_MODEL = "scripted-stand-in"
 STAND_IN_LABEL = "[scripted stand-in, not Claude] "
@@ -46,10 +46,10 @@ class _Thread(NamedTuple):
 class _ToolCall:
     """A tool call of the stand-in, and its result once there is one."""
 
-    id: str
+    turn: int  # the message that it is in
     name: str
     input: str
-    result: str | None = None
+    result: str = ""
     failed: bool = False
 
 
@@ -68,41 +68,27 @@ class StandIn:
         """Answer one request of the Messages API."""
         choice = accepted(MessageRequest, body).tool_choice
         thread = body.get("thread")
-        held = self._held(thread, body, workspace)
-        messages = [*held.messages, *body["messages"]]
+        earlier = self._earlier(thread, body, workspace)
+        messages = [*earlier.messages, *body["messages"]]
         _check_results(messages)
-        offered = _OfferedTools(held.tools, messages, choice)
+        offered = _OfferedTools(earlier.tools, messages, choice)
         self._answers += 1
         content = self._content(messages, offered)
         stop_reason = "tool_use" if content[0]["type"] == "tool_use" else "end_turn"
         if stop_reason == "end_turn" and tokens(content[0]["text"]) > body["max_tokens"]:
             content[0]["text"] = content[0]["text"][: _TOKEN * body["max_tokens"]]
             stop_reason = "max_tokens"
-        message: dict[str, Any] = {
-            "id": f"msg_01standin{self._answers:015d}",
-            "type": "message",
-            "role": "assistant",
-            "model": STAND_IN_MODEL,
-            "content": content,
-            "stop_reason": stop_reason,
-            "stop_sequence": None,
-            "usage": {
-                "input_tokens": tokens(messages),
-                "output_tokens": tokens(content[0]["text"] if content[0]["type"] == "text" else content),
-                "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0,
-                "service_tier": "standard",
-            },
-        }
+        message_id = f"msg_01standin{self._answers:015d}"
+        fields = {"id": message_id, "model": STAND_IN_MODEL, "content": content, "stop_reason": stop_reason}
         if thread is not None:
             said = [*messages, {"role": "assistant", "content": content}]
-            self._threads[message["id"]] = _Thread(said, held.tools, workspace)
+            self._threads[message_id] = _Thread(said, earlier.tools, workspace)
             if len(self._threads) > _THREADS_KEPT:
                 self._threads.popitem(last=False)
-        return message
+        return described_message(fields, tokens(messages), "standard")
 
-    def _held(self, thread: Any, body: dict[str, Any], workspace: str) -> _Thread:
-        """Find the thread that a request continues. Without one, the request holds the whole conversation."""
+    def _earlier(self, thread: Any, body: dict[str, Any], workspace: str) -> _Thread:
+        """Find the thread that a request continues. Without one, the request contains the whole conversation."""
         kind = thread.get("type") if isinstance(thread, dict) else None
         if thread is None or kind == "create":
             return _Thread([], body.get("tools") or [], workspace)
@@ -120,27 +106,15 @@ class StandIn:
     def _content(self, messages: list[dict[str, Any]], offered: "_OfferedTools") -> list[dict[str, Any]]:
         start = max((at for at, message in enumerate(messages) if _written(message)), default=0)
         plan = interpret(_written(messages[start]), _mentioned(messages[:start]))
-        calls = list(chain.from_iterable(_tool_calls(messages[start + 1 :])))
+        calls = _tool_calls(messages[start + 1 :])
         done = [call for call in calls if call.name != _SEARCH]
         searched = bool(calls) and calls[-1].name == _SEARCH
-        left = plan.inputs[len(done) :]
-        listed = _listed(done[0].result or "") if done else []
-        by_name = plan.then_cancel_named
-        fitting = [one for one, name in listed if not by_name or same_name(name, by_name)]
-        chosen = fitting if by_name else fitting[:1]
-        looked_up = (plan.then_cancel_first or by_name) and len(done) == 1 and not done[0].failed
-        if left:
+        if plan.then and done and not done[0].failed and (after := plan.then(_listed(done[0].result))):
+            plan, done = after, done[1:]
+        if left := plan.inputs[len(done) :]:
             content = self._calls(plan.tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)
-        elif looked_up and len(chosen) == 1:
-            content = self._calls(CANCEL_TOOL, ({"message_batch_id": chosen[0]},), offered, searched=searched)
-        elif looked_up and by_name:
-            number, which = len(chosen) or "No", f" Which one: {' or '.join(chosen)}?" if chosen else ""
-            content = _text(f'{number} running batches have the name "{by_name}".{which} I canceled nothing.')
-        elif plan.tool:
-            answered = done[-1:] if plan.then_cancel_first or by_name else done
-            content = _text("\n\n".join(_relayed(call) for call in answered))
         else:
-            content = _text(plan.text)
+            content = _text(plan.text or "\n\n".join(map(_relayed, done)))
         if offered.forced and content[0]["type"] != "tool_use":
             raise APIError(400, "tool_choice: the scripted stand-in has no use for a tool here. Let it choose: auto.")
         return content
@@ -177,9 +151,8 @@ class _OfferedTools:
             str(block.get("tool_name"))
             for message in messages
             for result in _blocks(message)
-            if result.get("type") == "tool_result" and isinstance(result.get("content"), list)
-            for block in result["content"]
-            if isinstance(block, dict) and block.get("type") == "tool_reference"
+            for block in _blocks(result)
+            if block.get("type") == "tool_reference"
         ]
         listed = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
         self._usable = [name for name in (*listed, *found) if choice.type != "none" and only in {None, name}]
@@ -216,6 +189,18 @@ def events(message: dict[str, Any]) -> Iterator[str]:
     yield _event("message_stop")
 
 
+def described_message(fields: dict[str, Any], input_tokens: int, service_tier: str) -> dict[str, Any]:
+    """Describe a message of the assistant as the API does (API reference: Create a Message)."""
+    usage = {
+        "input_tokens": input_tokens,
+        "output_tokens": tokens(fields["content"][0].get("text") or fields["content"]),
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": 0,
+        "service_tier": service_tier,
+    }
+    return {"type": "message", "role": "assistant", "stop_sequence": None, **fields, "usage": usage}
+
+
 def tokens(value: Any) -> int:
     """Estimate the number of tokens of a value."""
     text = value if isinstance(value, str) else json.dumps(value)
@@ -248,11 +233,12 @@ def _check_results(messages: list[dict[str, Any]]) -> None:
         uses = {str(block.get("id")) for block in calls if block.get("type") == "tool_use"}
 
 
-def _blocks(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message["content"]
+def _blocks(holder: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the blocks of a message or of a tool result."""
+    content = holder.get("content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [block for block in content if isinstance(block, dict)]
+    return [block for block in content if isinstance(block, dict)] if isinstance(content, list) else []
 
 
 def _written(message: dict[str, Any]) -> str:
@@ -263,39 +249,26 @@ def _written(message: dict[str, Any]) -> str:
     return _ADDED.sub("", "\n".join(texts)).strip()
 
 
-def _tool_calls(messages: list[dict[str, Any]]) -> list[list[_ToolCall]]:
-    """Return the tool calls of each message that has any, with their results."""
-    groups = []
+def _tool_calls(messages: list[dict[str, Any]]) -> list[_ToolCall]:
+    """Return the tool calls in messages, with their results."""
     calls: dict[str, _ToolCall] = {}
-    for message in messages:
-        group = []
+    for turn, message in enumerate(messages):
         for block in _blocks(message):
             if block.get("type") == "tool_use":
-                call = _ToolCall(str(block.get("id")), str(block.get("name")), json.dumps(block.get("input")))
-                calls[call.id] = call
-                group.append(call)
-            elif block.get("type") == "tool_result" and block.get("tool_use_id") in calls:
-                call = calls[block["tool_use_id"]]
-                call.result, call.failed = _result_text(block), bool(block.get("is_error"))
-        if group:
-            groups.append(group)
-    return groups
+                calls[str(block.get("id"))] = _ToolCall(turn, str(block.get("name")), json.dumps(block.get("input")))
+            elif block.get("type") == "tool_result" and (call := calls.get(str(block.get("tool_use_id")))):
+                call.result = "\n".join(str(part["text"]) for part in _blocks(block) if "text" in part)
+                call.failed = bool(block.get("is_error"))
+    return list(calls.values())
 
 
 def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
     """Return the batches of the last tool calls: those they were for, or those that they listed."""
-    for group in reversed(_tool_calls(earlier)):
-        ids = [batch_id for call in group for batch_id in ids_in(call.input) or dict(_listed(call.result or ""))]
-        if ids:
-            return list(dict.fromkeys(ids))
-    return []
-
-
-def _result_text(result: dict[str, Any]) -> str:
-    content = result.get("content")
-    if isinstance(content, list):
-        return "\n".join(str(block["text"]) for block in content if isinstance(block, dict) and "text" in block)
-    return content if isinstance(content, str) else ""
+    turns: dict[int, dict[str, None]] = {}
+    for call in _tool_calls(earlier):
+        ids = ids_in(call.input) or dict(_listed(call.result))
+        turns.setdefault(call.turn, {}).update(dict.fromkeys(ids))
+    return next((list(ids) for ids in reversed(turns.values()) if ids), [])
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -328,8 +301,6 @@ def _relayed(call: _ToolCall) -> str:
 
 def _command(tool: str, given: dict[str, Any]) -> str:
     """Return the command that does the same as a tool call."""
-    if tool == CANCEL_TOOL:
-        return f"cancel-message-batch {given['message_batch_id']}"
-    if tool == GET_TOOL:
-        return f"cancel-message-batch status {given['message_batch_id']}"
-    return f"cancel-message-batch list --status {given['status']}"
+    if tool == LIST_TOOL:
+        return f"cancel-message-batch list --status {given['status']}"
+    return f"cancel-message-batch {'status ' if tool == GET_TOOL else ''}{given['message_batch_id']}"

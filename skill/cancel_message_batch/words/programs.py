@@ -44,12 +44,12 @@ def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping
 
 
 def creation_lost(began: datetime, requests: int) -> str:
-    """Say that a batch may exist whose id is not known."""
-    size, at = counted(requests, "request"), f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    """Say that a batch may exist whose id is not known; ``requests`` is 0 where its size is not known either."""
+    size, at = f" of {counted(requests, 'request')}" * bool(requests), f"{began.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     return (
-        f"A request to create a message batch of {size} was sent at {at}, and no response came. The batch may exist "
-        "and be running. To look for a batch of that time and size: `cancel-message-batch list`. To cancel it: "
-        "`cancel-message-batch ID`"
+        f"A request to create a message batch{size} was sent at {at}, and no response came. The batch may exist "
+        f"and be running. To look for a batch of that time{' and size' * bool(requests)}: `cancel-message-batch list`. "
+        "To cancel it: `cancel-message-batch ID`"
     )
 
 

@@ -9,6 +9,20 @@ from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 
 from .facts import billed, counted, counts, facts, latest_end
 
+# What a number in the summary means.
+_ODD_LINES = {
+    "unreadable_lines": "lines of the results cannot be read; they are in results.jsonl as they came.",
+    "lines_without_custom_id": "results have no custom_id, so it is not known which requests they belong to.",
+    "repeated_custom_ids": "results repeat a custom_id; a request that succeeded once is not sent again.",
+}
+_ODD_REQUESTS = {
+    "to_resubmit_without_request": "{} more are to be sent again, but {path} lacks them: their custom_ids are in "
+    "resubmit_ids.txt.",
+    "unanswered": "{} requests of {path} have no result in this batch: they are in unanswered.jsonl, not in "
+    "resubmit.jsonl. Were they sent in another batch?",
+    "repeated": "{} requests of {path} repeat a custom_id (for example {ids}): only the first of each was taken.",
+}
+
 
 def not_ended_for_results(batch: MessageBatch) -> str:
     """Say that a batch has no results yet."""
@@ -24,7 +38,7 @@ def no_results_now(error: APIStatusError, message_batch_id: str) -> str:
     reference = f", request {error.request_id}" if error.request_id else ""
     return (
         f"The API has no results for message batch {message_batch_id} now (404{reference}), though the batch exists "
-        "and has ended. Just after the end this is known to happen: run the same command again in a minute."
+        "and has ended. This happens just after a batch has ended: run the same command again in a minute."
     )
 
 
@@ -59,11 +73,16 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
         start += " resubmit.jsonl has been edited since; it was left as it is."
     by_type = ", ".join(f"{number:,} {kind}" for kind, number in summary["counts"].items() if number)
     nothing = "" if summary["counts"]["succeeded"] else " No request succeeded."
-    lines = [start, f"{summary['results']:,} results: {billed(by_type) or 'none of a known type'}.{nothing}"]
-    lines += _oddities(summary)
+    lines = [start, f"{counted(summary['results'], 'result')}: {billed(by_type) or 'none of a known type'}.{nothing}"]
+    lines += [
+        f"{number:,} results have the type {clean(kind)}, which this version does not know. They are in "
+        "results.jsonl; their requests are not prepared to be sent again."
+        for kind, number in summary["unknown_types"].items()
+    ]
+    lines += [f"{summary[field]:,} {what}" for field, what in _ODD_LINES.items() if summary[field]]
     lines += [
         f"  {group['count']:,} x {clean(group['type'])}: {clean(group['message'])}"
-        f"{_for_example(group)}{'; fails again as it is' if group['fails_again'] else ''}"
+        f"{_for_example(group)}{'; would fail again unchanged' if group['fails_again'] else ''}"
         for group in summary["errors"]
     ]
     lines += [
@@ -76,28 +95,8 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     return lines
 
 
-def _quoted(custom_ids: Sequence[str]) -> str:
-    return ", ".join(f'"{clean(name)}"' for name in custom_ids)
-
-
 def _for_example(group: Mapping[str, Any]) -> str:
     return f" (for example {clean(group['example'])})" if group["example"] else ""
-
-
-def _oddities(summary: Mapping[str, Any]) -> list[str]:
-    lines = [
-        f"{number:,} results have the type {clean(kind)}, which this version does not know. They are in "
-        "results.jsonl; their requests are not prepared to be sent again."
-        for kind, number in summary["unknown_types"].items()
-    ]
-    for field, what in (
-        ("unreadable_lines", "lines of the results cannot be read; they are in results.jsonl as they came."),
-        ("lines_without_custom_id", "results have no custom_id, so it is not known which requests they belong to."),
-        ("repeated_custom_ids", "results repeat a custom_id; a request that succeeded once is not sent again."),
-    ):
-        if summary[field]:
-            lines.append(f"{summary[field]:,} {what}")
-    return lines
 
 
 def _spent(summary: Mapping[str, Any]) -> list[str]:
@@ -115,19 +114,13 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
             f"Estimated cost: {cost} at the batch prices of {estimate['prices']}{but}. This is an "
             "estimate; the Console shows what is billed."
         )
-    elif summary["tokens"] and not estimate["prices"]:
-        lines.append(
-            "No estimate of the cost: the price list is not installed. `pip install 'cancel-message-batch[prices]'` "
-            "installs it."
-        )
     elif summary["tokens"]:
         lines.append("No estimate of the cost: the prices of these models are not known.")
     return lines
 
 
 def _left(summary: Mapping[str, Any]) -> list[str]:
-    number, file = summary["to_resubmit"], summary["requests_file"]
-    what = f"{counted(number, 'request')} {'is' if number == 1 else 'are'} to be sent again"
+    file, what = summary["requests_file"], f"{_requests(summary['to_resubmit'])} to be sent again"
     if file is None:
         lines = [
             f"{what}: the custom_ids are in resubmit_ids.txt. The API does not return requests. With --requests FILE, "
@@ -139,33 +132,23 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
             "in this batch. No resubmit.jsonl was written; the custom_ids are in resubmit_ids.txt."
         ]
     else:
-        lines = [f"{what}, from resubmit.jsonl."]
-        if file["to_resubmit_without_request"]:
-            lines.append(
-                f"{file['to_resubmit_without_request']:,} more are to be sent again, but {clean(file['path'])} lacks "
-                "them: their custom_ids are in resubmit_ids.txt."
-            )
-        if file["unanswered"]:
-            lines.append(
-                f"{file['unanswered']:,} requests of {clean(file['path'])} have no result in this batch: they are in "
-                "unanswered.jsonl, not in resubmit.jsonl. Were they sent in another batch?"
-            )
-        if file["repeated"]:
-            lines.append(
-                f"{file['repeated']:,} requests of {clean(file['path'])} repeat a custom_id: only the first of each "
-                f"was taken ({_quoted(file['repeated_custom_ids'])})."
-            )
-        lines += [
-            f"{counted(ending['requests'], 'request')} in resubmit.jsonl {'is' if ending['requests'] == 1 else 'are'} "
-            f"for {clean(model)}, which ends on {clean(ending['ends'])}. A model that has ended answers no request: "
-            "change the model before you send them."
-            for model, ending in summary["ending_models"].items()
-        ]
+        ids = ", ".join(f'"{clean(name)}"' for name in file["repeated_custom_ids"])
+        known = {"path": clean(file["path"]), "ids": ids}
+        odd = [text.format(f"{file[field]:,}", **known) for field, text in _ODD_REQUESTS.items() if file[field]]
+        lines = [f"{what}, from resubmit.jsonl.", *odd]
+    lines += [
+        f"{_requests(used['requests'])} for {clean(model)}, a deprecated model (end of life: "
+        f"{clean(used['end_of_life'])}). From then on they fail: change the model in resubmit.jsonl before you send it."
+        for model, used in summary["deprecated_models"].items()
+    ]
     if summary["invalid"]:
-        lines.append(
-            f"{summary['invalid']:,} would certainly fail again as they are: invalid.jsonl has the API's words."
-        )
+        number = counted(summary["invalid"], "request")
+        lines.append(f"{number} would certainly fail again unchanged: the API's explanations are in invalid.jsonl.")
     return lines
+
+
+def _requests(number: int) -> str:
+    return f"{counted(number, 'request')} {'is' if number == 1 else 'are'}"
 
 
 def resubmit_lines(path: str) -> str:

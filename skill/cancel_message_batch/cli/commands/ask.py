@@ -3,9 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
+from cancel_message_batch.api.errors import InvalidInputError
 from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.selection import read_standard_input
@@ -27,8 +27,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     message = read_standard_input() if given.message == "-" else given.message
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
-    from cancel_message_batch.api.requests import checked_id
-    from cancel_message_batch.words import failures
+    from cancel_message_batch.api.models import checked_id
 
     try:
         given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
@@ -39,19 +38,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
         screen = Screen(output, "ask", given.may_cancel)
-        screen.hear(message)
-        try:
-            with open_conversation(batches, given, screen) as conversation:
-                conversation.say(message)
-        except KeyboardInterrupt:
-            screen.stopped()
-            raise Interrupted from None
-        except MessageBatchError as error:
-            screen.end()
-            output.warn(failures.failed(error, "ask"))
-            return ExitCode.FAILED
-        screen.end()
-        return _exit_code(screen, output)
+        with open_conversation(batches, given, screen) as conversation:
+            return _exit_code(screen, output) if screen.say(conversation, message) else ExitCode.FAILED
 
 
 def _exit_code(screen: "Screen", output: Output) -> ExitCode:

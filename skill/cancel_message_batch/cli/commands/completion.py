@@ -1,134 +1,88 @@
-"""``cancel-message-batch completion SHELL``: shell completion, made from the commands themselves."""
+"""``cancel-message-batch completion SHELL``: shell completion. Each script asks this command what fits."""
 
 import argparse
+from collections.abc import Iterator, Sequence
 
+from cancel_message_batch.cli.arguments import open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.parser import build_parser
-from cancel_message_batch.cli.registry import COMMANDS, DEFAULT, PROGRAM, Command, load
+from cancel_message_batch.cli.registry import COMMANDS, DEFAULT, Command, load
+from cancel_message_batch.cli.selection import matching
 
-_SHELLS = ("bash", "zsh", "fish")
-_ANY_IDS = f"{PROGRAM} list --quiet --limit 50 --timeout 3s --max-retries 0 2>/dev/null"
-_IDS = {"running": f"{_ANY_IDS} --status in_progress", "any": _ANY_IDS}
+# None of them lets the shell expand or run what stands in a candidate. A description follows after a tab.
+_SCRIPTS = {
+    "bash": r"""
+_cancel_message_batch() {
+    local candidate words=("${COMP_WORDS[@]:0:COMP_CWORD}" "${COMP_WORDS[COMP_CWORD]}") IFS=$'\x1f'
+    COMPREPLY=()
+    while IFS=$'\t' read -r candidate _; do
+        [[ -n "$candidate" ]] && COMPREPLY+=("$candidate")
+    done <<< "$(cancel-message-batch completion bash --words="${words[*]}" 2>/dev/null)"
+}
+complete -F _cancel_message_batch cancel-message-batch""",
+    "zsh": r"""
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+_cancel_message_batch() {
+    local words=("${(@)words[1,CURRENT-1]}" "$PREFIX")
+    local lines=(${(f)"$(cancel-message-batch completion zsh --words="${(pj:\x1f:)words}" 2>/dev/null)"})
+    local candidates=(${lines%%$'\t'*}) shown=(${lines/$'\t'/  })
+    (( $#candidates )) && compadd -l -d shown -- $candidates
+}
+compdef _cancel_message_batch cancel-message-batch""",
+    "fish": r"""
+function __cancel_message_batch
+    set -l words (commandline -opc) (commandline -ct)
+    cancel-message-batch completion fish --words=(string join -- \x1f $words) 2>/dev/null
+end
+complete -c cancel-message-batch -f -a '(__cancel_message_batch)'""",
+}
+_STATUSES = {"running": ("in_progress",), "any": ()}
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=_SHELLS)
+    parser.add_argument("shell", choices=tuple(_SCRIPTS))
+    parser.add_argument("--words", help=argparse.SUPPRESS)  # what is typed, each after a U+001F
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    commands = [load(name) for name in COMMANDS]
-    output.print({"bash": _bash, "zsh": _zsh, "fish": _fish}[given.shell](commands))
+    if given.words is None:
+        output.print(_SCRIPTS[given.shell].strip())
+        return ExitCode.DONE
+    _, *before, current = given.words.split("\x1f")
+    for candidate in _candidates(before, current):
+        if candidate.startswith(current):
+            output.print(candidate)
     return ExitCode.DONE
 
 
-def _flags(command: Command) -> list[str]:
-    return [flag for flag in build_parser(command).flags() if flag.startswith("--")]
+def _candidates(before: Sequence[str], current: str) -> Iterator[str]:
+    """Yield what can stand at the place of the current word; a description follows after a tab."""
+    command = load(before[0] if before and before[0] in COMMANDS else DEFAULT)
+    parser = build_parser(command)
+    if current.startswith("-"):
+        yield from (flag for flag in parser.flags() if flag.startswith("--"))
+        return
+    for action in parser.shown():
+        if action.choices and (not action.option_strings or before[-1:] == action.option_strings):
+            yield from map(str, action.choices)
+            return
+    if not before:
+        yield from (f"{name}\t{one_line}" for name, one_line in COMMANDS.items())
+    if command.completes and "msgbatch_".startswith(current[:9]):
+        yield from _ids(_STATUSES[command.completes])
 
 
-def _values(commands: list[Command]) -> dict[tuple[str, str], list[str]]:
-    """Return the values that can be completed, by the name of the command and the flag; "" is no flag."""
-    return {
-        (command.name, next(iter(action.option_strings), "")): list(map(str, action.choices))
-        for command in commands
-        for action in build_parser(command).shown()
-        if action.choices
-    }
+def _ids(statuses: Sequence[str]) -> Iterator[str]:
+    """Yield the ids of the newest batches with their sizes and ages. If this fails, the script hides the message."""
+    from cancel_message_batch.api.models import message_batch_id_fault
+    from cancel_message_batch.cli.table import size_and_age
 
-
-def _flags_cases(commands: list[Command]) -> str:
-    """Return the branches of a shell's ``case`` that set the flags of each command."""
-    cases = [f'{command.name}) flags="{" ".join(_flags(command))}" ;;' for command in commands]
-    cases += [f'*) command={DEFAULT}; flags="{" ".join(_flags(load(DEFAULT)))}" ;;']
-    return "\n".join(f"        {case}" for case in cases)
-
-
-def _values_cases(commands: list[Command], use: str) -> str:
-    """Return the branches of a shell's ``case`` that offer values, by the command and the word before."""
-    return "\n".join(
-        f'        "{name} {flag}"{"*" * (not flag)}) {use.format(" ".join(values))} ;;'
-        for (name, flag), values in _values(commands).items()
-    )
-
-
-def _ids_cases(commands: list[Command], indent: str, use: str) -> str:
-    """Return the branches of a shell's ``case`` that offer ids. ``use`` offers the output of a command line."""
-    return "\n".join(
-        f"{indent}{command.name}) {use.format(_IDS[command.completes])} ;;" for command in commands if command.completes
-    )
-
-
-def _bash(commands: list[Command]) -> str:
-    names = "\\n".join(command.name for command in commands)  # \n as bash writes it
-    return f"""\
-_cancel_message_batch() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" command="${{COMP_WORDS[1]}}" flags="" words="" values="" candidate
-    case "$command" in
-{_flags_cases(commands)}
-    esac
-    case "$command ${{COMP_WORDS[COMP_CWORD-1]}}" in
-{_values_cases(commands, 'values="{}"')}
-    esac
-    if [[ "$word" == -* ]]; then words=${{flags// /$'\\n'}}
-    elif [[ -n "$values" ]]; then words=${{values// /$'\\n'}}
-    else
-        case "$command" in
-{_ids_cases(commands, "            ", 'words="$({})"')}
-        esac
-        [[ "$COMP_CWORD" -eq 1 ]] && words+=$'\\n{names}'
-    fi
-    # Not compgen -W, which would run what stands in a word.
-    COMPREPLY=()
-    while read -r candidate; do
-        [[ -n "$candidate" && "$candidate" == "$word"* ]] && COMPREPLY+=("$candidate")
-    done <<< "$words"
-}}
-complete -F _cancel_message_batch {PROGRAM}"""
-
-
-def _zsh(commands: list[Command]) -> str:
-    described = 'lines=(${{(f)"$({} --described)"}})'
-    return f"""\
-(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
-_cancel_message_batch() {{
-    local command="${{words[2]}}" flags="" values="" lines=()
-    case "$command" in
-{_flags_cases(commands)}
-    esac
-    case "$command ${{words[CURRENT-1]}}" in
-{_values_cases(commands, 'values="{}"')}
-    esac
-    if [[ "$PREFIX" == -* ]]; then compadd -- ${{=flags}}; return; fi
-    if [[ -n "$values" ]]; then compadd -- ${{=values}}; return; fi
-    case "$command" in
-{_ids_cases(commands, "        ", described)}
-    esac
-    local ids=(${{lines%%$'\\t'*}}) shown=(${{lines/$'\\t'/  }})
-    (( $#ids )) && compadd -l -d shown -- $ids
-    (( CURRENT == 2 )) && compadd -- {" ".join(command.name for command in commands)}
-}}
-compdef _cancel_message_batch {PROGRAM}"""
-
-
-def _fish(commands: list[Command]) -> str:
-    others = " ".join(command.name for command in commands if command.name != DEFAULT)
-    values = _values(commands)
-    lines = [f"complete -c {PROGRAM} -f"]
-    for command in commands:
-        lines.append(f"complete -c {PROGRAM} -n __fish_use_subcommand -a {command.name} -d '{COMMANDS[command.name]}'")
-        is_default = command.name == DEFAULT
-        seen = f"{'not ' * is_default}__fish_seen_subcommand_from {others if is_default else command.name}"
-        for flag in _flags(command):
-            offered = values.get((command.name, flag))
-            lines.append(
-                f"complete -c {PROGRAM} -n '{seen}' -l {flag[2:]}"
-                + (f" -x -a '{' '.join(offered)}'" if offered else "")
-            )
-        if command.completes:
-            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '({_IDS[command.completes]} --described)'")
-        if offered := values.get((command.name, "")):
-            lines.append(f"complete -c {PROGRAM} -n '{seen}' -a '{' '.join(offered)}'")
-    return "\n".join(lines)
+    given = build_parser(load("list")).parse(["--timeout", "3s", "--max-retries", "0"])
+    with open_batches(given) as batches:
+        for batch in matching(batches, given, Output(quiet=True), *statuses, limit=50):
+            if not message_batch_id_fault(batch.id):
+                yield f"{batch.id}\t{size_and_age(batch)}"
 
 
 COMMAND = Command(

@@ -53,7 +53,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     except MessageBatchError as error:
         yield False, f"List: {failures.failed(error, 'list')}"
         # Where the API has refused no more than the listing, the other two may still be allowed.
-        if not isinstance(error, APIStatusError) or error.status in {401, 404} or not error.from_api:
+        if not isinstance(error, APIStatusError) or error.status_code in {401, 404} or not error.from_api:
             return
     else:
         seen = "there is no batch"
@@ -67,11 +67,11 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             operation(_NO_BATCH)
         except MessageBatchError as error:
             # The API itself, and not something on the way to it, says that there is no such batch.
-            answer = (error.status, error.type, error.from_api) if isinstance(error, APIStatusError) else None
+            answer = (error.status_code, error.type, error.from_api) if isinstance(error, APIStatusError) else None
             well = answer == (404, "not_found_error", True)
             yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
-            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace:
-                yield None, f"Workspace: {error.workspace} (in the response)"
+            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace_id:
+                yield None, f"Workspace: {error.workspace_id} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 
@@ -94,7 +94,7 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 def _fault(error: MessageBatchError, name: str) -> str:
     from cancel_message_batch.words import failures
 
-    status = error.status if isinstance(error, APIStatusError) else None
+    status = error.status_code if isinstance(error, APIStatusError) else None
     if status == 403:
         return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
     if status == 404:

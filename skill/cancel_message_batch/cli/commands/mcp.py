@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds
+from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds, results_tools
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output, run_server
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -38,17 +38,12 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
-    more = []
-    if given.results is not None:
-        from cancel_message_batch.results.tool import results_tool
-
-        more.append(results_tool(given.results))
 
     def note(message_batch_id: str, outcome: "ToolOutcome", agreed: bool) -> None:
         name = outcome.batch.id if outcome.batch else message_batch_id
         note_cancels({name: outcome}, output.warn, through="mcp", consent="yes" if agreed else None)
 
-    server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout, note=note)
+    server = mcp_server.build_server(more=results_tools(given), confirm=given.confirm, timeout=timeout, note=note)
     if given.http is None:
         if sys.stdin.isatty():
             output.warn("\n".join(_IN_A_TERMINAL))

@@ -5,7 +5,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.exit_codes import UsageError
@@ -16,11 +15,10 @@ from cancel_message_batch.cli.terminal import width, wrapped
 if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.guarding.created import Created
     from cancel_message_batch.record.store import Record
-    from cancel_message_batch.tools import ToolOutcome
 
 _DEADLINE = 10.0  # seconds after the command's end
-_FOR_ANSWERS = 5.0  # of these: for creates that are under way
-_LAST_MOMENT = 0.2  # of these: for the answers that came too late
+_FOR_CREATES = 5.0  # of these: for creates that have no response yet
+_LAST_MOMENT = 0.2  # of these: to report which cancels got no response
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +35,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.api.credentials import origin, program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
-    from cancel_message_batch.guarding.proxy import Proxy
+    from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
     from cancel_message_batch.record.store import KnownBatch, open_record
@@ -52,25 +50,25 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         output.warn("The record is turned off, so the name is not kept.")
 
     def note(batch: "Created") -> None:
-        where = origin(batch.base_url)
-        known = KnownBatch(batch.message_batch_id, where, process, batch.workspace, name or None, batch.requests)
-        record.add_creation(known, "run")
+        about = (origin(batch.base_url), process, batch.workspace, name or None, batch.requests or None)
+        record.add_creation(KnownBatch(batch.message_batch_id, *about), "run")
 
-    with Proxy(program_base_url(), note) as proxy, Child(command, _environment(proxy.url)) as child:
+    with Relay(program_base_url(), note) as relay, Child(command, _environment(relay.url)) as child:
         try:
-            process = Process.of(child.start(), _program(command))
+            started = child.start()
         except OSError as error:
             output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        proxy.start()
-        code = child.wait()
+        process = Process.of(started.pid, _program(command))
+        relay.start()
+        code = started.wait()
         end = time.monotonic() + _DEADLINE
-        if held := proxy.stop(_FOR_ANSWERS):
+        if held := relay.stop(_FOR_CREATES):
             output.warn(programs.connections_held(held))
-        for lost in proxy.lost:
-            output.warn(programs.creation_lost(lost.began, lost.scanner.requests))
-        record.note_ended(name for name, batch in proxy.created.items() if batch.status == "ended")
-        left = [batch for batch in proxy.created.values() if batch.status != "ended"]
+        for lost in relay.lost:
+            output.warn(programs.creation_lost(lost.began, lost.requests))
+        record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
+        left = [batch for batch in relay.created.values() if batch.status != "ended"]
         if code and left:
             how = f"{clean(_program(command))} {ended_by(code)}"
             output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
@@ -91,55 +89,45 @@ def _environment(url: str) -> dict[str, str]:
 def _program(command: Sequence[str]) -> str:
     """Return the name of a program and of the script it runs; other arguments may hold secrets."""
     script = next((word for word in command[1:] if os.path.isfile(word)), "")
-    return " ".join(Path(word).name for word in (command[0], script) if word)
+    return " ".join(os.path.basename(word) for word in (command[0], script) if word)
 
 
 def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
     """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
+    import anyio
+
+    from cancel_message_batch.api.credentials import connection_with
+    from cancel_message_batch.api.retries import RetryPolicy
+    from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
     from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs
 
-    itself = [batch.message_batch_id for batch in left if batch.status == "canceling"]
-    running = {batch.message_batch_id: batch for batch in left if batch.status != "canceling"}
-    outcomes, sent = _sent_cancels(list(running.values()), end)
-    canceling, ended, failed = sorted_outcomes(running, outcomes, sent)
-    output.warn(programs.program_left(itself + canceling, ended, failed))
-    record.note_ended(ended)
-    # The record has warned already if it cannot be used.
-    note_cancels({name: outcomes.get(name) for name in sent}, lambda _: None, through="run")
-
-
-def _sent_cancels(left: "Sequence[Created]", end: float) -> "tuple[dict[str, ToolOutcome], set[str]]":
-    """Send cancels with the command's own credentials; returns the outcomes, and what was sent.
-
-    Its credential surely may cancel what it created. Ours may be missing, or of another workspace.
-    """
-    import anyio
-
-    from cancel_message_batch.api.credentials import borrowed
-    from cancel_message_batch.api.requests import RetryPolicy
-    from cancel_message_batch.batches.many import Progress, cancel_many, client_for_many
-
     progress = Progress()
-    alike = defaultdict(list)
+    canceling = [batch.message_batch_id for batch in left if batch.status == "canceling"]
+    running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
+    alike = defaultdict(list)  # by the command's credentials: ours may be missing, or of another workspace
     for batch in left:
-        alike[batch.base_url, *sorted(batch.headers.items())].append(batch)
+        if batch.status != "canceling":
+            alike[batch.base_url, tuple(batch.headers.items())].append(batch.message_batch_id)
 
-    async def cancel(same: "list[Created]") -> None:
+    async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
         policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
-        async with client_for_many(borrowed(same[0].base_url, same[0].headers)) as client:
-            ids = [batch.message_batch_id for batch in same]
+        async with client_for_many(connection_with(base_url, dict(headers))) as client:
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 
-    async def work() -> None:
+    async def cancel_all() -> None:
         with anyio.move_on_after(end - time.monotonic()):
             async with anyio.create_task_group() as tasks:
-                for same in alike.values():
-                    tasks.start_soon(cancel, same)
+                for (base_url, headers), ids in alike.items():
+                    tasks.start_soon(cancel, base_url, headers, ids)
 
-    anyio.run(work)
-    return progress.outcomes, progress.sent
+    anyio.run(cancel_all)
+    stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
+    output.warn(programs.program_left(canceling + stopped, ended, failed))
+    record.note_ended(ended)
+    # The record has warned already if it cannot be used.
+    note_cancels({name: progress.outcomes.get(name) for name in progress.sent}, lambda _: None, through="run")
 
 
 COMMAND = Command(

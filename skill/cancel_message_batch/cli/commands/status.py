@@ -3,10 +3,10 @@
 import argparse
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.exit_codes import ExitCode, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import check_names, every, read_ids
+from cancel_message_batch.cli.selection import check_names, matching, read_ids
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +16,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "status")
-    from cancel_message_batch.cli.outcomes import combined, exit_code, print_status
     from cancel_message_batch.cli.recording import say_where_known
+    from cancel_message_batch.cli.reports import print_status
     from cancel_message_batch.tools import GET
 
     check_names(output)
@@ -25,7 +25,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     outcomes = {}
     with open_batches(given) as batches:
         if given.all:
-            for batch in every(batches, given, output):
+            for batch in matching(batches, given, output, "in_progress", "canceling"):
                 print_status(batch, output)
         for message_batch_id in ids:
             outcome = outcomes[message_batch_id] = GET.run({"message_batch_id": message_batch_id}, batches)

@@ -1,12 +1,21 @@
 """``cancel-message-batch wait ID …``: wait until batches have ended."""
 
 import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, combined, error_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import every, read_ids
+from cancel_message_batch.cli.selection import check_names, matching, read_ids
+
+if TYPE_CHECKING:  # --help needs none of them
+    from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.api.models import MessageBatch
+    from cancel_message_batch.batches.waiting import Wait
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,17 +25,96 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "wait")
-    from cancel_message_batch.cli.watching import wait_for
-
+    if given.named is not None:
+        check_names(output)
     with open_batches(given, waiting=True) as batches:
-        if given.all:
-            ids = [batch.id for batch in every(batches, given, output)]
-        return wait_for(batches, ids, timeout=given.timeout, output=output) if ids else ExitCode.DONE
+        seen = list(matching(batches, given, output, "in_progress", "canceling")) if given.all else []
+        ids = ids or [batch.id for batch in seen]
+        return wait_for(batches, ids, timeout=given.timeout, output=output, seen=seen) if ids else ExitCode.DONE
+
+
+def wait_for(
+    batches: "MessageBatches",
+    ids: Sequence[str],
+    *,
+    timeout: float | None,
+    output: Output,
+    seen: "Sequence[MessageBatch]" = (),
+    saves: bool = False,
+) -> ExitCode:
+    """Wait until batches have ended, show how it goes, and report each.
+
+    Args:
+        batches: The client.
+        ids: The batches.
+        timeout: Seconds after which to give up, or None.
+        output: Where to report.
+        seen: The batches, if they have just been looked up.
+        saves: Whether the caller saves the results next; otherwise the person is told how to.
+    """
+    from cancel_message_batch.batches.waiting import Wait
+    from cancel_message_batch.cli.progress import live_lines
+    from cancel_message_batch.cli.reports import print_outcome, suggest_results
+    from cancel_message_batch.tools import ToolOutcome
+    from cancel_message_batch.words import failures, states
+
+    wait, began = Wait(batches, ids, seen), time.monotonic()
+    interrupted = False
+    shown: dict[str, str] = {}
+    try:
+        with live_lines(lambda: _picture(wait, time.monotonic() - began), quiet=output.quiet):
+            for _ in wait.looks(timeout):
+                if not sys.stderr.isatty():
+                    shown = _show_changes(wait, shown, output)
+    except KeyboardInterrupt:
+        interrupted = True
+    errors = [failures.failed(wait.failed[name], "get", name) for name in ids if name in wait.failed]
+    for text in dict.fromkeys(errors):
+        output.warn(text)
+    ended = [wait.found[name] for name in ids if name in wait.found and wait.found[name].ended]
+    for batch in ended:
+        print_outcome(ToolOutcome(states.status(batch), batch=batch), output)
+    if not saves:
+        suggest_results(ended, output)
+    if wait.pending:
+        unknown = [name for name in wait.pending if name not in wait.found]
+        known = [name for name in wait.pending if name in wait.found]
+        why = "Interrupted" if interrupted else "The time is up"
+        output.warn(states.not_ended(why, known, unknown=unknown, trouble=str(wait.trouble or "")))
+    if interrupted:
+        raise Interrupted
+    if wait.pending:
+        return ExitCode.TIME_UP
+    return combined([error_code(wait.failed[name]) if name in wait.failed else ExitCode.DONE for name in ids])
+
+
+def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:
+    """Return what a terminal shows: a row for each batch, and how long it has been."""
+    from cancel_message_batch.cli.table import waiting_table
+    from cancel_message_batch.words.facts import counted
+
+    rows = waiting_table(((name, wait.found.get(name)) for name in wait.pending), sys.stderr)
+    minutes, seconds = divmod(int(elapsed), 60)
+    many = counted(len(wait.pending), "message batch")
+    below = f"waiting {minutes}:{seconds:02d} for {many}; the API reports no progress before the end"
+    return rows, f"{below}\ntrying again: {wait.trouble}" if wait.trouble else below
+
+
+def _show_changes(wait: "Wait", shown: dict[str, str], output: Output) -> dict[str, str]:
+    """Show a line for each status that has changed, where there is no terminal; return what is shown now."""
+    from cancel_message_batch.words.facts import facts
+
+    now = {facts(batch).id: facts(batch).status for batch in wait.found.values()}
+    now["trying again:"] = str(wait.trouble or "")
+    for what, status in now.items():
+        if status and shown.get(what) != status:
+            output.say(f"{what} {status}")
+    return now
 
 
 COMMAND = Command(
     name="wait",
-    about="Wait until batches have ended. Stopping it changes nothing for the batches: start it again at any time.",
+    about="Wait until batches have ended. The batches keep running when you stop it: run it again any time.",
     examples=(
         "cancel-message-batch wait msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch wait ID ID --timeout 1h",

@@ -7,7 +7,9 @@ import pytest
 
 from cancel_message_batch import APIStatusError, APITimeoutError
 from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
 from tests.conftest import cancels
 
@@ -24,7 +26,11 @@ def test_after_two_more_tries_the_error_tells_what_the_api_said(sandbox: Sandbox
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}, body=error))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
-    assert (caught.value.status, caught.value.type, caught.value.message) == (429, "rate_limit_error", "slow down")
+    assert (caught.value.status_code, caught.value.type, caught.value.api_message) == (
+        429,
+        "rate_limit_error",
+        "slow down",
+    )
     assert caught.value.retry_after == 0.01
     assert caught.value.may_have_arrived is False
     assert len(sandbox.journal) == 3
@@ -54,7 +60,7 @@ def test_a_refusal_after_a_lost_answer_leaves_the_outcome_unknown(sandbox: Sandb
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
-    assert caught.value.status == 429
+    assert caught.value.status_code == 429
     assert caught.value.may_have_arrived is True
 
 
@@ -96,3 +102,40 @@ def test_an_answer_that_trickles_in_is_given_up_too(odd_server: Any, call: Call)
     url, _ = odd_server(trickle)
     with pytest.raises(APITimeoutError):
         call(url, "cancel", EXAMPLE_ID, options={"timeout": 0.3, "max_retries": 0})
+
+
+SPEND_LIMIT = {
+    "type": "error",
+    "error": {
+        "type": "rate_limit_error",
+        "message": "the organization has crossed its threshold",
+        "details": {"error_code": "enforced_spend_limit_reached"},
+    },
+}
+
+
+def test_a_spend_limit_is_not_waited_for_and_the_text_says_until_when_it_lasts(sandbox: Sandbox, call: Call) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=429, body=SPEND_LIMIT))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    assert len(sandbox.journal) == 1
+    assert (caught.value.error_code, refused_by_limit(caught.value)) == ("enforced_spend_limit_reached", False)
+    text = failures.failed(caught.value, "cancel", EXAMPLE_ID)
+    assert "monthly spend limit (429" in text
+    assert "before the month ends" in text
+    assert f"{EXAMPLE_ID} was not canceled" in text
+    assert "Try again" not in text
+
+
+def test_a_limit_that_the_organization_set_is_not_taken_for_a_mistake_in_the_request(
+    sandbox: Sandbox, call: Call
+) -> None:
+    message = "You have reached your specified workspace API usage limits. You will regain access on 2026-12-01."
+    body = {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
+    sandbox.fail(Fault(match="cancel", times=0, status=400, body=body))
+    with pytest.raises(APIStatusError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID)
+    text = failures.failed(caught.value, "cancel", EXAMPLE_ID)
+    assert "a limit that it set itself (400" in text
+    assert message in text
+    assert "An administrator can raise the limit" in text

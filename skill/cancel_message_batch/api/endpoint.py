@@ -1,0 +1,119 @@
+"""The Message Batches API at one connection: the URLs and headers of requests, and what its answers mean."""
+
+import contextlib
+import platform
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from httpx2 import URL, InvalidURL
+
+from cancel_message_batch import __version__
+
+from .credentials import Connection, origin
+from .errors import (
+    APIResponseError,
+    APIStatusError,
+    InvalidInputError,
+    MessageBatchError,
+    clean,
+    header_date,
+    masked,
+    redirected,
+    safe_response,
+)
+from .models import Context, MessageBatch, checked_id
+from .pages import AsyncMessageBatchPage, MessageBatchPage
+from .transport import Answer
+
+Model = TypeVar("Model", MessageBatch, MessageBatchPage, AsyncMessageBatchPage)
+
+
+class Endpoint:
+    """Builds the requests for one connection, and reads the answers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.headers = {
+            "accept": "application/json",
+            "user-agent": f"cancel-message-batch/{__version__} python/{platform.python_version()}",
+            **connection.headers,
+        }
+        root = URL(connection.base_url)
+        self.place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
+        self._origin = origin(connection.base_url)
+
+    def url(self, path: str, query: Mapping[str, str] | None = None) -> URL:
+        """Return the URL of a path below ``/messages/batches``."""
+        return URL(f"{self._connection.base_url}/messages/batches{path}", params=query)
+
+    def page_query(self, limit: int, after_id: str | None, before_id: str | None) -> dict[str, str]:
+        """Return the query of one page."""
+        if not isinstance(limit, int) or not 1 <= limit <= 1000:
+            raise InvalidInputError(f"limit is {limit}; it must be from 1 to 1000")
+        if after_id and before_id:
+            raise InvalidInputError("give after_id or before_id, not both")
+        cursors = {"after_id": after_id, "before_id": before_id}
+        return {"limit": str(limit), **{name: checked_id(cursor) for name, cursor in cursors.items() if cursor}}
+
+    def read(self, model: type[Model], answer: Answer) -> Model:
+        """Read the object out of an answer."""
+        parsed: Model | None = None
+        if answer.response.is_success:
+            with contextlib.suppress(ValueError, RecursionError):
+                parsed = model.read(_without_secrets(answer.body, self._connection.secrets), self._context(answer))
+        # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
+        if parsed is None:
+            raise self.refusal(answer)
+        return parsed
+
+    def _context(self, answer: Answer) -> Context:
+        """Return where an answer came from and when, by the API's own clock, which counts whole seconds."""
+        workspace = clean(
+            answer.response.headers.get("anthropic-workspace-id", ""), secrets=self._connection.secrets, limit=80
+        )
+        context = Context(origin=self._origin, workspace=workspace or None)
+        time = header_date(answer.response.headers.get("date"))
+        return replace(context, as_of=time, clock_skew=timedelta(seconds=5)) if time else context
+
+    def results_url(self, batch: MessageBatch) -> URL:
+        """Return where the results of a batch are."""
+        if not batch.results_url:
+            raise APIResponseError(f"the API gives no results_url for {clean(batch.id, limit=80)}", from_api=True)
+        try:
+            url = URL(batch.results_url)
+            same = origin(batch.results_url) == self._origin and not url.userinfo
+        except (InvalidURL, ValueError):
+            same = False
+        if not same:
+            shown = clean(batch.results_url, secrets=self._connection.secrets)
+            raise APIResponseError(
+                f"the results_url leads to another server than the base URL ({shown}); nothing was sent there, because "
+                "the credential would go with it. If that is the API, make it the base URL",
+                from_api=True,
+            )
+        return url
+
+    def refusal(self, answer: Answer) -> MessageBatchError:
+        """Return the error for an answer that is not what was asked for."""
+        response = safe_response(answer.request, answer.response, answer.body, self._connection.secrets)
+        if response.is_success:
+            kind = clean(response.headers.get("content-type", "").partition(";")[0], limit=40) or "something"
+            what = f"{self.place} answered {response.status_code} with {kind} that is not the API's answer"
+            return APIResponseError(what, may_have_arrived=True, response=response)
+        if response.is_redirect and "location" in response.headers:
+            return redirected(self.place, response)
+        return APIStatusError(response=response)
+
+
+def _without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
+    """Mask what an answer repeats of the credential, before it is read.
+
+    A secret that could be a word of the API's own, such as a status, is left to where texts are shown.
+    """
+    for secret in secrets:
+        if len(secret) >= 8 and not re.fullmatch("[a-z_]+", secret):
+            body = body.replace(secret.encode(), masked(secret).encode())
+    return re.sub(rb"sk-ant-[\w-]{8,}", b"\xe2\x80\xa6", body)

@@ -1,0 +1,66 @@
+"""Listing the batches of a workspace, narrowed by status, age, size and name."""
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from itertools import islice
+
+from cancel_message_batch.api.calls import finish_each
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.pages import LARGEST_PAGE, search
+from cancel_message_batch.record import names
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which batches to list; without any value, all of them."""
+
+    statuses: Set[str] = frozenset()
+    older_than: timedelta | None = None
+    newer_than: timedelta | None = None
+    at_least: int | None = None  # requests
+    named: str | None = None  # a pattern such as nightly*
+
+    def __bool__(self) -> bool:
+        return self != EVERY
+
+    def match(self, batch: MessageBatch) -> bool:
+        """Return whether to list a batch."""
+        age, name = batch.context.as_of - batch.created_at, batch.context.name
+        return (
+            (not self.statuses or batch.processing_status in self.statuses)
+            and (self.older_than is None or age > self.older_than)
+            and (self.newer_than is None or age < self.newer_than)
+            and batch.request_counts.total >= (self.at_least or 0)
+            and (self.named is None or (name is not None and fnmatchcase(name, self.named)))
+        )
+
+
+EVERY = Filters()
+
+
+class Listing:
+    """The batches that match, newest first, at most ``limit``; iterating fetches one page after the other.
+
+    ``unreadable`` counts the rows of these pages that this version cannot read as batches.
+    """
+
+    def __init__(self, batches: MessageBatches, filters: Filters = EVERY, limit: int | None = None) -> None:
+        self.unreadable = 0
+        self._filters = filters
+        self._limit = limit
+        page = LARGEST_PAGE if filters or limit is None else min(limit, LARGEST_PAGE)
+        self._pages = finish_each(search(batches.list, filters.statuses, limit=page))
+
+    def __iter__(self) -> Iterator[MessageBatch]:
+        return islice(self._matching(), self._limit)
+
+    def _matching(self) -> Iterator[MessageBatch]:
+        seen = set()  # a batch may stand on two pages
+        for page in self._pages:
+            self.unreadable += page.unreadable
+            new = [batch for batch in page.batches if batch.id not in seen]
+            seen |= {batch.id for batch in new}
+            yield from filter(self._filters.match, names.with_names(new))

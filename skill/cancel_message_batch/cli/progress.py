@@ -1,0 +1,75 @@
+"""What a terminal shows while something is going on: lines that are rewritten in place and removed at the end."""
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from .terminal import columns_of, write
+
+_PAUSE = 0.25  # seconds between two pictures
+
+
+@contextlib.contextmanager
+def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool = False) -> Iterator[None]:
+    """Show the picture on standard error if that is a terminal, and draw it again four times a second.
+
+    Args:
+        picture: Returns rows, and what stands below them. Rows for which the terminal has no room are left out.
+        quiet: Show nothing.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield
+        return
+    over = threading.Event()
+    shown = ""
+
+    def height() -> int:
+        # Counted anew each time: a terminal that has become narrower wraps the lines that it shows.
+        return _height(shown, os.get_terminal_size(sys.stderr.fileno()).columns)
+
+    def draw() -> None:
+        nonlocal shown
+        up = f"\033[{height()}A" if shown else ""
+        shown = _fitted(*picture(), os.get_terminal_size(sys.stderr.fileno()))
+        # Each line is overwritten before the rest of it is erased, so nothing flickers.
+        text = shown.replace("\n", "\033[K\n")
+        write(sys.stderr, f"\r{up}{text}\033[J")
+
+    def keep_drawing() -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            draw()
+            while not over.wait(_PAUSE):
+                draw()
+
+    thread = threading.Thread(target=keep_drawing, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        with contextlib.suppress(OSError):
+            # Line by line: tmux keeps a copy of a whole screen that is erased at once.
+            write(sys.stderr, "\r" + "\033[A\033[2K" * height())
+
+
+def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:
+    """Return the lines to show, each with its end, so that the cursor stands below them and nothing scrolls."""
+    lines = []
+    room = size.lines - 2 - _height(f"{below}\n", size.columns)  # one for the cursor, one for the ellipsis
+    for row in rows:
+        room -= _height(f"{row}\n", size.columns)
+        if room < 0:
+            lines.append("…")
+            break
+        lines.append(row)
+    return "".join(f"{line}\n" for line in (*lines, below) if line)
+
+
+def _height(text: str, columns: int) -> int:
+    """Return how many rows of a terminal the lines of a text take."""
+    plain = re.sub(r"\033\[[\d;]*m", "", text)
+    return sum(max(1, -(-columns_of(line) // max(columns, 1))) for line in plain.splitlines())

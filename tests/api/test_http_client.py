@@ -1,0 +1,82 @@
+"""An HTTP client that the caller made: used as it is, and left as it was."""
+
+import asyncio
+import contextvars
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from cancel_message_batch import APITimeoutError, AsyncMessageBatches, MessageBatches
+from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.test_credentials import write_profile
+from tests.api.test_deadline import TRICKLES, Trickle, serving
+from tests.conftest import KEY
+
+
+def test_after_our_deadline_the_callers_own_requests_work_in_every_thread(sandbox: Sandbox) -> None:
+    with httpx2.Client() as client, MessageBatches(api_key=KEY, http_client=client, timeout=1) as batches:
+        assert batches.retrieve(EXAMPLE_ID).id == EXAMPLE_ID
+        sandbox.fail(Fault(match=f"GET */{EXAMPLE_ID}", hang=True))
+        with pytest.raises(APITimeoutError):
+            batches.with_options(timeout=0.2, max_retries=0).retrieve(EXAMPLE_ID)
+        statuses = []
+
+        def ask() -> None:
+            url = f"{sandbox.url}/v1/messages/batches?limit=1"
+            headers = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
+            statuses.append(client.get(url, headers=headers).status_code)
+
+        ask()
+        for thread in [threading.Thread(target=ask) for _ in range(2)]:
+            thread.start()
+            thread.join()
+        assert statuses == [200, 200, 200]
+        assert MessageBatches(api_key=KEY, http_client=client).retrieve(EXAMPLE_ID).id == EXAMPLE_ID
+
+
+@pytest.mark.parametrize("trickle", TRICKLES)
+def test_a_server_that_never_comes_to_an_end_is_given_up_over_a_callers_client_too(trickle: Trickle) -> None:
+    with serving(trickle) as url, httpx2.Client() as client:
+        batches = MessageBatches(api_key=KEY, base_url=url, http_client=client, timeout=0.4)
+        with pytest.raises(APITimeoutError, match="did not answer in time"):
+            batches.cancel(EXAMPLE_ID)
+
+        async def wait() -> None:
+            async with httpx2.AsyncClient() as waiting:
+                other = AsyncMessageBatches(api_key=KEY, base_url=url, http_client=waiting, timeout=0.4)
+                await other.cancel(EXAMPLE_ID)
+
+        with pytest.raises(APITimeoutError, match="did not answer in time"):
+            asyncio.run(wait())
+
+
+def test_the_credential_of_a_profile_is_sent_over_a_callers_client(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_profile(monkeypatch, tmp_path, sandbox.url)
+    with httpx2.Client() as client:
+        assert MessageBatches(http_client=client).retrieve(EXAMPLE_ID).id == EXAMPLE_ID
+
+    async def retrieve() -> Any:
+        async with httpx2.AsyncClient() as waiting:
+            return await AsyncMessageBatches(http_client=waiting).retrieve(EXAMPLE_ID)
+
+    assert asyncio.run(retrieve()).id == EXAMPLE_ID
+    assert {exchange.headers["authorization"] for exchange in sandbox.journal} == {"Bearer …oken"}
+
+
+def test_what_a_callers_client_does_by_itself_goes_on(sandbox: Sandbox) -> None:
+    tenant = contextvars.ContextVar("tenant", default="nobody")
+    seen = []
+
+    def note(request: httpx2.Request) -> None:
+        seen.append((tenant.get(), request.headers["x-api-key"]))
+
+    tenant.set("somebody")
+    with httpx2.Client(event_hooks={"request": [note]}) as client:
+        MessageBatches(api_key=KEY, http_client=client).retrieve(EXAMPLE_ID)
+    assert seen == [("somebody", KEY)]

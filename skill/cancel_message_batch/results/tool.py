@@ -36,9 +36,6 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return results_tool(directory).run({"message_batch_id": message_batch_id}).text
 
@@ -62,9 +59,6 @@ def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[s
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return (await results_tool(directory).run_async({"message_batch_id": message_batch_id})).text
 

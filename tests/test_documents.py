@@ -52,7 +52,7 @@ def _anchors(page: Path) -> set[str]:
 def _overview() -> dict[str, str]:
     """Return what AGENTS.md says about each module, by its path in the package."""
     text = (ROOT / "AGENTS.md").read_text().split("## Every file")[1].split("\n## ")[0]
-    listed = {}
+    listed: dict[str, str] = {}
     for room in text.split("\n### ")[1:]:
         folder = found[1] if (found := re.match(r"`([\w/]+/)`", room)) else ""
         for entry in room.split("\n- ")[1:]:

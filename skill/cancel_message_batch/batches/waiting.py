@@ -20,12 +20,7 @@ _GIVE_UP = 3  # looks in a row that something other than the API answers
 
 
 class Wait:
-    """Batches that are waited for, and what the last look found out about each.
-
-    Args:
-        batches: The client.
-        message_batch_ids: Which to wait for.
-        seen: What is known of them already, which makes the first look unnecessary.
+    """Batches that are waited for. With those already ``seen``, the first look is not needed.
 
     ``found`` holds the batches that were seen, ``failed`` why others cannot be waited for (unknown, no permission), and
     ``trouble`` an error of the last look that may pass.

@@ -140,15 +140,9 @@ def listed(
     after_id: str = "",
     left_out: int = 0,
 ) -> tuple[str, str]:
-    """Say which batches there are, newest first: in a line, and in a line each.
+    """Say which batches with the wanted status there are, newest first: in a line, and in a line each.
 
-    Args:
-        batches: The batches.
-        wanted: Their status, or "any".
-        more: Whether there may be more.
-        searched: How many batches were searched, if that was not all and none has this status.
-        after_id: The batch after which the listing began.
-        left_out: How many could not be read.
+    ``searched`` is how many were searched, if that was not all and none has this status.
     """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     unread = [unreadable(left_out)] if left_out else []

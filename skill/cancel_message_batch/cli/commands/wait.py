@@ -42,15 +42,9 @@ def wait_for(
     seen: "Sequence[MessageBatch]" = (),
     saves: bool = False,
 ) -> ExitCode:
-    """Wait until batches have ended, show how it goes, and report each.
+    """Wait until batches have ended, at most ``timeout`` seconds; show how it goes, and report each.
 
-    Args:
-        batches: The client.
-        ids: The batches.
-        timeout: Seconds after which to give up, or None.
-        output: Where to report.
-        seen: The batches, if they have just been looked up.
-        saves: Whether the caller saves the results next; otherwise the person is told how to.
+    ``saves`` says that the caller saves the results next; otherwise the person is told how to.
     """
     from cancel_message_batch.batches.waiting import Wait
     from cancel_message_batch.cli.progress import live_lines

@@ -24,7 +24,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urljoin
 
 if TYPE_CHECKING:
@@ -54,23 +54,23 @@ class MessageBatchError(Exception):
     _sdk_class: ClassVar[str] = "AnthropicError"
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, response: "Response | None" = None) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)  # super() may be a class of the SDK, which takes other arguments
         self.message = message
         self.may_have_arrived = may_have_arrived
         self.request: Request | None = response.request if response else None
         self.response = response
         self.body: Any = json_or_none(response.content) if response else None
-
         self._join(response.status_code if response else 0)
 
     def _join(self, status_code: int) -> None:
         """Become an instance of the SDK's class as well, where the SDK is imported."""
-        own: Any = type(self)
-        named = vars(sys.modules["anthropic"]) if sys.modules.get("anthropic") else {}
-        kinds = [one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code]
-        kind = kinds[0] if kinds else named.get("InternalServerError" if status_code >= 500 else self._sdk_class)
-        if kind:
-            self.__class__ = _joined(own, kind)
+        sdk, own = sys.modules.get("anthropic"), cast("Any", type(self))
+        known = list(vars(sdk).values()) if sdk else []
+        kinds = [one for one in known if isinstance(one, type) and vars(one).get("status_code") == status_code]
+        general = "InternalServerError" if status_code >= 500 else self._sdk_class
+        if kind := next(iter(kinds), getattr(sdk, general, None)):
+            with contextlib.suppress(TypeError):  # a caller's subclass of ours may not go together with the SDK's
+                self.__class__ = _joined(own, kind)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make every subclass picklable, whether or not the SDK is imported on the other side."""

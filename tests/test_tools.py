@@ -226,6 +226,23 @@ def test_only_a_cancel_without_a_persons_yes_was_declined(sandbox: Sandbox) -> N
     assert cancels(sandbox) == []
 
 
+def test_whatever_goes_wrong_in_a_cancel_its_outcome_says_that_it_may_have_been_sent() -> None:
+    class Broken:
+        def retrieve(self, _: str) -> Any:
+            raise AssertionError
+
+        def list(self, **_: Any) -> Any:
+            raise AssertionError
+
+        def cancel(self, _: str) -> Any:
+            raise ZeroDivisionError("of my own")
+
+    outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, Broken())
+    assert (outcome.is_error, outcome.sent) == (True, True)
+    assert "something unexpected happened (ZeroDivisionError: of my own)" in outcome.headline
+    assert "it may have been" in outcome.text
+
+
 def test_consent_is_asked_for_where_a_tool_says_that_it_needs_it_whatever_its_verb(sandbox: Sandbox) -> None:
     assert [tool for tool in TOOLS if tool.needs_consent] == [CANCEL]
     own = replace(GET, name="archive_message_batch", needs_consent=True)
@@ -346,6 +363,16 @@ def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sand
     assert LIST.run({}).text == "There is no message batch in this workspace."
     assert LIST.run({"status": "in_progress"}).text == (
         "There is no in_progress message batch in this workspace. Others may be listed without a status."
+    )
+
+
+def test_batches_that_cannot_be_read_are_counted_and_not_said_to_be_missing(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="GET", times=0, body={"data": [{"id": 5}, {"id": "msgbatch_1"}], "has_more": False}))
+    outcome = LIST.run({})
+    assert outcome.text == outcome.headline
+    assert outcome.text == (
+        "There is no message batch in this workspace that can be read. 2 message batches in the listing could not be "
+        "read and were left out."
     )
 
 

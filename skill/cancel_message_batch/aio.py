@@ -1,4 +1,4 @@
-"""The three tools as async functions, for frameworks that await theirs."""
+"""The three tools as async functions, for agent frameworks that await theirs. Failures come back as text too."""
 
 from typing import Optional
 
@@ -20,9 +20,6 @@ async def cancel_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return (await CANCEL.run_async({"message_batch_id": message_batch_id})).text
 
@@ -40,9 +37,6 @@ async def list_message_batches(
         status: any, in_progress (running), canceling or ended
         limit: Maximum, 1 to 50
         after_id: after_id from the previous result; empty for the first page
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return (await LIST.run_async({"status": status, "limit": limit, "after_id": after_id})).text
 
@@ -57,8 +51,5 @@ async def get_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return (await GET.run_async({"message_batch_id": message_batch_id})).text

@@ -1,7 +1,7 @@
 """The three tools: their definitions, their handlers, and plain functions that any agent framework can load.
 
-A plain function's docstring is its tool's description; the models of the arguments give the JSON schemas. Each handler
-is written once, as a coroutine.
+A plain function returns what happened as text, failures too; its docstring is its tool's description. Each handler is
+written once, as a coroutine.
 """
 
 import contextlib
@@ -56,6 +56,11 @@ def _checked_id(value: Any) -> Any:
     return value
 
 
+_Id = Annotated[str, BeforeValidator(_checked_id)]
+_Cursor = Annotated[str, BeforeValidator(lambda value: pasted_id(value) and _checked_id(value))]
+_Status = Literal["any", "in_progress", "canceling", "ended"]
+
+
 class ToolInput(BaseModel):
     """The arguments of a tool. Other arguments are refused; null means that an optional argument is not given."""
 
@@ -73,23 +78,17 @@ class ToolInput(BaseModel):
 class MessageBatchIdInput(ToolInput):
     """The arguments of a tool that acts on one batch."""
 
-    message_batch_id: Annotated[str, BeforeValidator(_checked_id)] = Field(
-        description=f"Whole id, such as {EXAMPLE_ID}"
-    )
+    message_batch_id: _Id = Field(description=f"Whole id, such as {EXAMPLE_ID}")
 
 
 class ListMessageBatchesInput(ToolInput):
     """The arguments of the tool that lists batches."""
 
-    status: Literal["any", "in_progress", "canceling", "ended"] = Field(
-        "any", description="any, in_progress (running), canceling or ended"
-    )
+    status: _Status = Field("any", description="any, in_progress (running), canceling or ended")
     # Strict tool use allows no minimum or maximum: the description states the bounds, and they are checked here.
     limit: int = Field(10, ge=1, le=50, description="Maximum, 1 to 50")
     # Empty rather than null, because some frameworks' schemas cannot express null.
-    after_id: Annotated[str, BeforeValidator(lambda value: pasted_id(value) and _checked_id(value))] = Field(
-        "", description="after_id from the previous result; empty for the first page"
-    )
+    after_id: _Cursor = Field("", description="after_id from the previous result; empty for the first page")
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Tool:
         input_model: The model of its arguments, which gives the JSON schema.
         handler: What it does with its arguments and a client.
         needs_consent: Whether ``approve`` is asked before it acts on a batch.
-        offer: What the loop's system prompt says about it; the tool's own description is enough for most.
+        system_prompt: What the loop's system prompt adds about it, if its description is not enough.
         unfinished: What to say at a deadline if the work goes on, and another call will find it running or done.
     """
 
@@ -154,7 +153,7 @@ class Tool:
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
     needs_consent: bool = False
-    offer: str = ""
+    system_prompt: str = ""
     unfinished: str = ""
 
     @property
@@ -289,6 +288,10 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
                     return _canceled(batch, states.cancel_result(batch, time.monotonic() - began, refused=True))
         sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
         return replace(_failure(error, "cancel", message_batch_id), sent=sent)
+    except Exception as error:  # noqa: BLE001 - of any kind: the cancel may have been sent, and other cancels go on
+        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        unexpected = MessageBatchError(what, may_have_arrived=True)
+        return replace(_failure(unexpected, "cancel", message_batch_id), sent=True)
 
 
 def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = True) -> ToolOutcome:
@@ -298,16 +301,6 @@ def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = 
         error = APIResponseError(what, may_have_arrived=True, from_api=True)
     text, headline = states.canceled(batch, result), facts(batch).state
     return ToolOutcome(text, headline, batch=batch, result=result, sent=sent, error=error)
-
-
-async def outcome_of(message_batch_id: str, cancel: Awaitable[ToolOutcome]) -> ToolOutcome:
-    """Return the outcome of a cancel whatever happens to it, so that those of other batches go on."""
-    try:
-        return await cancel
-    except Exception as error:  # noqa: BLE001 - of any kind
-        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
-        unexpected = MessageBatchError(what, may_have_arrived=True)
-        return ToolOutcome(failures.failed(unexpected, "cancel", message_batch_id), what, sent=True, error=unexpected)
 
 
 def sorted_outcomes(
@@ -362,7 +355,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
     except MessageBatchError as error:
         return _failure(error, "list")
     shown = tuple(names.with_names(found[: given.limit]))
-    listed = states.listed(
+    headline, text = states.listed(
         shown,
         given.status,
         more=more,
@@ -370,7 +363,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
         after_id=given.after_id,
         left_out=unreadable,
     )
-    return ToolOutcome(listed.text, listed.headline, batches=shown)
+    return ToolOutcome(text, headline, batches=shown)
 
 
 # These annotations are what every agent framework reads: google-genai passes each to isinstance(), which takes neither
@@ -390,9 +383,6 @@ def cancel_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return CANCEL.run({"message_batch_id": message_batch_id}).text
 
@@ -408,9 +398,6 @@ def list_message_batches(status: Optional[str] = "any", limit: Optional[int] = 1
         status: any, in_progress (running), canceling or ended
         limit: Maximum, 1 to 50
         after_id: after_id from the previous result; empty for the first page
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return LIST.run({"status": status, "limit": limit, "after_id": after_id}).text
 
@@ -425,9 +412,6 @@ def get_message_batch(message_batch_id: str) -> str:
 
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-    Returns:
-        What happened, in a few plain sentences; failures too.
     """
     return GET.run({"message_batch_id": message_batch_id}).text
 

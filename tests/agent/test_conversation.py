@@ -66,6 +66,22 @@ def test_a_batch_that_the_person_names_is_canceled_at_once_by_one_post(sandbox: 
     assert person.asked == []
 
 
+def test_a_client_is_enough(sandbox: Sandbox) -> None:
+    with anthropic.Anthropic(api_key=KEY, base_url=sandbox.url) as client:
+        assert "not immediate" in Conversation(client).say(f"Cancel {EXAMPLE_ID}.")
+    assert cancels(sandbox) == [EXAMPLE_ID]
+
+
+def test_a_tool_that_does_not_exist_is_answered_and_the_conversation_goes_on(
+    sandbox: Sandbox, talk: Talk, model: Model
+) -> None:
+    model.replies = [[("delete_message_batch", {"message_batch_id": EXAMPLE_ID})], "I cannot delete it."]
+    conversation, _ = talk(None, model.url)
+    assert conversation.say(f"delete {EXAMPLE_ID}") == "I cannot delete it."
+    (result,) = model.requests[-1]["messages"][2]["content"]
+    assert (result["content"], result["is_error"]) == ("There is no tool delete_message_batch.", True)
+
+
 def test_several_named_batches_are_canceled_each_once(sandbox: Sandbox, talk: Talk) -> None:
     first, second, *_ = running(sandbox)
     talk()[0].say(f"Please cancel {first} and {second}.")

@@ -1,7 +1,6 @@
 """Batches as the API describes them: new fields, and times of all kinds."""
 
 import json
-import time
 
 import pytest
 
@@ -9,6 +8,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch, with_conte
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import states
 from tests.api.conftest import Call
+from tests.conftest import live_in
 
 
 def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: Sandbox, call: Call) -> None:
@@ -27,8 +27,7 @@ def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: 
 def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
     sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, created: str
 ) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+    live_in(monkeypatch, "America/New_York")
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
     sandbox.fail(Fault(match="GET", status=200, body=body))
     assert "Created " in states.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
@@ -38,8 +37,7 @@ def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
 def test_the_apis_own_time_is_taken_for_what_it_is(
     sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+    live_in(monkeypatch, "America/New_York")
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
     assert call(sandbox.url, "retrieve", EXAMPLE_ID).context.as_of.isoformat() == "2026-01-01T05:00:00+00:00"

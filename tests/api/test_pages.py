@@ -1,11 +1,13 @@
 """Listings, page by page."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any
 
 import pytest
 
-from cancel_message_batch import AsyncMessageBatches, InvalidInputError
+from cancel_message_batch import AsyncMessageBatches, InvalidInputError, MessageBatches
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call
@@ -19,6 +21,18 @@ def test_listing_goes_through_all_pages_in_both_directions(sandbox: Sandbox, cal
     assert [b.id for b in call(sandbox.url, "list", limit=2, after_id=everything[1])] == everything[2:]
     newer = [batch.id for batch in call(sandbox.url, "list", limit=2, before_id=everything[-1])]
     assert sorted(newer) == sorted(everything[:-1])
+
+
+def test_a_page_takes_no_memory_once_it_has_been_read(batches: MessageBatches) -> None:
+    gc.disable()
+    try:
+        page = batches.list(limit=2)
+        alive = weakref.ref(page)
+        assert len(list(page)) > 2
+        del page
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("keywords", [{"limit": 0}, {"limit": 1001}, {"after_id": EXAMPLE_ID, "before_id": EXAMPLE_ID}])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -19,6 +18,8 @@ from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
 
+if sys.platform == "win32":
+    pytest.skip("these use signals, process groups and pseudo-terminals", allow_module_level=True)
 REQUESTS = json.dumps({"requests": [{"custom_id": f"q-{n}", "params": {"model": "m"}} for n in range(3)]})
 
 # Creates a batch with plain HTTP, prints its id, and then does what its arguments say.
@@ -194,7 +195,7 @@ def test_a_command_that_ignores_a_signal_keeps_its_batch_until_it_ends(sandbox: 
     assert cancels(sandbox) == [batch]
 
 
-def test_what_a_command_leaves_running_loses_the_api_and_that_is_told(sandbox: Sandbox, run_process: Run) -> None:
+def test_what_a_command_leaves_running_loses_the_api_and_that_is_reported(sandbox: Sandbox, run_process: Run) -> None:
     code = (
         "import http.client, subprocess\n"
         "held = http.client.HTTPConnection(URL.split('/')[2])\n"
@@ -207,7 +208,7 @@ def test_what_a_command_leaves_running_loses_the_api_and_that_is_told(sandbox: S
     assert "Traceback" not in done.stderr
 
 
-def test_a_batch_that_may_exist_is_told_even_after_a_success(sandbox: Sandbox, run_process: Run) -> None:
+def test_a_batch_that_may_exist_is_reported_even_after_a_success(sandbox: Sandbox, run_process: Run) -> None:
     sandbox.fail(Fault(match="batches", drop=True, after=True))
     code = "import http.client\ntry: create()\nexcept (OSError, http.client.HTTPException): pass"
     done = run_process("run", "--", *a_script(code))
@@ -215,7 +216,7 @@ def test_a_batch_that_may_exist_is_told_even_after_a_success(sandbox: Sandbox, r
     assert re.search(r"a message batch of 3 requests was sent at .* The batch may\s+exist", done.stderr)
 
 
-def test_a_record_that_cannot_be_used_is_told_once_and_the_batch_is_canceled(
+def test_a_record_that_cannot_be_used_is_reported_once_and_the_batch_is_canceled(
     sandbox: Sandbox, run_process: Run, tmp_path: Path
 ) -> None:
     done = run_process("run", "--", *a_script("create(); sys.exit(7)"), CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
@@ -223,7 +224,7 @@ def test_a_record_that_cannot_be_used_is_told_once_and_the_batch_is_canceled(
     assert done.stderr.count("cannot be used") == 1
 
 
-def test_a_cancel_that_fails_is_told_with_what_to_type(sandbox: Sandbox, run_process: Run) -> None:
+def test_a_cancel_that_fails_is_reported_with_what_to_type(sandbox: Sandbox, run_process: Run) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=401))
     done = run_process("run", "--", *a_script("create(); sys.exit(7)"))
     batch = done.stdout.strip()
@@ -234,7 +235,7 @@ def test_a_cancel_that_fails_is_told_with_what_to_type(sandbox: Sandbox, run_pro
 
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_waits_until_the_cancel_is_answered(sandbox: Sandbox, second: int) -> None:
+def test_a_second_signal_waits_for_the_response_to_the_cancel(sandbox: Sandbox, second: int) -> None:
     sandbox.fail(Fault(match="cancel", delay=0.5))
     with started("--", *a_script(WAIT)) as process:
         batch = line(process)
@@ -251,7 +252,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")  # the
 
 
 def in_a_terminal(command: list[str]) -> tuple[int, int]:
-    pid, terminal = pty.fork()
+    pid, terminal = pytest.importorskip("pty").fork()
     if not pid:
         os.execv(sys.executable, [*PROGRAM, "run", "--", *command])
     return pid, terminal
@@ -299,7 +300,7 @@ def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox,
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         ([], 2, "which command?"),
         (["--keep", "--"], 2, "which command?"),
@@ -311,10 +312,10 @@ def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox,
         (["--", "\x1b[31m\u202ered"], 127, "run: [31m red cannot be run"),
     ],
 )
-def test_a_command_that_cannot_be_run(run: Run, words: list[str], code: int, told: str) -> None:
+def test_a_command_that_cannot_be_run(run: Run, words: list[str], code: int, message: str) -> None:
     done = run("run", *words, ANTHROPIC_BASE_URL="http://127.0.0.1:9")
     assert done.returncode == code
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_the_words_of_the_command_stay_as_they_are(sandbox: Sandbox, run_process: Run, tmp_path: Path) -> None:
@@ -334,7 +335,7 @@ def test_a_base_url_with_a_path_is_kept(run_process: Run) -> None:
         assert len(cancels(mounted)) == 1
 
 
-def test_a_name_that_is_not_kept_is_told(run: Run) -> None:
+def test_a_name_that_is_not_kept_is_reported(run: Run) -> None:
     off = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9", "CANCEL_MESSAGE_BATCH_RECORD": "off"}
     assert "so the name is not kept" in run("run", "--name", "nightly", "--", "true", **off).stderr
     assert run("run", "--", "true", **off).stderr == ""

@@ -203,10 +203,11 @@ def test_an_api_that_hangs_up_without_a_response_is_reported_in_the_form_of_the_
 
 
 def test_the_api_notices_a_client_that_hangs_up(upstream: Upstream, behind: Behind) -> None:
-    noticed = threading.Event()
+    received, noticed = threading.Event(), threading.Event()
 
     def script(connection: Connection) -> None:
         connection.message()
+        received.set()
         with suppress(ConnectionResetError):
             assert connection.rest() == b""
         noticed.set()
@@ -214,6 +215,7 @@ def test_the_api_notices_a_client_that_hangs_up(upstream: Upstream, behind: Behi
     upstream.script = script
     client = behind.connect()
     client.send(behind.request(b"POST /gateway/v1/messages HTTP/1.1", body=b"{}"))
+    assert received.wait(20)
     client.close()
     assert noticed.wait(20)
 
@@ -289,6 +291,41 @@ def test_what_does_not_ask_for_the_api_is_refused(
     client.send(request_.replace(b"HERE", behind.host.encode()))
     assert client.until(b"\r\n").split()[1] == status
     assert upstream.connections == 0
+
+
+def test_a_request_with_two_lengths_is_one_request_for_the_api_too(upstream: Upstream, behind: Behind) -> None:
+    seen = []
+
+    def script(connection: Connection) -> None:
+        seen.append(connection.until(b"0\r\n\r\n"))
+        connection.send(OK)
+        seen.append(connection.rest())
+
+    upstream.script = script
+    client = behind.connect()
+    lengths = (b"Content-Length: 4", b"Transfer-Encoding: chunked", b"Connection: close, Content-Length")
+    client.send(behind.request(b"POST / HTTP/1.1", *lengths) + b"5\r\nGET /\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n")
+    assert client.message().endswith(b"ok")
+    behind.relay.stop(0)
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert b"content-length" not in head.lower()
+    assert unchunked(body) == b"GET /"
+    eventually(lambda: len(seen) == 2)
+    assert seen[1] == b""
+
+
+def test_a_request_to_upgrade_is_passed_on_as_a_plain_one(upstream: Upstream, behind: Behind) -> None:
+    seen = []
+
+    def script(connection: Connection) -> None:
+        seen.append(connection.message())
+        connection.send(OK)
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(b"GET / HTTP/1.1", b"Connection: Upgrade", b"Upgrade: websocket"))
+    assert client.message() == OK
+    assert b"pgrade" not in seen[0]
 
 
 def test_an_api_that_cannot_be_reached_is_reported_in_the_form_of_the_api(upstream: Upstream, behind: Behind) -> None:

@@ -29,8 +29,8 @@ def test_requests_to_a_model_that_ends_are_told_before_they_are_sent(
         sandbox, [line("done"), *(line(name, "canceled") for name in list(made)[1:])], {"succeeded": 1, "canceled": 3}
     )
     done = run("results", NAME, "--requests", "r.jsonl")
-    warning = f"1 request is for {model}, which ends on {day}."
+    warning = f"1 request is for {model}, a deprecated model (end of life: {day})."
     assert done.stdout.index(warning) < done.stdout.index("client.messages.batches.create")
     summary = json.loads((tmp_path / "message-batches" / NAME / "summary.json").read_bytes())
-    assert summary["ending_models"] == {model: {"requests": 1, "ends": day}}
+    assert summary["deprecated_models"] == {model: {"requests": 1, "end_of_life": day}}
     assert warning in run("results", NAME).stdout  # also when all is there

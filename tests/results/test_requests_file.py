@@ -43,7 +43,7 @@ def test_a_long_list_is_read_in_pieces(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "fault"),
     [
         (b"", "holds no requests"),
         (b"[]", "holds no requests"),
@@ -58,9 +58,9 @@ def test_a_long_list_is_read_in_pieces(tmp_path: Path) -> None:
         (b"\x1f\x8bnot gzip", "cut short, or is not gzip"),
     ],
 )
-def test_what_is_not_a_requests_file_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
+def test_what_is_not_a_requests_file_is_refused(tmp_path: Path, content: bytes, fault: str) -> None:
     (tmp_path / "requests").write_bytes(content)
-    with pytest.raises(InvalidInputError, match=told):
+    with pytest.raises(InvalidInputError, match=fault):
         RequestsFile(tmp_path / "requests")
 
 

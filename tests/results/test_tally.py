@@ -28,11 +28,11 @@ def test_strange_lines_are_kept_and_counted(sandbox: Sandbox, batches: MessageBa
     serve(sandbox, lines, {"canceled": 9, "succeeded": 1})
     saved = run(batches, out)
     assert saved.summary
-    told = saved.summary
-    assert told["counts"] == {"succeeded": 1, "errored": 0, "canceled": 6, "expired": 0}
-    assert told["unknown_types"] == {"postponed": 1}
-    assert (told["unreadable_lines"], told["lines_without_custom_id"]) == (2, 1)
-    assert told["repeated_custom_ids"] == 1
+    summary = saved.summary
+    assert summary["counts"] == {"succeeded": 1, "errored": 0, "canceled": 6, "expired": 0}
+    assert summary["unknown_types"] == {"postponed": 1}
+    assert (summary["unreadable_lines"], summary["lines_without_custom_id"]) == (2, 1)
+    assert summary["repeated_custom_ids"] == 1
     assert (out / NAME / "results.jsonl").read_bytes() == b"".join(one + b"\n" for one in lines)
 
 
@@ -42,9 +42,11 @@ def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches
     cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}
     lines = [json.dumps(cut).encode(), line("a"), *(failed(f"e{n}", "api_error", f"Fault {n}") for n in range(5))]
     serve(sandbox, lines, {"succeeded": 2, "errored": 5})
-    told = run(batches, out).summary
-    assert told
-    assert told["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
-    assert [(group["type"], group["count"], group["example"]) for group in told["errors"]] == [("api_error", 5, "e0")]
-    used = told["tokens"]["claude-sonnet-5-5"]
+    summary = run(batches, out).summary
+    assert summary
+    assert summary["unfinished"] == {"max_tokens": {"count": 1, "example": "cut"}}
+    assert [(group["type"], group["count"], group["example"]) for group in summary["errors"]] == [
+        ("api_error", 5, "e0")
+    ]
+    used = summary["tokens"]["claude-sonnet-5-5"]
     assert [used[name] for name in ("input", "output", "cache_write", "cache_read")] == [20, 10, 4, 20]

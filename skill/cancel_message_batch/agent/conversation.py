@@ -1,20 +1,20 @@
 """The Claude loop: a person says it, the model calls the tools, the batch stops.
 
-Built on the official SDK's tool runner, with the whole conversation in every request (``thread=False``). So it also
-works with gateways without threads, and the history stays correct when a person interrupts a turn.
+Every request holds the whole conversation. So it also works with gateways that do not know threads, and the history
+stays correct when a person interrupts a turn.
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import anthropic
-from anthropic.lib.streaming import BetaMessageStream
-from anthropic.lib.tools import BetaBuiltinFunctionTool, ToolError
-from anthropic.types.beta import BetaMessageParam, BetaToolUnionParam
+from anthropic.types import Message, ToolUseBlock
 
 from cancel_message_batch.api.calls import Batches
+from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,
@@ -93,13 +93,12 @@ class Conversation:
 
     Args:
         client: Talks to the model.
-        batches: Where the batches are canceled, retrieved and listed.
+        batches: Where the batches are: ``MessageBatches()``, or by default ``client.messages.batches``.
         model: The model's id.
         approve: Asks the person whether a batch that they did not name may be canceled. Without it, such a batch is
             not canceled.
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
-        secrets: Texts that no error may contain, besides the client's own credential.
         more: Tools in addition to the three, such as ``results_tool(directory)``.
 
     Raises:
@@ -109,29 +108,34 @@ class Conversation:
     def __init__(
         self,
         client: anthropic.Anthropic,
-        batches: Batches,
+        batches: Batches | None = None,
         *,
         model: str = DEFAULT_MODEL,
         approve: Approve | None = None,
         may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
-        secrets: Iterable[str] = (),
         more: Iterable[Tool] = (),
     ) -> None:
-        self._client = client
-        self._batches = batches
-        self._model = model
+        self._batches = client.messages.batches if batches is None else batches
         self._approve = approve
         self._report = report
-        self._secrets = [*secrets, *(own.strip() for own in (client.api_key, client.auth_token) if own)]
-        self._messages: list[BetaMessageParam] = []
+        self._secrets = [own.strip() for own in (client.api_key, client.auth_token) if own]
+        if isinstance(batches, MessageBatches):
+            self._secrets += batches.connection.secrets
         self._may_cancel = frozenset(checked_id(message_batch_id) for message_batch_id in may_cancel)
         # Consent holds for one turn: what the message named, and what the person answered.
         self._agreed: set[str] = set()
         self._declined: dict[str, bool | None] = {}
-        others = tuple(more)
-        self._tools = [_RunnerTool(tool, self._answer) for tool in (*TOOLS, *others)]
-        self._system = "\n- ".join((SYSTEM, *(tool.offer for tool in others if tool.offer)))
+        self._tools = {tool.name: tool for tool in (*TOOLS, *more)}
+        self._messages: list[Any] = []
+        self._open: list[ToolUseBlock] = []  # the calls in the last message that have no result yet
+        self._ask_model = functools.partial(
+            client.messages.stream,
+            model=model,
+            max_tokens=MAX_TOKENS,
+            system="\n- ".join((SYSTEM, *(tool.system_prompt for tool in self._tools.values() if tool.system_prompt))),
+            tools=[tool.to_param() for tool in self._tools.values()],  # type: ignore[misc]  # plain JSON
+        )
 
     def say(self, message: str) -> str:
         """Say something to the model and let it act; return its last answer.
@@ -152,60 +156,47 @@ class Conversation:
         except anthropic.AnthropicError as error:
             raise from_sdk(error, secrets=self._secrets) or error from error
         finally:
-            self._settle(INTERRUPTED)
+            self._answer_calls(functools.partial(_result, content=INTERRUPTED, is_error=True))
 
     def _turn(self) -> str:
-        runner = self._client.beta.messages.tool_runner(
-            model=self._model,
-            max_tokens=MAX_TOKENS,
-            system=self._system,
-            messages=list(self._messages),
-            tools=self._tools,
-            max_iterations=MAX_ROUNDS,
-            stream=True,
-            thread=False,
-        )
-        said, stop_reason = "", None
-        for stream in runner:
-            said = ""
-            for event in _events(stream):
-                if event.type == "text":
-                    said += event.text
-                    self._report(Text(event.text))
-            message = stream.get_final_message()
-            stop_reason = message.stop_reason
-            if message.content:  # the API would refuse every later request with an empty one
-                self._messages.append(message.to_param())
-            # The runner keeps the response and sends it with its next request: no tool runs twice.
-            if stop_reason == "tool_use" and (results := runner.generate_tool_call_response()):
-                self._messages.append(results)
-        self._settle(NOT_RUN)
-        ending = _ENDINGS.get(stop_reason or "", "" if said.strip() else NO_ANSWER)
+        for _ in range(MAX_ROUNDS):
+            with self._ask_model(messages=self._messages) as stream:
+                said = ""
+                for event in _events(stream):
+                    if event.type == "text":
+                        said += event.text
+                        self._report(Text(event.text))
+                message: Message = stream.get_final_message()
+            if content := _sendable(message.content):  # the API would refuse every later request with an empty one
+                self._messages.append({"role": "assistant", "content": content})
+            self._open = [block for block in content if block.type == "tool_use"]
+            if message.stop_reason != "tool_use" or not self._open:
+                break
+            self._answer_calls(self._run)
+        self._answer_calls(functools.partial(_result, content=NOT_RUN, is_error=True))
+        ending = _ENDINGS.get(message.stop_reason or "", "" if said.strip() else NO_ANSWER)
         if ending:
             self._report(Incomplete(ending))
         return said + ending
 
-    def _settle(self, words: str) -> None:
-        """Answer the tool calls that were left open; otherwise the API refuses the next message."""
-        last = self._messages[-1]
-        if last["role"] != "assistant" or isinstance(last["content"], str):
-            return
-        open_calls: Any = [
-            {"type": "tool_result", "tool_use_id": _get(block, "id"), "content": words, "is_error": True}
-            for block in last["content"]
-            if _get(block, "type") == "tool_use"
-        ]
-        if open_calls:
-            self._messages.append({"role": "user", "content": open_calls})
+    def _answer_calls(self, answer: Callable[[ToolUseBlock], dict[str, Any]]) -> None:
+        """Answer the open calls; otherwise the API refuses the next message."""
+        if self._open:
+            self._messages.append({"role": "user", "content": [answer(call) for call in self._open]})
+            self._open = []
 
-    def _answer(self, tool: Tool, arguments: dict[str, Any]) -> ToolOutcome:
+    def _run(self, call: ToolUseBlock) -> dict[str, Any]:
+        """Run one call of the model, and return its result for the model."""
+        tool, arguments = self._tools.get(call.name), call.input
+        if tool is None:
+            return _result(call, f"There is no tool {call.name}.", is_error=True)
         self._report(ToolUse(tool.name, arguments))
         agreed = False
         with contextlib.suppress(InvalidInputError):  # the tool says what is wrong
             agreed = getattr(tool.parse(arguments), "message_batch_id", "") in self._agreed
         outcome = tool.run(arguments, self._batches, approve=None if agreed else self._ask)
         self._report(ToolResult(outcome))
-        return outcome
+        return _result(call, outcome.text, is_error=outcome.is_error)
 
     def _ask(self, batch: MessageBatch) -> bool | None:
         """Ask the person, once in a turn for each batch."""
@@ -218,16 +209,13 @@ class Conversation:
         return self._declined[batch.id]
 
 
-def _events(stream: BetaMessageStream[Any]) -> Iterator[Any]:
+def _events(stream: Any) -> Iterator[Any]:
     """Read an answer to its end. A broken answer, or one that is not the API's, raises one of our errors."""
     begun = ended = False
     try:
         for event in stream:
             begun = begun or event.type == "message_start"
-            if event.type == "message_stop":  # after this event the SDK records what it will send back
-                message = stream.current_message_snapshot
-                message.content = _sendable(message.content)
-                ended = message.stop_reason is not None
+            ended = ended or (event.type == "message_stop" and event.message.stop_reason is not None)
             if event.type == "text":
                 event.text.encode()  # fails for half a character, which could not be sent back
             yield event
@@ -257,22 +245,5 @@ _ENDINGS = {
 }
 
 
-class _RunnerTool(BetaBuiltinFunctionTool):
-    """One of our tools for the SDK's tool runner; the tool itself says what is wrong with its arguments."""
-
-    def __init__(self, tool: Tool, answer: Callable[[Tool, dict[str, Any]], ToolOutcome]) -> None:
-        self._tool = tool
-        self._answer = answer
-
-    def to_dict(self) -> BetaToolUnionParam:
-        return cast("BetaToolUnionParam", self._tool.to_param())
-
-    def call(self, input: object) -> str:  # noqa: A002 - the SDK's name for it
-        outcome = self._answer(self._tool, input if isinstance(input, dict) else {})
-        if outcome.is_error:
-            raise ToolError(outcome.text)
-        return outcome.text
-
-
-def _get(block: Any, name: str) -> Any:
-    return block.get(name) if isinstance(block, dict) else getattr(block, name, None)
+def _result(call: ToolUseBlock, content: str, *, is_error: bool) -> dict[str, Any]:
+    return {"type": "tool_result", "tool_use_id": call.id, "content": content, "is_error": is_error}

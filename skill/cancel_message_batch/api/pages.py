@@ -29,7 +29,7 @@ class _Page(BaseModel):
     last_id: str | None = None
 
     _unreadable: int = PrivateAttr(default=0)
-    _pages: Callable[[], AsyncGenerator[Any, None]] = PrivateAttr()
+    _pages: Callable[..., AsyncGenerator[Any, None]] = PrivateAttr()
 
     @property
     def unreadable(self) -> int:
@@ -56,7 +56,7 @@ class _Page(BaseModel):
 
     def followed_by(self, list_page: Callable[..., Any], **options: Any) -> Self:
         """Return this page, with the way to list the pages that follow."""
-        self._pages = partial(pages, list_page, first=self, **options)
+        self._pages = partial(pages, list_page, **options)
         return self
 
 
@@ -64,7 +64,7 @@ class MessageBatchPage(_Page):
     """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
     def __iter__(self) -> Iterator[MessageBatch]:  # type: ignore[override]  # as the SDK's page
-        for page in finish_each(self._pages()):
+        for page in finish_each(self._pages(first=self)):
             yield from page.data
 
 
@@ -72,7 +72,7 @@ class AsyncMessageBatchPage(_Page):
     """One page of batches (``data``); iterating over it goes on through all the pages that follow."""
 
     async def __aiter__(self) -> AsyncIterator[MessageBatch]:
-        async for page in self._pages():
+        async for page in self._pages(first=self):
             for batch in page.data:
                 yield batch
 

@@ -12,7 +12,7 @@ from cancel_message_batch.api.client import AsyncMessageBatches, client_over, wi
 from cancel_message_batch.api.credentials import Connection
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.retries import RetryPolicy, refused_by_limit
-from cancel_message_batch.tools import CANCEL, ToolOutcome, outcome_of
+from cancel_message_batch.tools import CANCEL, ToolOutcome
 
 CONCURRENCY = 32  # requests under way at once
 CANCEL_TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute
@@ -57,8 +57,7 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            sending = CANCEL.run_async({"message_batch_id": message_batch_id}, with_policy(batches, own))
-            outcome = await outcome_of(message_batch_id, sending)
+            outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, with_policy(batches, own))
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 

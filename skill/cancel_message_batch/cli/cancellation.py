@@ -10,83 +10,93 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 from cancel_message_batch.words import states
+from cancel_message_batch.words.facts import facts
 
 from .exit_codes import ExitCode, Interrupted, combined, exit_code
 from .output import Output
 from .recording import say_where_known
 from .reports import print_batches, print_outcome
 
-# Notes what cancels came to, by id; None stands for an answer that was not awaited.
+# Notes the outcomes of cancels by id. None is a cancel that was sent and interrupted.
 Note = Callable[[Mapping[str, ToolOutcome | None]], None]
 
 
-def cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, note: Note) -> ToolOutcome:
-    """Cancel one batch, print the outcome, and then note it."""
-    waits_until = 0.0
+def cancel(
+    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
+) -> dict[str, ToolOutcome]:
+    """Cancel batches, print each outcome as it comes, and then note them; returns them by id.
+
+    ``timeout`` is in seconds, for each of several batches.
+    """
+    if len(ids) == 1:
+        outcomes = {ids[0]: _cancel_one(batches, ids[0], output, note)}
+    else:
+        outcomes = _cancel_many(batches, ids, timeout, output, note)
+    say_where_known(outcomes, batches, output)
+    note(outcomes)
+    return outcomes
+
+
+def _cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, note: Note) -> ToolOutcome:
+    limited_until = 0.0
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
-        nonlocal waits_until
-        waits_until = time.monotonic() + seconds if refused_by_limit(error) else 0.0
+        nonlocal limited_until
+        limited_until = time.monotonic() + seconds if refused_by_limit(error) else 0.0
 
     try:
-        noting = with_policy(batches, replace(batches.policy, on_pause=pausing))
-        outcome = CANCEL.run({"message_batch_id": message_batch_id}, noting)
+        watched = with_policy(batches, replace(batches.policy, on_pause=pausing))
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, watched)
     except KeyboardInterrupt:
-        waits = time.monotonic() < waits_until
-        ids = [message_batch_id]
-        output.warn(states.interrupted(0, [] if waits else ids, [], limited=ids if waits else []))
-        note({} if waits else {message_batch_id: None})
+        limited, sent = ([message_batch_id], []) if time.monotonic() < limited_until else ([], [message_batch_id])
+        output.warn(states.interrupted(0, sent, [], limited=limited))
+        note(dict.fromkeys(sent))
         raise Interrupted from None
     print_outcome(outcome, output)
-    say_where_known({message_batch_id: outcome}, batches, output)
-    note({message_batch_id: outcome})
     return outcome
 
 
-def cancel_all(
-    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
-) -> list[ToolOutcome]:
-    """Cancel batches side by side and print each outcome as it comes, and a sum at the end; then note them."""
+def _cancel_many(
+    batches: MessageBatches, ids: Sequence[str], timeout: float | None, output: Output, note: Note
+) -> dict[str, ToolOutcome]:
+    """Cancel batches side by side, and print a sum at the end."""
     import anyio  # one batch needs none of it
 
     from cancel_message_batch.batches.canceling import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
+
+    progress = Progress()
+    policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
+    next_message = 0.0
 
     def done(outcome: ToolOutcome) -> None:
         if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
             print_outcome(outcome, output)
         elif not output.quiet:
-            output.print_prose(states.brief(outcome.batch, outcome.result))
-
-    told_until = 0.0
+            output.print_prose(f"{facts(outcome.batch).id} {outcome.result.replace('_', ' ')}")
 
     def limited(seconds: float) -> None:
-        nonlocal told_until
-        if seconds >= 1 and time.monotonic() >= told_until:  # once for all that wait at the same time
-            told_until = time.monotonic() + max(seconds, 10)
+        nonlocal next_message
+        if seconds >= 1 and time.monotonic() >= next_message:  # once for all that wait at the same time
+            next_message = time.monotonic() + max(seconds, 10)
             output.say(states.limited(seconds))
 
-    progress = Progress()
-    policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
-
     async def work() -> None:
-        async with client_for_many(batches.connection) as many:
-            await cancel_many(many, ids, done, limited=limited, policy=policy, progress=progress)
+        async with client_for_many(batches.connection) as client:
+            await cancel_many(client, ids, done, limited=limited, policy=policy, progress=progress)
 
     try:
         anyio.run(work)
     except KeyboardInterrupt:
         waiting = [name for name in ids if progress.limited.get(name, 0) > time.monotonic()]
-        open_ids = progress.sent - progress.outcomes.keys() - set(waiting)
-        lost = [name for name in ids if name in open_ids]
+        unanswered = progress.sent - progress.outcomes.keys() - set(waiting)
+        lost = [name for name in ids if name in unanswered]
         unsent = [name for name in ids if name not in progress.sent]
         output.warn(states.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
         note({**progress.outcomes, **dict.fromkeys(lost)})
         raise Interrupted from None
-    outcomes = [progress.outcomes[name] for name in ids]
+    outcomes = {name: progress.outcomes[name] for name in ids}
     if not output.json:
-        output.say(states.tally([outcome.result for outcome in outcomes]))
-    say_where_known(progress.outcomes, batches, output)
-    note(progress.outcomes)
+        output.say(states.tally([outcome.result for outcome in outcomes.values()]))
     return outcomes
 
 

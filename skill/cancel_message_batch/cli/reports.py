@@ -1,7 +1,7 @@
 """Reports on batches: the outcome of a call, a status, a listing, and what to type next."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
 from cancel_message_batch.tools import ToolOutcome
@@ -11,7 +11,7 @@ from .registry import PROGRAM
 from .table import block, table
 from .terminal import copyable, interactive, width
 
-FEW = 3  # ids that fit into a suggested command
+_FEW = 3  # ids that fit into a suggested command
 
 
 def print_outcome(outcome: ToolOutcome, output: Output) -> None:
@@ -46,14 +46,20 @@ def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
             break
 
 
-def suggest(what: str, command: str, output: Output) -> None:
-    """Show a person at a terminal what to type next."""
-    if interactive() and not output.json:
-        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")
+def suggest_wait(running: Sequence[str], output: Output) -> None:
+    """Show a person how to wait until batches have stopped, if there are any."""
+    some = f"wait {' '.join(running)}"
+    many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+    _suggest("To wait until stopped", some if len(running) <= _FEW else many, output, needed=bool(running))
 
 
 def suggest_results(ended: Iterable[MessageBatch], output: Output) -> None:
-    """Show how to save the results of batches that have ended, if there are any."""
-    if ids := [batch.id for batch in ended if batch.results_url]:
-        shown = " ".join(ids) if len(ids) <= FEW else "ID"
-        suggest("To save the results", f"results {shown}", output)
+    """Show a person how to save the results of batches that have ended, if there are any."""
+    ids = [batch.id for batch in ended if batch.results_url]
+    command = f"results {' '.join(ids) if len(ids) <= _FEW else 'ID'}"
+    _suggest("To save the results", command, output, needed=bool(ids))
+
+
+def _suggest(what: str, command: str, output: Output, *, needed: bool) -> None:
+    if needed and interactive() and not output.json:
+        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")

@@ -21,26 +21,28 @@ from cancel_message_batch.agent.conversation import (
 )
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
-from cancel_message_batch.api.errors import ConfigurationError, clean
+from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.tools import CANCEL, ToolOutcome
-from cancel_message_batch.words import states
+from cancel_message_batch.words import failures, states
 
+from .arguments import results_tools
+from .exit_codes import Interrupted
 from .output import Output
 from .recording import note_cancels
 from .terminal import Prose, confirm, fitted, interactive, paint
 
 
 class Screen:
-    """Shows a conversation, the answer as it streams in and each tool call as one dim line, and asks the person.
+    """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
 
     It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
-    ``complete`` whether each answer was.
+    ``complete`` is False once an answer was not complete.
 
     Args:
         output: Where to show it.
         through: The command.
-        may_cancel: The batches for which the person gave consent beside their words.
+        may_cancel: The batches that may be canceled whatever the person says.
     """
 
     def __init__(self, output: Output, through: str, may_cancel: Iterable[str] = ()) -> None:
@@ -49,16 +51,35 @@ class Screen:
         self._output = output
         self._through = through
         self._may_cancel = frozenset(may_cancel)
-        self._said = ""
+        self._message = ""
         self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
 
-    def hear(self, message: str) -> None:
-        """Begin a turn with what the person says."""
-        self._said = message
+    def say(self, conversation: Conversation, message: str) -> bool:
+        """Say something to the model and show the answer; returns False if the model could not be asked.
+
+        Raises:
+            Interrupted: The person pressed Ctrl-C, and knows what that leaves behind.
+        """
+        self._message = message
         self._agreed.clear()
+        try:
+            conversation.say(message)
+        except MessageBatchError as error:
+            self._answer.end()
+            self._output.warn(failures.failed(error, "ask"))
+            return False
+        except KeyboardInterrupt:
+            self._answer.end()
+            if self._canceling:  # noted before the message: what a person types after it is for the next prompt
+                self._note(None)
+            self._output.warn(f"\n{states.stopped(clean(self._canceling))}")
+            self._canceling = ""
+            raise Interrupted from None
+        self._answer.end()
+        return True
 
     def report(self, event: Event) -> None:
         """Show what happens."""
@@ -85,34 +106,22 @@ class Screen:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
         answer = confirm(states.question(batch))
-        self._canceling = batch.id if answer else ""
         if answer:
+            self._canceling = batch.id
             self._agreed.add(batch.id)
         return answer
-
-    def stopped(self) -> None:
-        """Report what an interruption leaves behind."""
-        self._answer.end()
-        if self._canceling:  # before it is told: what a person types after that is for the next prompt
-            self._note(None)
-        self._output.warn(f"\n{states.stopped(clean(self._canceling))}")
-        self._canceling = ""
-
-    def end(self) -> None:
-        """End the line if one has begun."""
-        self._answer.end()
 
     def _note(self, outcome: ToolOutcome | None) -> None:
         message_batch_id = outcome.batch.id if outcome and outcome.batch else self._call[1].strip()
         consent = None
         if message_batch_id in self._agreed:
             consent = "yes"
-        elif message_batch_id in named_ids(self._said):
+        elif message_batch_id in named_ids(self._message):
             consent = "named"
         elif message_batch_id in self._may_cancel:
             consent = "--may-cancel"
         note_cancels(
-            {message_batch_id: outcome}, self._output.warn, through=self._through, consent=consent, words=self._said
+            {message_batch_id: outcome}, self._output.warn, through=self._through, consent=consent, words=self._message
         )
 
     def _dim(self, text: str) -> None:
@@ -137,11 +146,6 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
     except (anthropic.AnthropicError, ValueError) as error:
         shown = clean(str(error), secrets=connection.secrets)
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
-    more = []
-    if given.results is not None:
-        from cancel_message_batch.results.tool import results_tool
-
-        more.append(results_tool(given.results))
     with client:
         yield Conversation(
             client,
@@ -150,8 +154,7 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
             approve=screen.approve if interactive() else None,
             may_cancel=getattr(given, "may_cancel", ()),
             report=screen.report,
-            secrets=connection.secrets,
-            more=more,
+            more=results_tools(given),
         )
 
 

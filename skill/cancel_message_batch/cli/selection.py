@@ -23,19 +23,17 @@ if TYPE_CHECKING:  # --help needs none of them
 def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     """Return the ids that are given as arguments and, for ``-``, on standard input, without repetitions.
 
-    A UsageError refuses anything else among them, so that nothing is done for half of what was typed.
+    Raises:
+        UsageError: One of them is not an id. Nothing is done for half of what was typed.
     """
     ids: list[str] = []
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
-        elif fault := _fault(word):
-            if command == DEFAULT and not word.startswith("msgbatch_"):
-                told = _meant(word) or f"{fault}{_by_name(word)}"
-                raise UsageError(f"{_quoted(word)} is not a command or a message batch id; {told}")
-            raise UsageError(f"{_quoted(word)} is not a message batch id: {fault}. Nothing was sent.")
+        elif command == DEFAULT and not word.strip().startswith("msgbatch_"):
+            raise UsageError(_neither_command_nor_id(word))
         else:
-            ids.append(word.strip())
+            ids.append(checked_id(word))
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
     if not given.all and (filters_of(given) or given.orphaned):
@@ -46,56 +44,49 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
 
 
 def checked_id(word: str) -> str:
-    """Return the one id that a command takes.
+    """Return a message batch id without white space around it.
 
     Raises:
         UsageError: It is not an id.
     """
-    if fault := _fault(word):
-        raise UsageError(f"{_quoted(word)} is not a message batch id: {fault}")
+    from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.api.models import message_batch_id_fault
+
+    if fault := message_batch_id_fault(word.strip()):
+        raise UsageError(f'"{clean(word, limit=60)}" is not a message batch id: {fault}. Nothing was sent.')
     return word.strip()
 
 
-def _fault(word: str) -> str | None:
-    from cancel_message_batch.api.models import message_batch_id_fault
-
-    return message_batch_id_fault(word.strip())
-
-
-def _quoted(text: str) -> str:
-    from cancel_message_batch.api.errors import clean
-
-    return f'"{clean(text, limit=60)}"'
-
-
-def _meant(word: str) -> str:
-    """Say which of our commands an unknown word was probably meant to be."""
+def _neither_command_nor_id(word: str) -> str:
+    """Say what the word was probably meant to be."""
     from difflib import get_close_matches
 
-    nearest = get_close_matches(word, COMMANDS, 1)
-    return OTHER_WORDS.get(word) or (f"did you mean {nearest[0]}?" if nearest else "")
-
-
-def _by_name(word: str) -> str:
-    """Say how batches are chosen by name, on a machine that keeps names."""
     from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.api.models import message_batch_id_fault
     from cancel_message_batch.record.names import has_record
 
-    pattern = shlex.quote(f"{clean(word, limit=60)}*")
-    return f". To choose by name: `{PROGRAM} --all --named {pattern}`" if has_record() else ""
+    shown = clean(word, limit=60)
+    meant = OTHER_WORDS.get(word)
+    if not meant and (nearest := get_close_matches(word, COMMANDS, 1)):
+        meant = f"did you mean {nearest[0]}?"
+    if not meant:
+        by_name = f". To choose by name: `{PROGRAM} --all --named {shlex.quote(f'{shown}*')}`" if has_record() else ""
+        meant = f"{message_batch_id_fault(word.strip())}{by_name}"
+    return f'"{shown}" is not a command or a message batch id; {meant}'
 
 
 def _piped_ids() -> Iterator[str]:
     """Yield the ids on standard input: words, or the JSON lines of ``list --json``; comments begin with ``#``."""
-    found = False
+    found = ""
     # Files of Windows begin with a mark, U+FEFF.
     for number, line in enumerate(read_standard_input().replace("\ufeff", " ").split("\n"), 1):
         for word in _words(line):
-            if fault := _fault(word):
-                problem = f"line {number} of standard input: {_quoted(word)} is not a message batch id: {fault}"
-                raise UsageError(f"{problem}. Nothing was sent. `{PROGRAM} list --quiet` prints ids, --json objects.")
-            found = True
-            yield word
+            try:
+                found = checked_id(word)
+            except UsageError as error:
+                hint = f"`{PROGRAM} list --quiet` prints ids, --json objects."
+                raise UsageError(f"line {number} of standard input: {error} {hint}") from None
+            yield found
     if not found:
         raise UsageError("there is no id on standard input")
 

@@ -149,52 +149,35 @@ def discard_typed_ahead() -> None:
 
 
 class Prose:
-    """Writes streaming prose. In a terminal, it holds each word back until it is whole, so no line breaks within one.
+    """Writes prose that streams in. A terminal gets a word only once it is whole, so that no line breaks within it.
 
-    A stream that is not a terminal gets every piece at once. A reader that goes away ends the output, never the work.
+    A reader that goes away ends the output, never the work.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._column = 0
-        self._gap = ""
-        self._word = ""
+        self._rest = ""  # the last word, which the next piece may continue, and the space before it
 
-    def write(self, text: str) -> None:
-        """Write a piece, except its last word, which may continue in the next piece."""
-        text = _CONTROL.sub("", text)
-        if self._stream.isatty():
-            text = "".join(map(self._add, re.findall(r"\n|[^\S\n]+|\S+", text)))
-        elif text:
-            self._column = 0 if text.endswith("\n") else 1
-        write(self._stream, text)
+    def write(self, piece: str) -> None:
+        """Write a piece."""
+        text = self._rest + _CONTROL.sub("", piece)
+        end = re.search(r"\s*\S*\Z", text) if self._stream.isatty() else None
+        self._rest = end.group() if end else ""
+        self._write(text.removesuffix(self._rest))
 
     def end(self) -> None:
         """Write the last word, and end the line if one has begun."""
-        word = self._whole_word()
-        write(self._stream, word + ("\n" if self._column else ""))
-        self._column, self._gap = 0, ""
+        self._write(self._rest)
+        write(self._stream, "\n" if self._column else "")
+        self._rest, self._column = "", 0
 
-    def _add(self, part: str) -> str:
-        """Take a word, a gap or a line end; return what can be written now."""
-        if part.strip():
-            self._word += part
-            return ""
-        word = self._whole_word()
-        if part == "\n":
-            self._column, self._gap = 0, ""
-            return word + "\n"
-        self._gap += part
-        return word
-
-    def _whole_word(self) -> str:
-        """Return the word that has ended, after its gap or on a new line."""
-        word, gap = self._word, self._gap
-        if not word:
-            return ""
-        if self._column and self._column + len(gap) + len(word) > width():
-            self._column, gap = 0, ""
-            word = "\n" + word
-        self._column += len(gap) + len(self._word)
-        self._gap = self._word = ""
-        return gap + word
+    def _write(self, text: str) -> None:
+        parts: list[str] = []
+        for gap, word in re.findall(r"(\s*)(\S*)", text):
+            before = 0 if "\n" in gap else self._column
+            self._column = before + len(gap.rpartition("\n")[2]) + len(word)
+            if before and self._column > width() and self._stream.isatty():
+                gap, self._column = "\n", len(word)  # noqa: PLW2901
+            parts += gap, word
+        write(self._stream, "".join(parts))

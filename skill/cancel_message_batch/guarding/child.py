@@ -16,9 +16,9 @@ _SENT = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 
 
 class Child:
-    """Starts a command. While it runs, signals are for it: none ends this process first.
+    """Starts a command. While the command runs, no signal ends this process first.
 
-    What is typed at the terminal, such as Ctrl-C, reaches the command without us. Other signals are passed on to it.
+    Ctrl-C and the like in the terminal reach the command without us. Other signals are passed on to it.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""The batches that a command created, as its requests and the API's responses show them."""
+"""What the requests of a command, and the API's responses, say about the batches that it creates."""
 
 import re
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ class Created:
         began: When its create request came.
         message_batch_id: Its id; empty before the API's response.
         requests: The number of its requests; 0 if it is not known.
-        headers: Those of the last request about it that the API accepted, without what only that request needed. They
-            hold the credential, so they are kept in memory only.
+        headers: What a cancel needs of the headers of the last request about it that the API accepted. They hold the
+            credential, so they are kept in memory only.
         status: The last processing status seen; "ended" also for a batch that was deleted.
         sent: Whether the last request about it was sent whole.
         answered: Whether the response to the create said what came of it.

@@ -27,7 +27,7 @@ from cancel_message_batch.api.errors import InvalidInputError, from_client, from
 from cancel_message_batch.record.names import clean_name
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, open_record
-from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, outcome_of, sorted_outcomes
+from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, sorted_outcomes
 from cancel_message_batch.words import programs
 
 from .signals import Signals, current_task
@@ -230,7 +230,7 @@ class _Guard:
                 await awaited(self._sleep(_PAUSE))
                 continue
             given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
-            self._outcomes[message_batch_id] = await outcome_of(message_batch_id, CANCEL.handler(given, self))
+            self._outcomes[message_batch_id] = await CANCEL.handler(given, self)
 
     def cancel(self, message_batch_id: str) -> Any:
         """Cancel a batch, with the caller's own retries. The cancel tool calls this."""

@@ -1,7 +1,7 @@
 """The relay on loopback: it passes a command's requests on to one API, and notes the batches created through it.
 
 uvicorn reads the requests and httpx2 sends them, so proxies and certificates are those of the official SDK. Bodies pass
-in pieces and stay encoded as they are. No credential is added, so whoever else finds the port gains nothing by it.
+in pieces and stay encoded as they are. The relay adds no credential, so nobody else gains anything by using its port.
 """
 
 import asyncio
@@ -57,9 +57,10 @@ class Relay:
         note: Called with each batch that is created, before the client has the response.
 
     Attributes:
-        url: The base URL for clients: the same path and user name, so that they send the same as without the relay.
+        url: The base URL for clients. It has the path and the user name of ``base_url``, so that clients send the same
+            paths and headers as without the relay.
         created: The batches that were created, by id.
-        lost: The creates that may have made a batch whose id is not known.
+        lost: Those that may have been created, with an id that is not known.
 
     Raises:
         ConfigurationError: The environment names a proxy or certificates that cannot be used.
@@ -140,7 +141,7 @@ class Relay:
                 self.lost += [batch] if batch.sent and not batch.answered else []
 
     def _fault(self, scope: Any) -> str:
-        """Say why a request is not passed on: it may come from a web page whose name leads here (DNS rebinding)."""
+        """Return why a request is refused: a web page whose name leads here may have sent it (DNS rebinding)."""
         hosts = {value.lower() for name, value in scope["headers"] if name == b"host"}
         if not hosts <= self._hosts:  # only HTTP/1.0 does without one
             return "The Host header is not the address of this relay."
@@ -201,7 +202,7 @@ class Relay:
 
 
 async def _read(receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]) -> None:
-    """Read a request, and hang up when the client does; but what became of a batch is read even if nobody waits."""
+    """Read a request, and hang up when the client does, unless the response is to say what became of a batch."""
     while (message := await receive())["type"] != "http.disconnect":
         if message["body"]:
             with contextlib.suppress(anyio.BrokenResourceError):  # the API has answered before the end

@@ -6,8 +6,6 @@ came with the question; a call can also bring an answer to a question that nobod
 """
 
 import asyncio
-import hmac
-import json
 import secrets
 import time
 from collections.abc import Callable
@@ -33,27 +31,23 @@ class OpenQuestions:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._key = secrets.token_bytes(32)
-        self._open: dict[str, float] = {}  # a question's nonce, and when it expires; the oldest first
+        self._open: dict[str, tuple[float, str, str]] = {}  # by state: when it expires, tool, batch; the oldest first
 
     def ask(self, tool: str, message_batch_id: str) -> str:
         """Open a question; returns the state that its answer must bring back."""
-        while self._open and (len(self._open) >= _MOST_QUESTIONS or self._clock() > next(iter(self._open.values()))):
+        while self._open and (len(self._open) >= _MOST_QUESTIONS or self._clock() > next(iter(self._open.values()))[0]):
             del self._open[next(iter(self._open))]
-        nonce = secrets.token_urlsafe(16)
-        self._open[nonce] = self._clock() + QUESTION_SECONDS
-        return f"{nonce}.{self._signature(nonce, tool, message_batch_id)}"
+        state = secrets.token_urlsafe(32)
+        self._open[state] = (self._clock() + QUESTION_SECONDS, tool, message_batch_id)
+        return state
 
     def close(self, state: str | None, tool: str, message_batch_id: str) -> bool:
         """Close the question that a state belongs to; returns whether it was open, for this tool and this batch."""
-        nonce, _, signature = (state or "").partition(".")
-        signed = self._signature(nonce, tool, message_batch_id)
-        if not hmac.compare_digest(signature.encode(errors="replace"), signed.encode()):
+        expires, *about = self._open.get(state or "", (0.0,))
+        if about != [tool, message_batch_id]:
             return False
-        return self._clock() <= self._open.pop(nonce, float("-inf"))
-
-    def _signature(self, *about: str) -> str:
-        return hmac.new(self._key, json.dumps(about).encode(), "sha256").hexdigest()
+        del self._open[state or ""]
+        return self._clock() <= expires
 
 
 @dataclass

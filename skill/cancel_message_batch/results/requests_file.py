@@ -38,6 +38,7 @@ class RequestsFile:
         self.custom_ids: list[str] = []  # of each request, in the file's order
         self.models: list[str] = []  # of each request; empty where it names none
         self.checksum: dict[str, int] = {}
+        self._state: tuple[int, int] | None = None
         for number, line in enumerate(self, 1):
             request = parsed(line)
             custom_id, params = map(request.get, ("custom_id", "params")) if isinstance(request, dict) else ("", "")
@@ -57,13 +58,16 @@ class RequestsFile:
             InvalidInputError: The file cannot be read, or has changed since it was read first.
         """
         try:
-            if not stat.S_ISREG(self.path.stat().st_mode):
+            now = self.path.stat()
+            if not stat.S_ISREG(now.st_mode):
                 raise InvalidInputError(f"{self.shown} is not a regular file, and it is read twice")
+            before, self._state = self._state, (now.st_size, now.st_mtime_ns)
+            if before not in (None, self._state):
+                raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
             with self.path.open("rb", buffering=_PIECE) as file:
-                before, self.checksum = self.checksum, checksum(file)
-                if before not in ({}, self.checksum):
-                    raise InvalidInputError(f"{self.shown} has changed since its requests were counted")
-                file.seek(0)
+                if not before:
+                    self.checksum = checksum(file)
+                    file.seek(0)
                 yield from self._requests(file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error

@@ -119,7 +119,7 @@ class _Saving:
             if self._options.requests:
                 found = self._match(self._options.requests)
             else:
-                found = {"requests_file": None, "to_resubmit": self._list_ids(), "ending_models": {}}
+                found = {"requests_file": None, "to_resubmit": self._list_ids(), "deprecated_models": {}}
             outdated = set(_GENERATED)
             if RESUBMIT_FILE in self._folder.sizes():
                 written = self._folder.checksum(RESUBMIT_FILE, part=True)
@@ -223,8 +223,10 @@ class _Saving:
             "to_resubmit_without_request": self._list_ids(found, always=wrong),
             "is_of_another_batch": wrong,
         }
-        ending = {model: {"requests": models[model], "ends": ends[model]} for model in sorted(models.keys() & ends)}
-        return {"requests_file": described, "to_resubmit": models.total(), "ending_models": ending}
+        deprecated = {
+            model: {"requests": models[model], "end_of_life": ends[model]} for model in sorted(models.keys() & ends)
+        }
+        return {"requests_file": described, "to_resubmit": models.total(), "deprecated_models": deprecated}
 
     def _list_ids(self, found: Collection[str] = (), *, always: bool = True) -> int:
         """Write the custom_ids to send again, but for those whose requests were found; return their number."""

@@ -81,13 +81,18 @@ class Tally:
             return
         hour = usage.get("cache_creation")
         given = [*map(usage.get, _FIELDS), hour.get("ephemeral_1h_input_tokens") if isinstance(hour, dict) else 0]
-        tokens = [number if isinstance(number, int) else 0 for number in given]
+        uncached, output, written, read, written_1h = [n if isinstance(n, int) else 0 for n in given]
         groups = self._tokens.get(model)
         if groups is None:
             groups = self._tokens.setdefault(_listed(self._tokens, clean(model, limit=80)), {})
-        sums = groups.setdefault(-(-(tokens[0] + tokens[2] + tokens[3]) // PRICED_TOGETHER), [0] * 6)
-        for at, number in enumerate((1, *tokens)):
-            sums[at] += number
+        thousands = -(-(uncached + written + read) // PRICED_TOGETHER)
+        sums = groups.get(thousands) or groups.setdefault(thousands, [0] * 6)
+        sums[0] += 1
+        sums[1] += uncached
+        sums[2] += output
+        sums[3] += written
+        sums[4] += read
+        sums[5] += written_1h
 
     def _errored(self, envelope: Any, custom_id: str) -> bool:
         """Add an error; return whether the request certainly fails again."""

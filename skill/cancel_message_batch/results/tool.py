@@ -36,9 +36,6 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return results_tool(directory).run({"message_batch_id": message_batch_id}).text
 
@@ -62,9 +59,6 @@ def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[s
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-
-        Returns:
-            What happened, in a few plain sentences; failures too.
         """
         return (await results_tool(directory).run_async({"message_batch_id": message_batch_id})).text
 
@@ -84,8 +78,8 @@ def results_tool(directory: Path | str) -> Tool:
         action="get",
         input_model=MessageBatchIdInput,
         handler=partial(_answer, Path(directory)),
-        offer=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants "
-        "that.",
+        system_prompt=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the "
+        "person wants that.",
         unfinished=f"The results are still being saved. Call {NAME} again with the same id to learn the outcome.",
     )
 

@@ -34,7 +34,7 @@ class SimulatedBatch:
     """One simulated batch. All instants are seconds since the epoch."""
 
     id: str
-    workspace: str
+    workspace: str = DEFAULT_WORKSPACE
     size: int
     created: float
     work_start: float  # of the simulated processing
@@ -142,14 +142,7 @@ class DocumentedBatch(SimulatedBatch):
 
     def __init__(self) -> None:
         created = datetime(2024, 8, 20, 18, 37, 24, tzinfo=UTC).timestamp()
-        super().__init__(
-            id=DOCUMENTED_ID,
-            workspace=DEFAULT_WORKSPACE,
-            size=100,
-            created=created,
-            work_start=created,
-            work_end=math.inf,
-        )
+        super().__init__(id=DOCUMENTED_ID, size=100, created=created, work_start=created, work_end=math.inf)
 
     def ended_at(self, now: float) -> None:
         """Return None: this batch never ends."""

@@ -1,25 +1,23 @@
 """How an id, a size, a time and an age are written, for people and for models."""
 
-import contextlib
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
 
 
 class Facts(NamedTuple):
-    """What a row, a question or a structured answer shows of a batch, safe to show anywhere."""
+    """What is shown of a batch, safe to show anywhere."""
 
     id: str
-    name: str  # that a person gave to it, in quotation marks; empty where it has none
+    name: str  # the name that a person gave it, in quotation marks; may be empty
     title: str  # id and name
     status: str
     state: str  # id and status
     requests: int
+    size: str  # the number of requests, in words
     created: str  # local time and age
 
 
@@ -28,7 +26,8 @@ def facts(batch: MessageBatch) -> Facts:
     shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
     name = f'"{batch.context.name}"' if batch.context.name else ""
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
-    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, created)
+    size = counted(requests, "request")
+    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, size, created)
 
 
 def spaced(ids: Sequence[str]) -> str:
@@ -72,14 +71,9 @@ def sentence(text: str) -> str:
 
 def counts(batch: MessageBatch) -> str:
     """Write the counts that are not zero."""
-    pairs = batch.request_counts.model_dump(include={"succeeded", "errored", "canceled", "expired", "processing"})
     order = ("succeeded", "errored", "canceled", "expired", "processing")
-    return ", ".join(f"{pairs[name]:,} {name}" for name in order if pairs[name])
-
-
-def size(batch: MessageBatch) -> str:
-    """Say how many requests a batch has."""
-    return counted(batch.request_counts.total, "request")
+    numbers = [(getattr(batch.request_counts, name), name) for name in order]
+    return ", ".join(f"{number:,} {name}" for number, name in numbers if number)
 
 
 def counted(number: int, what: str) -> str:
@@ -89,25 +83,14 @@ def counted(number: int, what: str) -> str:
 
 
 def latest_end(batch: MessageBatch) -> str:
-    """Say when a batch ends at the latest."""
+    """Say by when a batch will have ended."""
     overdue = batch.expires_at < batch.context.as_of
     return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
 
 
-def billed(told: str) -> str:
-    """Add to counts which of them are billed."""
-    return told.replace(" succeeded", " succeeded (billed)").replace(" canceled", " canceled (not billed)")
-
-
-def results_url(batch: MessageBatch) -> str:
-    """Return the URL of the results, marked when it leads to another server; empty when it is not a plain URL."""
-    url = batch.results_url or ""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
-        return ""
-    with contextlib.suppress(ValueError):
-        if batch.context.origin in {None, origin(url)}:
-            return url
-    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
+def billed(counts: str) -> str:
+    """Say which of these counts are billed."""
+    return counts.replace(" succeeded", " succeeded (billed)").replace(" canceled", " canceled (not billed)")
 
 
 def day_and_time(time: datetime, batch: MessageBatch) -> str:
@@ -118,7 +101,7 @@ def day_and_time(time: datetime, batch: MessageBatch) -> str:
 
 
 def amount(batches: Sequence[MessageBatch]) -> str:
-    """Sum batches up: ``2 message batches, 12,850 requests``. A single one is told by its id and name."""
+    """Sum batches up: ``2 message batches, 12,850 requests``. A single one gets its id and name."""
     one = len(batches) == 1
     which = f"message batch {facts(batches[0]).title}" if one else counted(len(batches), "message batch")
     return f"{which}, {counted(sum(batch.request_counts.total for batch in batches), 'request')}"

@@ -38,7 +38,7 @@ def no_results_now(error: APIStatusError, message_batch_id: str) -> str:
     reference = f", request {error.request_id}" if error.request_id else ""
     return (
         f"The API has no results for message batch {message_batch_id} now (404{reference}), though the batch exists "
-        "and has ended. Just after the end this is known to happen: run the same command again in a minute."
+        "and has ended. This happens just after a batch has ended: run the same command again in a minute."
     )
 
 
@@ -73,7 +73,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
         start += " resubmit.jsonl has been edited since; it was left as it is."
     by_type = ", ".join(f"{number:,} {kind}" for kind, number in summary["counts"].items() if number)
     nothing = "" if summary["counts"]["succeeded"] else " No request succeeded."
-    lines = [start, f"{summary['results']:,} results: {billed(by_type) or 'none of a known type'}.{nothing}"]
+    lines = [start, f"{counted(summary['results'], 'result')}: {billed(by_type) or 'none of a known type'}.{nothing}"]
     lines += [
         f"{number:,} results have the type {clean(kind)}, which this version does not know. They are in "
         "results.jsonl; their requests are not prepared to be sent again."
@@ -82,7 +82,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     lines += [f"{summary[field]:,} {what}" for field, what in _ODD_LINES.items() if summary[field]]
     lines += [
         f"  {group['count']:,} x {clean(group['type'])}: {clean(group['message'])}"
-        f"{_for_example(group)}{'; fails again as it is' if group['fails_again'] else ''}"
+        f"{_for_example(group)}{'; would fail again unchanged' if group['fails_again'] else ''}"
         for group in summary["errors"]
     ]
     lines += [
@@ -137,14 +137,13 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
         odd = [text.format(f"{file[field]:,}", **known) for field, text in _ODD_REQUESTS.items() if file[field]]
         lines = [f"{what}, from resubmit.jsonl.", *odd]
     lines += [
-        f"{_requests(ending['requests'])} for {clean(model)}, which ends on {clean(ending['ends'])}. A model that has "
-        "ended answers no request: change the model in resubmit.jsonl first."
-        for model, ending in summary["ending_models"].items()
+        f"{_requests(used['requests'])} for {clean(model)}, a deprecated model (end of life: "
+        f"{clean(used['end_of_life'])}). From then on they fail: change the model in resubmit.jsonl before you send it."
+        for model, used in summary["deprecated_models"].items()
     ]
     if summary["invalid"]:
-        lines.append(
-            f"{summary['invalid']:,} would certainly fail again as they are: invalid.jsonl has the API's words."
-        )
+        number = counted(summary["invalid"], "request")
+        lines.append(f"{number} would certainly fail again unchanged: the API's explanations are in invalid.jsonl.")
     return lines
 
 

@@ -5,28 +5,17 @@ its counts but one may be zero, so a count of zero is never mentioned (API refer
 with the API's own clock (``MessageBatch.context``).
 """
 
+import contextlib
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.models import MessageBatch
 
-from .facts import (
-    amount,
-    billed,
-    counted,
-    counts,
-    day_and_time,
-    distance,
-    duration,
-    facts,
-    latest_end,
-    moment,
-    results_url,
-    size,
-    spaced,
-)
+from .facts import amount, billed, counted, counts, day_and_time, distance, duration, facts, latest_end, moment, spaced
 
 CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended", "unconfirmed"]
 NOT_IMMEDIATE = (
@@ -39,10 +28,10 @@ _LIFETIME = timedelta(hours=25)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in its answer.
+    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in the response.
 
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
-    refusal, the batch was looked up instead.
+    request that was ``refused``, the batch was looked up.
     """
     age = batch.context.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.context.clock_skew
@@ -50,55 +39,49 @@ def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = Fal
         return "ended" if now else "already_ended"
     if batch.processing_status != "canceling":
         return "unconfirmed"
-    told_by_time = age is not None and age <= _LIFETIME
-    return "already_canceling" if not now and (told_by_time or refused) else "canceling"
+    is_older = refused or (age is not None and age <= _LIFETIME)
+    return "already_canceling" if is_older and not now else "canceling"
 
 
 def canceled(batch: MessageBatch, result: CancelResult | None = None) -> str:
     """Say what a cancel request did to a batch."""
+    known = facts(batch)
     match result or cancel_result(batch):
         case "already_ended":
-            start = f"Nothing was canceled now: message batch {facts(batch).id} had already ended{_at_end(batch)}."
+            start = f"Nothing was canceled now: message batch {known.id} had already ended{_at_end(batch)}."
             return f"{start} {_final(batch)}"
         case "ended":
-            return f"Message batch {facts(batch).id} was canceled and has ended. {_final(batch)}"
+            return f"Message batch {known.id} was canceled and has ended. {_final(batch)}"
         case "unconfirmed":
             return (
-                f"The cancellation of message batch {facts(batch).id} is not confirmed: the API answered the request "
-                f"without an error, but the batch's status is {facts(batch).status}. Get its status: if it is still "
-                "in_progress, cancel again, which is safe to repeat."
+                f"The cancellation of message batch {known.id} is not confirmed: the API answered the request without "
+                f"an error, but the batch's status is {known.status}. Get its status: if it is still in_progress, "
+                "cancel again, which is safe to repeat."
             )
         case "already_canceling":
             began = moment(batch.cancel_initiated_at, batch)
-            start = f"Message batch {facts(batch).id} was already canceling, since {began}. It has not stopped yet."
+            start = f"Message batch {known.id} was already canceling, since {began}. It has not stopped yet."
         case _:
-            start = (
-                f"Cancellation of message batch {facts(batch).id} ({size(batch)}) is accepted but not immediate: "
-                f"it is now {facts(batch).status}."
-            )
+            what = f"Cancellation of message batch {known.id} ({known.size})"
+            start = f"{what} is accepted but not immediate: it is now {known.status}."
     return f"{start}{_so_far(batch)} {NOT_IMMEDIATE}"
 
 
-def brief(batch: MessageBatch, result: CancelResult) -> str:
-    """Say in one line what a cancel request did to one of many batches."""
-    return f"{facts(batch).id} {result.replace('_', ' ')}"
-
-
 def tally(results: Sequence[CancelResult | None]) -> str:
-    """Sum up many cancel requests; None stands for one that failed."""
+    """Sum up many cancel requests; None is one that failed."""
     numbers = Counter(result or "failed" for result in results)
     parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in numbers.items())
     running = numbers["canceling"] + numbers["already_canceling"]
-    return f"{len(results):,} message batches: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
+    return f"{counted(len(results), 'message batch')}: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
-    """Say what an interruption left canceled, perhaps canceled, and untouched; limited ones were answered 429."""
-    lines = [f"Interrupted. {answered:,} cancel request{'s were' if answered != 1 else ' was'} answered."]
+    """Say which cancel requests an interruption left answered, unanswered, refused with 429 (limited), and unsent."""
+    lines = [f"Interrupted. {counted(answered, 'cancel request')} {'was' if answered == 1 else 'were'} answered."]
     for ids, what in (
-        (unanswered, "Sent without an answer, so these may be canceling: "),
+        (unanswered, "Sent but not answered, so these may be canceling: "),
         (limited, "Answered 429, not canceled: "),
-        (unsent, "Not sent, so these are as they were: "),
+        (unsent, "Not sent, so these are unchanged: "),
     ):
         if ids:
             lines.append(what + spaced(ids))
@@ -111,48 +94,37 @@ def limited(seconds: float) -> str:
 
 
 def stopped(message_batch_id: str) -> str:
-    """Say what a stopped turn of a conversation left; the id is that of a cancel without an answer, or empty."""
+    """Say what a stopped turn of a conversation left; the id is that of a cancel without a response, or empty."""
     if not message_batch_id:
         return "Stopped. No cancellation was under way."
-    return f"Stopped. {message_batch_id} may be canceling: its cancel was sent and not answered. Check its status."
+    return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
 def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, which changes nothing for the batches."""
+    """Say that waiting was given up, and which batches had not ended."""
     last = f" (last: {trouble})" if trouble else ""
-    left = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
-    told = "; ".join(f"{what}: {spaced(ids)}" for what, ids in left if ids)
-    return f"{why}; {told}. This changes nothing for the batches: wait again at any time."
+    parts = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
+    left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
+    return f"{why}; {left}. The batches keep running; run `wait` again any time."
 
 
 def status(batch: MessageBatch) -> str:
     """Say what state a batch is in."""
-    many, created = size(batch), f"Created {moment(batch.created_at, batch)}."
+    known, created = facts(batch), f"Created {moment(batch.created_at, batch)}."
+    start = f"Message batch {known.title} ({known.size})"
     if batch.ended:
-        return (
-            f"Message batch {facts(batch).title} ({many}) has ended{_at_end(batch)}. None of its requests is running. "
-            f"{created} {_final(batch)}"
-        )
+        return f"{start} has ended{_at_end(batch)}. None of its requests is running. {created} {_final(batch)}"
     if batch.processing_status == "canceling":
-        began = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
-        start = (
-            f"Message batch {facts(batch).title} ({many}) is canceling{began}. It has not stopped yet. "
-            "Requests already being processed may still complete and are billed."
+        since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
+        now = (
+            f"is canceling{since}. It has not stopped yet. Requests already being processed may still complete and are "
+            "billed."
         )
     elif batch.processing_status == "in_progress":
-        start = (
-            f"Message batch {facts(batch).title} ({many}) is in_progress: it is running, and nobody has canceled it."
-        )
+        now = "is in_progress: it is running, and nobody has canceled it."
     else:
-        start = f"Message batch {facts(batch).title} ({many}) has the status {facts(batch).status}. It has not ended."
-    return f"{start} {created}{_so_far(batch)} Its final counts are known once it has ended, {latest_end(batch)}."
-
-
-class Listed(NamedTuple):
-    """A listing in words."""
-
-    headline: str
-    text: str
+        now = f"has the status {known.status}. It has not ended."
+    return f"{start} {now} {created}{_so_far(batch)} Its final counts are known once it has ended, {latest_end(batch)}."
 
 
 def listed(
@@ -163,36 +135,36 @@ def listed(
     searched: int | None = None,
     after_id: str = "",
     left_out: int = 0,
-) -> Listed:
-    """Say which batches there are, newest first, a line each."""
+) -> tuple[str, str]:
+    """Say which batches have the ``wanted`` status, newest first: in a line, and in a line each.
+
+    If none was found before the search ended early, ``searched`` is how many were searched; ``left_out`` could not be
+    read.
+    """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
+    unread = [unreadable(left_out)] if left_out else []
     if not batches:
         where = f"older than {after_id}" if after_id else "in this workspace"
         if searched:
             where = f"among the {searched:,} {where}" if after_id else f"among the newest {searched:,}"
-        others = "" if wanted == "any" or searched or after_id else " Others may be listed without a status."
-        text = f"There is no {kind} {where}.{others}{_left_out_rows(left_out)}"
-        return Listed(text, text)
+        readable = " that can be read" if left_out else ""
+        others = ["Others may be listed without a status."] if not (wanted == "any" or searched or after_id) else []
+        text = " ".join([f"There is no {kind} {where}{readable}.", *others, *unread])
+        return text, text
     rows = "\n".join(
-        f"{batch.id} {batch.status}, {batch.requests:,} requests, created {batch.created}"
-        f"{f', named {batch.name}' if batch.name else ''}"
+        f"{batch.id} {batch.status}, {batch.size}, created {batch.created}{f', named {batch.name}' * bool(batch.name)}"
         for batch in map(facts, batches)
     )
-    head = f"{len(batches)} {kind}{'es' if len(batches) != 1 else ''}, newest first"
-    after = f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}." if more else ""
-    after += _left_out_rows(left_out)
-    return Listed(f"{head}. {after.lstrip()}".rstrip(), f"{head}:\n{rows}\n{after.lstrip()}".rstrip())
-
-
-def _left_out_rows(number: int) -> str:
-    return f" {unreadable(number)}" if number else ""
+    older = [f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}."] if more else []
+    head, after = f"{counted(len(batches), kind)}, newest first", " ".join([*older, *unread])
+    return f"{head}. {after}".rstrip(), f"{head}:\n{rows}\n{after}".rstrip()
 
 
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
+    known = facts(batch)
     return (
-        f"Cancel message batch {facts(batch).title}? It is {facts(batch).status}, has "
-        f"{facts(batch).requests:,} requests and was created {facts(batch).created}."
+        f"Cancel message batch {known.title}? It is {known.status}, has {known.size} and was created {known.created}."
     )
 
 
@@ -227,19 +199,28 @@ def _at_end(batch: MessageBatch) -> str:
 
 
 def _final_counts(batch: MessageBatch) -> str:
-    told = billed(counts(batch) or "no requests")
-    if batch.cancel_initiated_at and not batch.request_counts.canceled:
-        told += "; no request was canceled"
-    return told
+    nothing = "; no request was canceled" if batch.cancel_initiated_at and not batch.request_counts.canceled else ""
+    return f"{billed(counts(batch) or 'no requests')}{nothing}"
 
 
 def _final(batch: MessageBatch) -> str:
-    tally = f"Final counts: {_final_counts(batch)}."
+    final = f"Final counts: {_final_counts(batch)}."
     if batch.archived_at:
-        return f"{tally} Its results are gone: results are kept for 29 days after creation."
+        return f"{final} Its results are gone: results are kept for 29 days after creation."
     if not batch.results_url:
-        return f"{tally} It has no results_url. Results are kept for 29 days after creation."
-    return f"{tally} Results (needs the API key): {results_url(batch) or 'at a URL that cannot be shown'}"
+        return f"{final} It has no results_url. Results are kept for 29 days after creation."
+    return f"{final} Results (needs the API key): {_results_url(batch)}"
+
+
+def _results_url(batch: MessageBatch) -> str:
+    """Return the URL of the results, marked if it leads to another server, and only if it is a plain URL."""
+    url = batch.results_url or ""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
+        return "at a URL that cannot be shown"
+    with contextlib.suppress(ValueError):
+        if batch.context.origin in {None, origin(url)}:
+            return url
+    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
 
 
 def details(batch: MessageBatch) -> list[tuple[str, str]]:
@@ -248,11 +229,12 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     def when(time: datetime) -> str:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})"
 
+    known = facts(batch)
+    pairs = [("name", known.name)] if known.name else []
     not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
-    pairs = [("name", facts(batch).name)] if batch.context.name else []
     pairs += [
-        ("status", f"{facts(batch).status}{not_stopped}"),
-        ("requests", f"{facts(batch).requests:,}"),
+        ("status", f"{known.status}{not_stopped}"),
+        ("requests", f"{known.requests:,}"),
         ("created", when(batch.created_at)),
     ]
     if batch.cancel_initiated_at:
@@ -262,23 +244,19 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
     elif not batch.ended and batch.expires_at > batch.context.as_of:
         pairs.append(("ends by", when(batch.expires_at)))
     if batch.ended:
-        pairs += [("counts", _final_counts(batch)), ("results", _results(batch))]
+        gone = "gone" if batch.archived_at else "no address given"
+        results = _results_url(batch) if batch.results_url else f"{gone}; they are kept for 29 days after creation"
+        pairs += [("counts", _final_counts(batch)), ("results", results)]
     else:
-        known = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
-        pairs.append(("counts", f"{known} once it has ended"))
+        so_far = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
+        pairs.append(("counts", f"{so_far} once it has ended"))
     if batch.context.workspace:
         pairs.append(("workspace", batch.context.workspace))
     return pairs
 
 
-def _results(batch: MessageBatch) -> str:
-    if batch.results_url:
-        return results_url(batch) or "at a URL that cannot be shown"
-    return f"{'gone' if batch.archived_at else 'no address given'}; they are kept for 29 days after creation"
-
-
 def cancel_these(batches: Sequence[MessageBatch]) -> str:
-    """Ask a person whether the batches that they have chosen, and see, are to be canceled."""
+    """Ask a person whether to cancel the batches that they have chosen and see."""
     return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
 
 

@@ -3,9 +3,9 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError
+from cancel_message_batch.api.errors import InvalidInputError
+from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.selection import read_standard_input
@@ -16,11 +16,9 @@ if TYPE_CHECKING:  # loads the official SDK
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", help="what to say; - reads it from standard input")
-    shown = "this batch may be canceled without asking; can be repeated"
-    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=shown)
-    add_results(parser)
-    add_model(parser)
-    add_connection(parser, json=False)
+    text = "this batch may be canceled without a question; can be repeated"
+    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=text)
+    add_conversation(parser)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -28,7 +26,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
     from cancel_message_batch.api.models import checked_id
-    from cancel_message_batch.words import failures
 
     try:
         given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
@@ -39,19 +36,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.cli.screen import Screen, open_conversation
 
         screen = Screen(output, "ask", given.may_cancel)
-        screen.hear(message)
-        try:
-            with open_conversation(batches, given, screen) as conversation:
-                conversation.say(message)
-        except KeyboardInterrupt:
-            screen.stopped()
-            raise Interrupted from None
-        except MessageBatchError as error:
-            screen.end()
-            output.warn(failures.failed(error, "ask"))
-            return ExitCode.FAILED
-        screen.end()
-        return _exit_code(screen, output)
+        with open_conversation(batches, given, screen) as conversation:
+            return _exit_code(screen, output) if screen.say(conversation, message) else ExitCode.FAILED
 
 
 def _exit_code(screen: "Screen", output: Output) -> ExitCode:
@@ -78,9 +64,9 @@ def _exit_code(screen: "Screen", output: Output) -> ExitCode:
 COMMAND = Command(
     name="ask",
     about=(
-        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is\n"
-        "canceled at once only when your whole message is an order to cancel it by its id. For any\n"
-        "other batch you are asked for a yes; without a terminal that means no."
+        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is canceled at once "
+        "only if your whole message is an order to cancel it by its id. Any other cancel needs your yes; without a "
+        "terminal, the answer is no."
     ),
     examples=(
         'cancel-message-batch ask "Cancel the message batch with ID msgbatch_013Zva2CMHLNnXjNJJKqJ2EF."',

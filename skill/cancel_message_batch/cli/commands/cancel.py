@@ -4,7 +4,6 @@ import argparse
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError, combined, exit_code
@@ -13,22 +12,18 @@ from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.selection import choose, read_ids
 from cancel_message_batch.cli.terminal import interactive
 
-if TYPE_CHECKING:  # --help does not need it
-    from cancel_message_batch.cli.cancellation import Note
-    from cancel_message_batch.results.saving import Options
-
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_batches(parser, every="every batch in progress in the workspace")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
+    add_batches(parser, every="every batch of the workspace that is in progress")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, but cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    parser.add_argument("--reason", metavar="TEXT", help="why; kept on this machine, for `history`")
-    parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
-    parser.add_argument("--results", metavar="DIR", help="with --wait: save their results below DIR afterwards")
+    parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
+    parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
+    parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
     parser.add_argument(
         "--requests",
         metavar="FILE",
-        help="with --results: the file the batch was made of, to prepare what is left to send",
+        help="with --results: the file that the batch was made from, to prepare what is left to send",
     )
     add_connection(parser)
 
@@ -52,11 +47,22 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "cancel")
     _check(given, ids)
-    from cancel_message_batch.cli.cancellation import cancel_all, cancel_one, dry_run
-    from cancel_message_batch.cli.reports import FEW, suggest, suggest_results
+    from cancel_message_batch.cli.cancellation import cancel, dry_run
+    from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.cli.reports import suggest_results, suggest_wait
+    from cancel_message_batch.record.names import record_path
 
-    options = _options(given)
-    note = _note(given, output, consent="named" if ids else "--yes" if given.yes else "yes")
+    options = None
+    if given.results is not None:  # a requests file is checked before anything is canceled
+        from cancel_message_batch.cli.saving import options_of, save_all
+
+        options = options_of(given.requests)
+    if given.reason is not None and record_path() is None:
+        output.warn("The record is turned off, so the reason is not kept.")
+    consent = "named" if ids else "--yes" if given.yes else "yes"
+    note = functools.partial(
+        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
+    )
     with open_batches(given, waiting=given.wait) as batches:
         try:
             known = () if ids else choose(batches, given, output)
@@ -68,56 +74,25 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             raise Interrupted from None
         if not ids:
             return ExitCode.DONE
-        if len(ids) == 1:
-            outcomes = [cancel_one(batches, ids[0], output, note)]
-        else:
-            each = None if given.wait else given.timeout
-            outcomes = cancel_all(batches, ids, timeout=each, output=output, note=note)
-        codes = [exit_code(outcome) for outcome in outcomes]
-        if options:  # a batch that had ended before leaves nothing undone then
+        outcomes = cancel(batches, ids, timeout=None if given.wait else given.timeout, output=output, note=note)
+        codes = [exit_code(outcome) for outcome in outcomes.values()]
+        if options:  # the results of a batch that had ended before are saved too
             codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]
         code = combined(codes)
-        answered = [(name, outcome.batch) for name, outcome in zip(ids, outcomes, strict=True) if outcome.batch]
-        running = [name for name, batch in answered if not batch.ended]
+        answered = {name: outcome.batch for name, outcome in outcomes.items() if outcome.batch}
+        running = [name for name, batch in answered.items() if not batch.ended]
         if given.wait and running:
             from cancel_message_batch.cli.commands.wait import wait_for
 
             waited = wait_for(batches, running, timeout=given.timeout, output=output, saves=bool(options))
             code = waited if waited != ExitCode.DONE else code
         if options and answered and not (code == ExitCode.TIME_UP and len(ids) == 1):
-            from cancel_message_batch.cli.saving import save_all
-
-            saved = save_all(batches, [name for name, _ in answered], Path(given.results), options, output)
+            saved = save_all(batches, list(answered), Path(given.results), options, output)
             return saved if code == ExitCode.DONE else combined([code, saved])
-        if given.wait and running:
-            return code
-    if running:
-        few = len(running) <= FEW
-        wait = f"wait {' '.join(running)}" if few else f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-        suggest("To wait until stopped", wait, output)
-    suggest_results([batch for _, batch in answered if batch.ended], output)
+    if not (given.wait and running):
+        suggest_wait(running, output)
+        suggest_results([batch for batch in answered.values() if batch.ended], output)
     return code
-
-
-def _note(given: argparse.Namespace, output: Output, *, consent: str) -> "Note":
-    """Return what notes the cancels in the record."""
-    from cancel_message_batch.cli.recording import note_cancels
-    from cancel_message_batch.record.names import record_path
-
-    if given.reason is not None and record_path() is None:
-        output.warn("The record is turned off, so the reason is not kept.")
-    return functools.partial(
-        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
-    )
-
-
-def _options(given: argparse.Namespace) -> "Options | None":
-    """Return what of the results is saved; a requests file is checked before anything is canceled."""
-    if given.results is None:
-        return None
-    from cancel_message_batch.cli.saving import options_of
-
-    return options_of(given.requests)
 
 
 COMMAND = Command(
@@ -141,8 +116,8 @@ COMMAND = Command(
     completes="running",
     exits={
         1: "the API or the network failed, or a cancellation is not confirmed",
-        3: "nothing to cancel, it had already ended",
+        3: "nothing to cancel: the batch had already ended",
         4: "partly done",
-        5: "--wait: the time was up",
+        5: "--wait: the time ran out",
     },
 )

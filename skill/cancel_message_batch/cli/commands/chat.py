@@ -1,12 +1,12 @@
 """``cancel-message-batch chat``: talk with Claude."""
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable
 
-from cancel_message_batch.api.errors import MessageBatchError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
+from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.terminal import interactive
@@ -15,16 +15,9 @@ _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C s
 _PATIENCE = 2.0  # seconds in which batches whose program is gone are looked up
 
 
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_results(parser)
-    add_model(parser)
-    add_connection(parser, json=False)
-
-
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record.store import open_record
-    from cancel_message_batch.words import failures
 
     with open_batches(given) as batches:
         check_sdk()
@@ -42,15 +35,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             while (message := read()) is not None and message.strip() not in {"exit", "quit"}:
                 if not message.strip():
                     continue
-                screen.hear(message)
-                try:
-                    conversation.say(message)
-                    screen.end()
-                except KeyboardInterrupt:
-                    screen.stopped()
-                except MessageBatchError as error:
-                    screen.end()
-                    output.warn(failures.failed(error, "ask"))
+                with contextlib.suppress(Interrupted):  # ends the answer, not the chat
+                    screen.say(conversation, message)
     return ExitCode.DONE
 
 
@@ -84,6 +70,6 @@ COMMAND = Command(
     name="chat",
     about="Talk with Claude, who has the tools to list, look at and cancel batches.",
     examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
-    arguments=_arguments,
+    arguments=add_conversation,
     run=_run,
 )

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds
+from cancel_message_batch.cli.arguments import add_results, parse_duration, parse_port, results_tools
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output, run_server
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http", type=parse_port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     parser.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
     add_results(parser)
-    parser.add_argument("--timeout", type=parse_seconds, metavar="TIME", help="per tool call (default: 50s)")
+    parser.add_argument("--timeout", type=parse_duration, metavar="TIME", help="per tool call (default: 50s)")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -38,17 +38,12 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
-    more = []
-    if given.results is not None:
-        from cancel_message_batch.results.tool import results_tool
-
-        more.append(results_tool(given.results))
 
     def note(message_batch_id: str, outcome: "ToolOutcome", agreed: bool) -> None:
         name = outcome.batch.id if outcome.batch else message_batch_id
         note_cancels({name: outcome}, output.warn, through="mcp", consent="yes" if agreed else None)
 
-    server = mcp_server.build_server(more=more, confirm=given.confirm, timeout=timeout, note=note)
+    server = mcp_server.build_server(more=results_tools(given), confirm=given.confirm, timeout=timeout, note=note)
     if given.http is None:
         if sys.stdin.isatty():
             output.warn("\n".join(_IN_A_TERMINAL))
@@ -71,10 +66,10 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="mcp",
     about=(
-        "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials\n"
-        "come from the environment; without any the server starts, and its tools say what to set.\n"
-        "With --http, clients need a bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, else a new\n"
-        "one, which is printed with the address."
+        "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials come from "
+        "the environment; without any, the server starts and its tools say what to set. With --http, clients need a "
+        "bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, otherwise a new one, which is printed with the "
+        "address."
     ),
     examples=(
         "claude mcp add message-batches -- cancel-message-batch mcp",

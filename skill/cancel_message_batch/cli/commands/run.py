@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.record.store import Record
 
 _DEADLINE = 10.0  # seconds after the command's end
-_FOR_ANSWERS = 5.0  # of these: for creates that are under way
-_LAST_MOMENT = 0.2  # of these: for the answers that came too late
+_FOR_CREATES = 5.0  # of these: for creates that have no response yet
+_LAST_MOMENT = 0.2  # of these: to report which cancels got no response
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         relay.start()
         code = started.wait()
         end = time.monotonic() + _DEADLINE
-        if held := relay.stop(_FOR_ANSWERS):
+        if held := relay.stop(_FOR_CREATES):
             output.warn(programs.connections_held(held))
         for lost in relay.lost:
             output.warn(programs.creation_lost(lost.began, lost.requests))

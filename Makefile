@@ -1,7 +1,8 @@
 # Needs Python 3.11+, make, git and a package index; everything else is set up here.
-PYTHON ?= python3
+# Windows (in Git Bash) has other names for two things.
+PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV ?= .venv
-BIN = $(VENV)/bin
+BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHONS ?= 3.12 3.13 3.14 3.15
 READY = $(VENV)/.ready
 
@@ -65,12 +66,14 @@ client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP regis
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/draw_session.py
 
-check: $(READY) ## formatting, lint, types, the import rule, and the validators of what a user installs
+check: $(READY) ## formatting, lint, types (also of macOS and Windows), the import rule, and public validators
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin skill
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 skill
 	$(BIN)/lint-imports --no-logo
-	release/check.sh
+	PYTHON=$(BIN)/python release/check.sh
 
 format: $(READY) ## format the code
 	$(BIN)/ruff format .

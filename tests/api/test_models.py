@@ -1,14 +1,14 @@
 """Batches as the API describes them: new fields, and times of all kinds."""
 
 import json
-import time
 
 import pytest
 
-from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch, with_context
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import states
 from tests.api.conftest import Call
+from tests.conftest import live_in
 
 
 def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: Sandbox, call: Call) -> None:
@@ -27,8 +27,7 @@ def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: 
 def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
     sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, created: str
 ) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+    live_in(monkeypatch, "America/New_York")
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json") | {"created_at": created}
     sandbox.fail(Fault(match="GET", status=200, body=body))
     assert "Created " in states.status(call(sandbox.url, "retrieve", EXAMPLE_ID))
@@ -38,8 +37,7 @@ def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
 def test_the_apis_own_time_is_taken_for_what_it_is(
     sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, date: str
 ) -> None:
-    monkeypatch.setenv("TZ", "America/New_York")
-    time.tzset()
+    live_in(monkeypatch, "America/New_York")
     body = call(sandbox.url, "retrieve", EXAMPLE_ID).model_dump(mode="json")
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"date": date}))
     assert call(sandbox.url, "retrieve", EXAMPLE_ID).context.as_of.isoformat() == "2026-01-01T05:00:00+00:00"
@@ -52,7 +50,7 @@ def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"anthropic-workspace-id": "wrkspc_a"}))
     batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
     assert (batch.context.workspace, batch.context.name) == ("wrkspc_a", None)
-    batch = batch.with_context(name="nightly eval")
+    batch = with_context(batch, name="nightly eval")
     assert batch.context.name == "nightly eval"
     assert json.loads(batch.to_json()) == json.loads(MessageBatch.model_validate(body).to_json())
     listed = call(sandbox.url, "list")
@@ -61,7 +59,7 @@ def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of
 
 def test_two_looks_at_an_unchanged_batch_are_equal(sandbox: Sandbox, call: Call) -> None:
     first = call(sandbox.url, "retrieve", EXAMPLE_ID)
-    second = call(sandbox.url, "retrieve", EXAMPLE_ID).with_context(name="nightly eval", workspace="wrkspc_b")
+    second = with_context(call(sandbox.url, "retrieve", EXAMPLE_ID), name="nightly eval", workspace="wrkspc_b")
     assert first == second
     assert len({first, second}) == 1
     assert first != MessageBatch.model_validate(first.model_dump() | {"priority": "low"})

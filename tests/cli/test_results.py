@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,7 @@ def test_an_out_that_cannot_be_used_is_one_sentence(sandbox: Sandbox, run: Run, 
     assert not (directory / "nowhere").exists()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may write everywhere")
 def test_an_out_that_is_not_writable_is_one_sentence(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED, COUNTS)
     (directory / "out").mkdir(mode=0o500)
@@ -273,19 +274,21 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such signals")
 @pytest.mark.parametrize(
-    ("program", "signal_number"),
+    ("program", "sent"),
     [
-        (PROGRAM, signal.SIGKILL),
-        (PROGRAM, signal.SIGTERM),
-        (PROGRAM, signal.SIGINT),
-        ([*PROGRAM[:1], "-c", WITHOUT_POSIX], signal.SIGKILL),
+        (PROGRAM, "SIGKILL"),
+        (PROGRAM, "SIGTERM"),
+        (PROGRAM, "SIGINT"),
+        ([*PROGRAM[:1], "-c", WITHOUT_POSIX], "SIGKILL"),
     ],
     ids=["SIGKILL", "SIGTERM", "SIGINT", "SIGKILL without POSIX"],
 )
 def test_interrupted_at_twenty_random_moments_the_same_command_finishes(
-    monkeypatch: pytest.MonkeyPatch, directory: Path, program: list[str], signal_number: int
+    monkeypatch: pytest.MonkeyPatch, directory: Path, program: list[str], sent: str
 ) -> None:
+    signal_number = getattr(signal, sent)
     chance = random.Random(signal_number)
     with Sandbox(account=Account(seed=signal_number)) as sandbox:
         monkeypatch.setenv("ANTHROPIC_API_KEY", "key")

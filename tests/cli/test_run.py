@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -19,6 +18,8 @@ from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
 
+if sys.platform == "win32":
+    pytest.skip("these use signals, process groups and pseudo-terminals", allow_module_level=True)
 REQUESTS = json.dumps({"requests": [{"custom_id": f"q-{n}", "params": {"model": "m"}} for n in range(3)]})
 
 # Creates a batch with plain HTTP, prints its id, and then does what its arguments say.
@@ -251,7 +252,7 @@ FORKS = pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")  # the
 
 
 def in_a_terminal(command: list[str]) -> tuple[int, int]:
-    pid, terminal = pty.fork()
+    pid, terminal = pytest.importorskip("pty").fork()
     if not pid:
         os.execv(sys.executable, [*PROGRAM, "run", "--", *command])
     return pid, terminal

@@ -3,11 +3,9 @@
 import io
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
-import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +28,7 @@ class Terminal:
     def __init__(self, columns: int, *arguments: str, stdout: Path | None = None, lines: int = 60) -> None:
         self._screen: Any = pyte.HistoryScreen(columns, lines)
         self._stream: Any = pyte.Stream(self._screen)
+        pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
         self._ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (lines, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import pty
 import signal
 import subprocess
 import time
@@ -263,7 +262,7 @@ def test_a_call_ends_at_its_deadline_whatever_the_api_does(
 
 
 def test_in_a_terminal_it_says_what_it_is_for_and_how_to_end_it() -> None:
-    ours, theirs = pty.openpty()
+    ours, theirs = pytest.importorskip("pty").openpty()
     os.write(ours, b"\x04")  # the person ends the input
     with subprocess.Popen(COMMAND, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         output, said = process.communicate(timeout=20)

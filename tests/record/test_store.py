@@ -1,6 +1,5 @@
 """The record: what is kept, by how many processes at once, and what a file that cannot be used costs."""
 
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -240,6 +239,8 @@ def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, p
         "record.set_name('msgbatch_B', 'x' * 90)\n"
         "record.set_name('msgbatch_B', 'x' * 90)\n"
     )
+
+    resource = pytest.importorskip("resource")
 
     def full() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))

@@ -1,7 +1,6 @@
 """The directory of a batch: private, locked, complete or not there, with POSIX directories and without."""
 
 import errno
-import fcntl
 import os
 import signal
 import subprocess
@@ -34,7 +33,7 @@ def test_a_file_system_without_locks_is_not_said_to_be_another_run(
     def flock(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")  # as NFS says it
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", flock)
     with pytest.raises(SaveError, match=r"cannot be locked: No locks available\. Choose a directory on a file system"):
         run(batches, out)
 

@@ -1,6 +1,5 @@
 """What is said about a batch: a table of states."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +17,7 @@ from cancel_message_batch import (
 from cancel_message_batch.api.models import EXAMPLE_ID, Context
 from cancel_message_batch.words import failures, programs, states
 from cancel_message_batch.words.facts import duration
+from tests.conftest import live_in
 
 NOW = datetime(2026, 11, 23, 17, 0, 0, tzinfo=UTC)
 RESULTS = f"https://api.anthropic.com/v1/messages/batches/{EXAMPLE_ID}/results"
@@ -218,8 +218,7 @@ def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, expec
 
 
 def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "CET-1")
-    time.tzset()
+    live_in(monkeypatch, "CET-1")
     assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in states.status(batch("in_progress"))
 
 

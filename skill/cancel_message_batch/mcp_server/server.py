@@ -53,7 +53,7 @@ _FACTS = {
     "created": _field("Time, age"),
 }
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
-# A field that is not known yet is left out: a client is told nothing rather than null.
+# A field that is not known yet is left out, not null.
 _BATCH = _schema(
     {
         **_FACTS,

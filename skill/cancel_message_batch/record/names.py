@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
-from cancel_message_batch.api.models import ID_PREFIX, MessageBatch
+from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, with_context
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
 NAME_LIMIT = 100  # characters
@@ -84,4 +84,4 @@ def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
             shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
             if ID_PREFIX not in shown:  # whoever wrote it
                 found[batch.id] = shown
-    return [batch.with_context(name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]
+    return [with_context(batch, name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import socket
+import platform
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -29,11 +29,11 @@ class Process(NamedTuple):
     def of(cls, pid: int, program: str) -> "Process":
         """Return the process with this pid."""
         place, start = _place(), _start(pid)
-        return cls(socket.gethostname(), pid, " ".join([*place, start]) if place and start else "", program)
+        return cls(platform.node(), pid, " ".join([*place, start]) if place and start else "", program)
 
     def is_gone(self) -> bool:
         """Return whether the process has certainly ended. On another host, or when in doubt, it has not."""
-        if self.host != socket.gethostname():
+        if self.host != platform.node():
             return False
         *place, start = self.started.split(" ")
         here = _place()

@@ -13,14 +13,10 @@ from .waiting import Wait
 def find_orphans(
     batches: MessageBatches, record: Record, *, timeout: float
 ) -> tuple[list[MessageBatch], dict[str, MessageBatchError | None]]:
-    """Look up the batches whose process is gone. Without any in the record, the API is not called.
+    """Look up the batches that a process created here, which is gone now, at the base URL of the client.
 
-    Only batches that were created from this machine, at the base URL of the client, are looked up.
-
-    Args:
-        batches: The client.
-        record: The record; batches that have ended are noted there.
-        timeout: Seconds for all of it.
+    Without any in the record, the API is not called. Batches that have ended are noted there. ``timeout`` is in
+    seconds, for all of it.
 
     Returns:
         The batches that have not ended, newest first; and the ids that could not be looked up, with the reason.

@@ -24,8 +24,8 @@ def answer(request: str) -> str:
         for call in message.tool_calls:
             tool = next(tool for tool in TOOLS if tool.name == call.function.name)
             yes = not tool.needs_consent or input(f"Cancel {call.function.arguments}? [y/N] ") == "y"
-            told = tool.run(call.function.arguments).text if yes else "The person said no."
-            messages.append({"role": "tool", "tool_call_id": call.id, "content": told})
+            result = tool.run(call.function.arguments).text if yes else "The person said no."
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
 
 if __name__ == "__main__":

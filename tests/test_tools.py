@@ -366,6 +366,16 @@ def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sand
     )
 
 
+def test_batches_that_cannot_be_read_are_counted_and_not_said_to_be_missing(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="GET", times=0, body={"data": [{"id": 5}, {"id": "msgbatch_1"}], "has_more": False}))
+    outcome = LIST.run({})
+    assert outcome.text == outcome.headline
+    assert outcome.text == (
+        "There is no message batch in this workspace that can be read. 2 message batches in the listing could not be "
+        "read and were left out."
+    )
+
+
 @pytest.mark.parametrize(
     "arguments",
     [{"limit": 0}, {"limit": 51}, {"status": "running"}, {"limit": "all"}, {"after_id": "batch_1"}, {"x": None}],

@@ -142,7 +142,7 @@ class Tool:
         input_model: The model of its arguments, which gives the JSON schema.
         handler: What it does with its arguments and a client.
         needs_consent: Whether ``approve`` is asked before it acts on a batch.
-        offer: What the loop's system prompt says about it; the tool's own description is enough for most.
+        system_prompt: What the loop's system prompt adds about it, if its description is not enough.
         unfinished: What to say at a deadline if the work goes on, and another call will find it running or done.
     """
 
@@ -153,7 +153,7 @@ class Tool:
     input_model: type[ToolInput]
     handler: Callable[[Any, Any], Awaitable[ToolOutcome]]
     needs_consent: bool = False
-    offer: str = ""
+    system_prompt: str = ""
     unfinished: str = ""
 
     @property

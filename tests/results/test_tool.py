@@ -152,4 +152,4 @@ def test_the_loop_offers_it(sandbox: Sandbox, batches: MessageBatches, tmp_path:
     Conversation(client, batches, more=[results_tool(tmp_path)]).say("hello")
     sent = next(each for each in sandbox.journal if each.path.endswith("/messages"))
     assert TOOL in [tool["name"] for tool in sent.body["tools"]]
-    assert results_tool(tmp_path).offer in sent.body["system"]
+    assert results_tool(tmp_path).system_prompt in sent.body["system"]

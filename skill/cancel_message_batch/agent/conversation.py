@@ -133,7 +133,7 @@ class Conversation:
             client.messages.stream,
             model=model,
             max_tokens=MAX_TOKENS,
-            system="\n- ".join((SYSTEM, *(tool.offer for tool in self._tools.values() if tool.offer))),
+            system="\n- ".join((SYSTEM, *(tool.system_prompt for tool in self._tools.values() if tool.system_prompt))),
             tools=[tool.to_param() for tool in self._tools.values()],  # type: ignore[misc]  # plain JSON
         )
 

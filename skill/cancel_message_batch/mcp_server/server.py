@@ -53,7 +53,7 @@ _FACTS = {
     "created": _field("Time, age"),
 }
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
-# A field that is not known yet is left out: a client is told nothing rather than null.
+# A field that is not known yet is left out, not null.
 _BATCH = _schema(
     {
         **_FACTS,
@@ -111,13 +111,9 @@ Note = Callable[[str, ToolOutcome, bool], None]
 def build_server(
     *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
 ) -> Server[Any]:
-    """Build the server.
+    """Build the server, with ``more`` tools besides the three, if wished asking the person before each cancel.
 
-    Args:
-        more: Tools besides the three.
-        confirm: Whether to ask the person before each cancel.
-        timeout: Seconds for one tool call, not counting the time in which the person is asked.
-        note: Called after each cancel.
+    ``timeout`` is in seconds for one call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}

@@ -78,8 +78,8 @@ def results_tool(directory: Path | str) -> Tool:
         action="get",
         input_model=MessageBatchIdInput,
         handler=partial(_answer, Path(directory)),
-        offer=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the person wants "
-        "that.",
+        system_prompt=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the "
+        "person wants that.",
         unfinished=f"The results are still being saved. Call {NAME} again with the same id to learn the outcome.",
     )
 

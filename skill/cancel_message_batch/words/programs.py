@@ -11,7 +11,7 @@ from .states import NOT_IMMEDIATE
 
 
 def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say how a command failed, and whether its batches that were not seen to have ended are canceled now."""
+    """Say that a command ended so (``how``), and whether the batches that it created are canceled now."""
     if not keep:
         return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
     ids = spaced(batch_ids)

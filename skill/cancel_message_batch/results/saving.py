@@ -70,11 +70,8 @@ def save(
 ) -> Saved:
     """Save the results of a batch below ``directory/message_batch_id``, made where it is missing.
 
-    ``progress`` counts the "bytes" and "lines" that have arrived.
-
-    Raises:
-        SaveError: The results cannot be written, or are not what the batch's counts say.
-        MessageBatchError: The API failed.
+    ``progress`` counts the "bytes" and "lines" that have arrived. A SaveError says that they cannot be written, or are
+    not what the batch's counts say.
     """
     options = options or Options()
     message_batch_id = checked_id(message_batch_id)
@@ -169,11 +166,7 @@ class _Saving:
                     self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
 
     def _check(self) -> None:
-        """Compare with the batch's own counts.
-
-        Raises:
-            SaveError: They differ.
-        """
+        """Refuse results that differ from the batch's own counts."""
         expected = {kind: getattr(self._batch.request_counts, kind) for kind in TYPES}
         counted, lines = self._tally.counts, self._tally.lines
         if all(counted[kind] <= expected[kind] for kind in TYPES) and lines == sum(expected.values()):

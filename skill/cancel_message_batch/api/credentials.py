@@ -20,6 +20,8 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
+BEHIND = "CANCEL_MESSAGE_BATCH_BEHIND"  # where the proxy of `run` is, and the API behind it: two origins
+
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 _ONE_OF = frozenset({"api_key", "auth_token", "profile"})  # these arguments exclude each other
 _SET_BY_HTTP_CLIENT = frozenset({"content-length", "transfer-encoding", "host", "connection"})
@@ -160,10 +162,12 @@ def sdk_base_url(base_url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Return the scheme, host and port of a URL."""
+    """Return the scheme, host and port of a URL; of the API itself, if the URL is that of the proxy of `run`."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    found = f"{parts.scheme}://{parts.hostname}:{port}"
+    proxy, _, api = os.environ.get(BEHIND, "").partition(" ")
+    return api if api and found == proxy else found
 
 
 def _api_root(base_url: str, source: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """What a program sees of the API through the relay: the same as without it. Plain sockets show each byte."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import ssl
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.errors import ConfigurationError
+from cancel_message_batch.guarding.created import Created
 from cancel_message_batch.guarding.relay import Relay
 
 from .conftest import BATCH, TOKEN, Behind, Connection, Upstream
@@ -265,6 +267,136 @@ def test_a_response_before_the_end_of_the_request_arrives(upstream: Upstream, be
     head, _, body = client.message().partition(b"\r\n\r\n")
     assert head.split()[1] == b"413"
     assert body == b"big"
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "sent"),
+    [
+        ("", "/messages", "/v1/messages"),
+        ("", "/messages/batches?limit=1", "/v1/messages/batches?limit=1"),
+        ("", "/v1/messages/batches", "/v1/messages/batches"),
+        ("", "/v1/models", "/v1/models"),
+        ("", "/messages-of-a-gateway", "/messages-of-a-gateway"),
+        ("/v1", "/messages", "/v1/messages"),
+        ("/v1/", "v1/messages", "/v1/messages"),
+        ("/gate", "/messages/batches", "/gate/v1/messages/batches"),
+        ("/gate", "/v1/messages", "/gate/v1/messages"),
+        ("/rest/1.0.0", "/messages", "/rest/1.0.0/messages"),
+        ("/rest/1.0.0", "/v1/messages", "/rest/1.0.0/v1/messages"),
+    ],
+)
+def test_a_base_url_is_taken_with_and_without_v1(upstream: Upstream, base: str, path: str, sent: str) -> None:
+    def script(connection: Connection) -> None:
+        assert connection.message().split()[1] == sent.encode()
+        connection.send(OK)
+
+    upstream.script = script
+    with ExitStack() as opened:
+        behind = Behind(f"http://127.0.0.1:{upstream.port}{base}", opened)
+        client = behind.connect()
+        client.send(behind.request(f"GET {base}{path} HTTP/1.1".encode()))
+        assert client.message() == OK
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/messages", "/token-of-a-tes/v1/messages", "/%74oken-of-a-test/v1/messages"])
+def test_who_does_not_know_the_token_is_refused(upstream: Upstream, behind: Behind, path: str) -> None:
+    client = behind.connect()
+    client.send(f"POST {path} HTTP/1.1\r\nHost: {behind.host}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    response = client.message()
+    assert response.startswith(b"HTTP/1.1 404")
+    assert b"Take the base URL from ANTHROPIC_BASE_URL" in response
+    assert upstream.connections == 0
+
+
+def test_a_stand_in_is_exchanged_for_the_real_credential_in_any_header(upstream: Upstream) -> None:
+    seen = []
+
+    def script(connection: Connection) -> None:
+        seen.append(connection.message())
+        connection.send(created())
+
+    upstream.script = script
+    with ExitStack() as opened:
+        behind = Behind(f"http://127.0.0.1:{upstream.port}", opened, stand_ins={"stand-in": "real"})
+        client = behind.connect()
+        client.send(
+            behind.request(b"POST /v1/messages/batches HTTP/1.1", b"Authorization: Bearer stand-in", body=b"{}")
+        )
+        client.message()
+    assert b"authorization: Bearer real\r\n" in seen[0]
+    assert [batch.headers for batch in behind.noted] == [{"authorization": "Bearer real"}]
+
+
+@pytest.mark.parametrize(
+    ("url", "passed_back"),
+    [
+        (b"http://API/gateway/v1/messages/batches/b/results", b"RELAY/gateway/v1/messages/batches/b/results"),
+        (b"http:\\/\\/API\\/b\\/results?a=1", b"RELAY/b/results?a=1"),
+        (b"https://API/b/results", b"https://API/b/results"),
+        (b"/v1/messages/batches/b/results", b"/v1/messages/batches/b/results"),
+        (b"http://[", b"http://["),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "/msgbatch_other", "/msgbatch_other/cancel"])
+def test_a_results_url_of_the_api_leads_through_the_relay(
+    upstream: Upstream, behind: Behind, path: str, url: bytes, passed_back: bytes
+) -> None:
+    def body(url: bytes) -> bytes:
+        return (
+            rb'{"data": [{"x": "\"results_url\": \"http://API\"", "results_url" : "%b"}, {"results_url":null}]}' % url
+        )
+
+    def script(connection: Connection) -> None:
+        connection.message()
+        connection.send(created(body=body(url).replace(b"API", b"127.0.0.1:%d" % upstream.port)))
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(f"GET /gateway/v1/messages/batches{path} HTTP/1.1".encode()))
+    expected = body(passed_back.replace(b"RELAY", f"http://{behind.host}/{TOKEN}".encode()))
+    assert client.message().endswith(b"\r\n\r\n" + expected.replace(b"API", b"127.0.0.1:%d" % upstream.port))
+
+
+def test_a_create_is_noted_before_its_last_byte_is_sent(upstream: Upstream, behind: Behind) -> None:
+    before = []
+
+    def script(connection: Connection) -> None:
+        connection.until(b"\r\n\r\n")
+        connection.exactly(len(REQUESTS))
+        before.extend(behind.before)
+        connection.send(created())
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(CREATE, b"Content-Length: %d" % len(REQUESTS)) + REQUESTS[:50])
+    time.sleep(0.2)
+    client.send(REQUESTS[50:])
+    client.message()
+    assert before == [(2, hashlib.sha256(REQUESTS).hexdigest())]
+
+
+def test_a_record_that_is_locked_holds_no_create_up(upstream: Upstream) -> None:
+    def script(connection: Connection) -> None:
+        connection.message()
+        connection.send(created())
+
+    upstream.script = script
+    noted: list[str] = []
+
+    def note(batch: Created) -> None:
+        time.sleep(2)
+        noted.append(batch.message_batch_id)
+
+    with Relay(f"http://127.0.0.1:{upstream.port}/gateway", note, token=TOKEN) as relay, ExitStack() as opened:
+        relay.start()
+        behind = Behind(f"http://127.0.0.1:{upstream.port}/gateway", opened)
+        behind.host = relay.url.split("/")[2]
+        client = behind.connect()
+        began = time.monotonic()
+        client.send(behind.request(CREATE, body=REQUESTS))
+        assert client.message().endswith(BATCH)
+        assert time.monotonic() - began < 2
+    assert noted[-1] == "msgbatch_01new"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -13,6 +14,7 @@ NOT_EXECUTABLE, NOT_FOUND = 126, 127  # as shells have it
 
 _TYPED = ["SIGINT", "SIGQUIT"]
 _ENDING = [*_TYPED, "SIGTERM", "SIGHUP"]
+_ENDING_TOO = 0.2  # seconds after the command for what it has started
 _BY_KERNEL = 0x80  # SI_KERNEL of Linux: the terminal sent a signal, to everything in its foreground
 
 
@@ -94,12 +96,19 @@ class Child:
 
     def left_running(self, url: str) -> list[int]:
         """Return the processes that have this URL from the command, where the system shows them (Linux)."""
-        left = []
-        for environment in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):
-                if url.encode() in environment.read_bytes():
-                    left.append(int(environment.parent.name))
-        return left
+
+        def look() -> list[int]:
+            found = []
+            for environment in Path("/proc").glob("[0-9]*/environ"):
+                with contextlib.suppress(OSError):
+                    if url.encode() in environment.read_bytes():
+                        found.append(int(environment.parent.name))
+            return found
+
+        if look():  # they may just be ending too
+            time.sleep(_ENDING_TOO)
+            return look()
+        return []
 
     def _release(self) -> None:
         if sys.platform != "win32":

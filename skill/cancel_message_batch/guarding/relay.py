@@ -254,8 +254,8 @@ class Relay:
             self.created[batch.message_batch_id] = batch
             await self._noted(batch)
         if about_batches and not response.headers.get("content-encoding"):
-            whole = _RESULTS_URL.sub(self._through_us, whole)
-            if "content-length" in headers and response.request.method != "HEAD":
+            before, whole = whole, _RESULTS_URL.sub(self._through_us, whole)
+            if whole != before and "content-length" in headers:
                 headers["content-length"] = str(len(whole))
         if response.next_request:  # a redirect
             url = response.next_request.url

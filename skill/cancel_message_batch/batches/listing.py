@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from datetime import timedelta
 from fnmatch import fnmatchcase
 from itertools import islice
 
@@ -18,8 +17,8 @@ class Filters:
     """Which batches to list; without any value, all of them."""
 
     statuses: Set[str] = frozenset()
-    older_than: timedelta | None = None
-    newer_than: timedelta | None = None
+    older_than: float | None = None  # seconds
+    newer_than: float | None = None
     at_least: int | None = None  # requests
     named: str | None = None  # a pattern such as nightly*
 
@@ -28,7 +27,7 @@ class Filters:
 
     def match(self, batch: MessageBatch) -> bool:
         """Return whether to list a batch."""
-        age, name = batch.context.as_of - batch.created_at, batch.context.name
+        age, name = (batch.context.as_of - batch.created_at).total_seconds(), batch.context.name
         return (
             (not self.statuses or batch.processing_status in self.statuses)
             and (self.older_than is None or age > self.older_than)

@@ -20,12 +20,7 @@ _GIVE_UP = 3  # looks in a row that something other than the API answers
 
 
 class Wait:
-    """Batches that are waited for, and what the last look found out about each.
-
-    Args:
-        batches: The client.
-        message_batch_ids: Which to wait for.
-        seen: What is known of them already, which makes the first look unnecessary.
+    """Batches that are waited for, and what is known of each; if they were ``seen`` already, without a first look.
 
     ``found`` holds the batches that were seen, ``failed`` why others cannot be waited for (unknown, no permission), and
     ``trouble`` an error of the last look that may pass.
@@ -45,11 +40,8 @@ class Wait:
     @property
     def pending(self) -> list[str]:
         """The ids of the batches that have not ended, as far as is known."""
-        return [name for name in self._ids if name not in self.failed and not self._has_ended(name)]
-
-    def _has_ended(self, name: str) -> bool:
-        batch = self.found.get(name)
-        return batch is not None and batch.ended
+        ended = {name for name, batch in self.found.copy().items() if batch.ended}  # a thread may be reading
+        return [name for name in self._ids if name not in ended and name not in self.failed]
 
     def looks(self, timeout: float | None = None) -> Iterator[None]:
         """Look at the batches until each has ended; yields after each look.

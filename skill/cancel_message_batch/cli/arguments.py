@@ -2,7 +2,6 @@
 
 import argparse
 import re
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from .exit_codes import UsageError
@@ -16,25 +15,26 @@ def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
     """Add which batches are meant: ids, or --all with filters. ``every`` says what --all means."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
     parser.add_argument("--all", action="store_true", help=every)
-    add_filters(parser, condition="with --all: ")
+    add_filters(parser, only="with --all: only")
 
 
-def add_filters(parser: argparse.ArgumentParser, *, condition: str = "") -> None:
-    """Add the filters by age, size and name; ``condition`` says when they may be given."""
-    for flag, what in (("--older-than", "created longer ago than TIME"), ("--newer-than", "created within TIME")):
-        shown = f"{condition}only batches {what} (90s, 30m, 2h, 1d)"
-        parser.add_argument(flag, type=parse_duration, metavar="TIME", help=shown)
-    shown = f"{condition}only batches with at least N requests"
-    parser.add_argument("--at-least", type=parse_count, metavar="N", help=shown)
-    shown = f"{condition}only unfinished batches whose program on this machine is gone"
-    parser.add_argument("--orphaned", action="store_true", help=shown)
-    shown = f"{condition}only batches whose name matches PATTERN ('nightly*')"
-    parser.add_argument("--named", metavar="PATTERN", help=shown)
+def add_filters(parser: argparse.ArgumentParser, *, only: str = "only") -> None:
+    """Add the filters by age, size and name."""
+    for flag, created in (("--older-than", "more than TIME ago"), ("--newer-than", "less than TIME ago")):
+        text = f"{only} batches created {created} (90s, 30m, 2h, 1d)"
+        parser.add_argument(flag, type=parse_duration, metavar="TIME", help=text)
+    parser.add_argument("--at-least", type=parse_count, metavar="N", help=f"{only} batches with at least N requests")
+    text = f"{only} unfinished batches whose program on this machine is gone"
+    parser.add_argument("--orphaned", action="store_true", help=text)
+    text = f"{only} batches whose name matches PATTERN ('nightly*')"
+    parser.add_argument("--named", metavar="PATTERN", help=text)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add the choice of a model."""
+def add_conversation(parser: argparse.ArgumentParser) -> None:
+    """Add what a conversation with a model needs."""
+    add_results(parser)
     parser.add_argument("--model", help="the model (default: ANTHROPIC_MODEL, else a current Claude)")
+    add_connection(parser, json=False)
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
@@ -54,37 +54,28 @@ def results_tools(given: argparse.Namespace) -> "list[Tool]":
 def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> None:
     """Add how to reach the API and how much to print; without ``json``, no ``--json``."""
     group = parser.add_argument_group("connection and output")
-    group.add_argument("--base-url", metavar="URL", help="where the API is (default: ANTHROPIC_BASE_URL)")
-    group.add_argument("--profile", metavar="NAME", help="a profile of the Anthropic SDK instead of a key")
-    group.add_argument("--workspace-id", metavar="ID", help="the workspace, for a credential of several workspaces")
-    shown = "give up on a request, or on waiting, after TIME (90s, 30m, 2h)"
-    group.add_argument("--timeout", type=parse_seconds, metavar="TIME", help=shown)
-    shown = "retries of a request (default: 2)"
-    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help=shown)
-    group.add_argument(
-        "--quiet", "-q", action="store_true", help="print no messages but errors; `list` prints only ids"
-    )
+    group.add_argument("--base-url", metavar="URL", help="the API's base URL (default: ANTHROPIC_BASE_URL)")
+    group.add_argument("--profile", metavar="NAME", help="use a profile of the Anthropic SDK instead of a key")
+    group.add_argument("--workspace-id", metavar="ID", help="the workspace, if the credential reaches several")
+    text = "give up on a request, or on waiting, after TIME (90s, 30m, 2h)"
+    group.add_argument("--timeout", type=parse_duration, metavar="TIME", help=text)
+    text = "how often to retry a request (default: 2)"
+    group.add_argument("--max-retries", type=parse_count, default=2, metavar="N", help=text)
+    group.add_argument("--quiet", "-q", action="store_true", help="print only errors; `list` prints only ids")
     if json:
-        group.add_argument(
-            "--json", action="store_true", help="print JSON, one object a line; batches as the API returns them"
-        )
+        text = "print JSON, one object per line; batches as the API returns them"
+        group.add_argument("--json", action="store_true", help=text)
 
 
-def parse_duration(text: str) -> timedelta:
-    """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m. A plain number is seconds."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "": "seconds"}
+def parse_duration(text: str) -> float:
+    """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m into seconds. A plain number is seconds."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
     if not re.fullmatch(r"(\d{1,9}[smhd])+|\d{1,9}", text.strip().lower()):
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a duration such as 90s, 30m, 2h or 1d')
     parts = re.findall(r"(\d+)([smhd]?)", text.strip().lower())
-    try:
-        return sum((timedelta(**{units[unit]: int(number)}) for number, unit in parts), timedelta())
-    except OverflowError:
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a duration') from None
-
-
-def parse_seconds(text: str) -> float:
-    """Parse a duration into seconds."""
-    return parse_duration(text).total_seconds()
+    if (seconds := sum(int(number) * units[unit] for number, unit in parts)) > 10**12:
+        raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a duration')
+    return float(seconds)
 
 
 def parse_count(text: str) -> int:
@@ -115,7 +106,7 @@ def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "Messag
 
     timeout = CALL_TIMEOUT if given.timeout is None or waiting else given.timeout
     if not timeout:
-        raise UsageError("--timeout 0 leaves no time for a request; it goes with waiting, which then looks once")
+        raise UsageError("--timeout 0 leaves no time for a request. With `wait` or --wait it means one look")
     return MessageBatches(
         base_url=given.base_url,
         profile=given.profile,

@@ -34,34 +34,35 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """Parse flags and ids in any order; after ``--``, the words of a command to run stay as they are."""
         own, command = list(arguments), []
-        if runs := any(action.dest == "command" for action in self._actions):
-            end = own.index("--") if "--" in own else len(own)
-            own, command = own[:end], own[end + 1 :]
+        runs = any(action.dest == "command" for action in self._actions)
+        if runs and "--" in own:
+            own, command = own[: own.index("--")], own[own.index("--") + 1 :]
         given, unknown = self.parse_known_intermixed_args(own)
         if runs:
             if given.command:
                 raise UsageError(f"put -- before the command: `{self.prog} -- {shlex.join(given.command)} …`")
             given.command = command
-        for word in (*getattr(given, "ids", ()), *unknown):
-            if word in COMMANDS and hasattr(given, "ids"):
-                raise UsageError(f"put the command first: `{PROGRAM} {word} …`")
-        if not unknown:
-            return given
-        self._check_quotes(given, unknown)
-        from difflib import get_close_matches
+        if hasattr(given, "ids") and (names := [word for word in (*given.ids, *unknown) if word in COMMANDS]):
+            raise UsageError(f"put the command first: `{PROGRAM} {names[0]} …`")
+        if unknown:
+            raise UsageError(self._unquoted(given, unknown) or self._nearest(unknown[0].partition("=")[0]))
+        return given
 
-        flag = unknown[0].partition("=")[0]
-        nearest = get_close_matches(flag, self.flags(), 1, 0.5)
-        raise UsageError(f"unknown argument {flag}" + (f"; did you mean {nearest[0]}?" if nearest else ""))
-
-    def _check_quotes(self, given: argparse.Namespace, unknown: Sequence[str]) -> None:
-        """Explain how to give a sentence, where its words came one by one."""
+    def _unquoted(self, given: argparse.Namespace, unknown: Sequence[str]) -> str:
+        """Explain how to give a sentence, if its words came one by one."""
         names = [action.dest for action in self._actions if not action.option_strings and not action.choices]
         words = [getattr(given, name) for name in names]
-        if words and isinstance(words[-1], str) and not any(word.startswith("-") for word in unknown):
-            sentence = " ".join([words.pop(), *unknown])
-            quoted = shlex.quote(sentence) if set(sentence) & set('"$`\\!') else f'"{sentence}"'
-            raise UsageError(f"put the {names[-1]} in quotes: `{' '.join([self.prog, *words, quoted])}`")
+        if not words or not isinstance(words[-1], str) or any(word.startswith("-") for word in unknown):
+            return ""
+        sentence = " ".join([words.pop(), *unknown])
+        quoted = shlex.quote(sentence) if set(sentence) & set('"$`\\!') else f'"{sentence}"'
+        return f"put the {names[-1]} in quotes: `{' '.join([self.prog, *words, quoted])}`"
+
+    def _nearest(self, flag: str) -> str:
+        from difflib import get_close_matches
+
+        nearest = get_close_matches(flag, self.flags(), 1, 0.5)
+        return f"unknown argument {flag}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
     def flags(self) -> list[str]:
         """Return all flags, short ones included, but not those that ``--help`` hides."""
@@ -100,7 +101,7 @@ def _exit_codes(command: Command) -> str:
 def build_parser(command: Command) -> Parser:
     """Build the parser of a command, with its whole ``--help``."""
     examples = "\n".join(map(_example, command.examples))
-    description = f"examples:\n{examples}\n\n{wrapped(' '.join(command.about.split()), _columns())}"
+    description = f"examples:\n{examples}\n\n{wrapped(command.about, _columns())}"
     if command.name == DEFAULT:
         commands = "\n".join(_hanging(f"  {name:<11} ", one_line) for name, one_line in COMMANDS.items())
         description += f"\n\ncommands:\n{commands}"

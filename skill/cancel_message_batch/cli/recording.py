@@ -26,14 +26,9 @@ def note_cancels(
     consent: str | None = None,
     words: str | None = None,
 ) -> None:
-    """Note the cancels that were sent, in one transaction.
+    """Note the cancels that were sent, in one transaction. An outcome is None if no response came.
 
-    Args:
-        outcomes: The outcome of each, by id; None if it was interrupted before the response.
-        warn: Tells the person that the record cannot be used.
-        through: What the person used.
-        consent: How they agreed to it.
-        words: What they said.
+    ``consent`` is how the person agreed, ``words`` what they said.
     """
     from cancel_message_batch.record.store import Action, open_record
 
@@ -75,11 +70,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
 
 
 def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
-    """Return the batches that are running although their program is gone, newest first.
-
-    Raises:
-        MessageBatchError: The record cannot be used, or none of them could be looked up.
-    """
+    """Return the running batches whose program is gone, newest first; raise if none could be looked up."""
     from cancel_message_batch.batches.orphans import find_orphans
     from cancel_message_batch.record.store import open_record
 

@@ -17,20 +17,20 @@ DEFAULT = "cancel"  # the command that runs when none is named
 
 # Each name is also the name of a module in cli/commands.
 COMMANDS = {
-    "cancel": "cancel batches (what the command does without a name)",
+    "cancel": "cancel batches (the default command)",
     "list": "list batches, newest first",
     "status": "show where batches stand",
-    "wait": "wait until batches have really stopped",
+    "wait": "wait until batches have stopped",
     "results": "save the results of ended batches, and what is left to send",
     "ask": "say one thing to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
-    "run": "run a command; when it fails, cancel the batches it created",
+    "run": "run a command; if it fails, cancel the batches it created",
     "name": "give a batch a name, which only this machine knows",
     "history": "show what was done to batches from this machine",
-    "doctor": "check credential, base URL and permissions",
+    "doctor": "check the credential, the base URL and the permissions",
     "completion": "print shell completion for bash, zsh or fish",
     "mcp": "serve these tools over the Model Context Protocol",
-    "sandbox": "run a local imitation of the API, no key needed",
+    "sandbox": "run a local imitation of the API; no key needed",
 }
 
 _NO_DELETE = "no command deletes batches. `cancel` stops a batch; the Anthropic SDK can delete it once it has ended"

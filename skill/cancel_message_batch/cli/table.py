@@ -7,7 +7,7 @@ from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record import names
-from cancel_message_batch.words.facts import Facts, day_and_time, distance, facts
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
 from cancel_message_batch.words.states import details
 
 from .terminal import cut, paint, width, wrapped
@@ -32,15 +32,14 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
     first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
     named = any(batch.context.name for batch in first)
     if first and fits():
-        yield paint(
-            _LIST_HEAD + last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream), "1", stream
-        )
+        last = last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream)
+        yield paint(_LIST_HEAD + last, "1", stream)
     for batch in chain(first, rows):
         yield row(batch, stream, named=named)
 
 
 def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
-    """Format a batch as one line or, where the terminal is too narrow, as several; ``named`` is a column for names."""
+    """Format a batch as one line or, in a narrow terminal, as several; ``named``: there is a column for names."""
     known, created = facts(batch), day_and_time(batch.created_at, batch)
     line = f"{known.id:<33} {known.status:<11} {known.requests:>7,} {age(batch.created_at, batch):>4} "
     if fits() and len(line) + len(created) <= width():
@@ -52,7 +51,7 @@ def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
 
 
 def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:
-    """Write the columns that may not all fit: where there is little room, a name stands instead of the time."""
+    """Write the columns that may not both fit: without room, a name takes the place of the time."""
     if name is None:
         return created
     if not stream.isatty():
@@ -64,7 +63,7 @@ def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> 
 
 
 def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
-    """Yield the lines of a table of batches that are waited for, given with their ids; None is one not seen yet."""
+    """Yield the lines of a table of batches that are waited for, by id; None is one that was not seen yet."""
     if fits():
         yield paint(_WAIT_HEAD, "1", stream)
     for name, batch in batches:
@@ -72,15 +71,14 @@ def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: Te
 
 
 def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
-    """Format a batch that is waited for; its counts show what is known before the end."""
-    elapsed, counts = age(batch.cancel_initiated_at or batch.created_at, batch), batch.request_counts
-    size = f"{counts.finished:,}/{counts.total:,}" if counts.finished else f"{counts.total:,}"
+    known, counts = facts(batch), batch.request_counts
+    elapsed = age(batch.cancel_initiated_at or batch.created_at, batch)
+    so_far = f"{counts.finished:,}/" if counts.finished else ""
     latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.context.as_of else ""
-    known = facts(batch)
-    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {size:>8} {latest}".rstrip()
+    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {f'{so_far}{known.requests:,}':>8} {latest}".rstrip()
     if fits() and len(line) <= width():
         return _with_color(line, known, stream)
-    lines = f"{known.id}\n  {known.status} for {elapsed},\n  {size} requests"
+    lines = f"{known.id}\n  {known.status} for {elapsed},\n  {so_far}{known.size}"
     return _with_color(lines, known, stream) + (f",\n  ends by {latest}" if latest else "")
 
 
@@ -100,14 +98,10 @@ def size_and_age(batch: MessageBatch) -> str:
 
 def age(time: datetime, batch: MessageBatch) -> str:
     """Write how long ago a time is in its largest unit, in the form that --older-than takes: ``2h``."""
-    seconds = max(int((batch.context.as_of - time).total_seconds()), 0)
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
+    number, unit = duration(max((batch.context.as_of - time).total_seconds(), 0)).split()[:2]
+    return f"{number}{unit[0]}"
 
 
 def _with_color(line: str, known: Facts, stream: TextIO) -> str:
-    """Color the status, which follows the id."""
     start, painted = len(known.id), paint(known.status, _STATUS_COLORS.get(known.status, "0"), stream)
     return line[:start] + line[start:].replace(known.status, painted, 1)

@@ -144,11 +144,7 @@ class Record:
         self._write(*(statement for action in actions for statement in _statements(action)))
 
     def set_name(self, message_batch_id: str, text: str) -> str:
-        """Give a batch a name, which is returned as it is kept; an empty one removes it.
-
-        Raises:
-            InvalidInputError: The name is too long, or could be taken for an id.
-        """
+        """Give a batch a name, which is returned as ``clean_name`` makes it; an empty one removes it."""
         name = clean_name(text)
         self._write(
             *_statements(Action(message_batch_id, "command line", "name", words=name or None)),

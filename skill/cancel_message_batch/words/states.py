@@ -28,14 +28,10 @@ _LIFETIME = timedelta(hours=25)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request did from the batch in the response.
+    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in the response.
 
-    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older.
-
-    Args:
-        batch: The batch.
-        took: Seconds that the request took.
-        refused: Whether the request was refused, and the batch was looked up afterwards.
+    The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
+    request that was ``refused``, the batch was looked up.
     """
     age = batch.context.as_of - batch.cancel_initiated_at if batch.cancel_initiated_at else None
     now = age is not None and age <= timedelta(seconds=took) + batch.context.clock_skew
@@ -140,15 +136,10 @@ def listed(
     after_id: str = "",
     left_out: int = 0,
 ) -> tuple[str, str]:
-    """Say which batches there are, newest first: in a line, and in a line each.
+    """Say which batches have the ``wanted`` status, newest first: in a line, and in a line each.
 
-    Args:
-        batches: The batches.
-        wanted: Their status, or "any".
-        more: Whether there may be more.
-        searched: How many batches were searched, if that was not all and none has this status.
-        after_id: The batch after which the listing began.
-        left_out: How many could not be read.
+    If none was found before the search ended early, ``searched`` is how many were searched; ``left_out`` could not be
+    read.
     """
     kind = "message batch" if wanted == "any" else f"{wanted} message batch"
     unread = [unreadable(left_out)] if left_out else []

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import InvalidInputError
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
+from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -16,11 +16,9 @@ if TYPE_CHECKING:  # loads the official SDK
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("message", help="what to say; - reads it from standard input")
-    shown = "this batch may be canceled without asking; can be repeated"
-    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=shown)
-    add_results(parser)
-    add_model(parser)
-    add_connection(parser, json=False)
+    text = "this batch may be canceled without a question; can be repeated"
+    parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=text)
+    add_conversation(parser)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -66,9 +64,9 @@ def _exit_code(screen: "Screen", output: Output) -> ExitCode:
 COMMAND = Command(
     name="ask",
     about=(
-        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is\n"
-        "canceled at once only when your whole message is an order to cancel it by its id. For any\n"
-        "other batch you are asked for a yes; without a terminal that means no."
+        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is canceled at once "
+        "only if your whole message is an order to cancel it by its id. Any other cancel needs your yes; without a "
+        "terminal, the answer is no."
     ),
     examples=(
         'cancel-message-batch ask "Cancel the message batch with ID msgbatch_013Zva2CMHLNnXjNJJKqJ2EF."',

@@ -14,16 +14,16 @@ from cancel_message_batch.cli.terminal import interactive
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_batches(parser, every="every batch in progress in the workspace")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, cancel nothing")
+    add_batches(parser, every="every batch of the workspace that is in progress")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, but cancel nothing")
     parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
-    parser.add_argument("--reason", metavar="TEXT", help="why; kept on this machine, for `history`")
-    parser.add_argument("--wait", action="store_true", help="wait until they have really stopped")
-    parser.add_argument("--results", metavar="DIR", help="with --wait: save their results below DIR afterwards")
+    parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
+    parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
+    parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
     parser.add_argument(
         "--requests",
         metavar="FILE",
-        help="with --results: the file the batch was made of, to prepare what is left to send",
+        help="with --results: the file that the batch was made from, to prepare what is left to send",
     )
     add_connection(parser)
 
@@ -116,8 +116,8 @@ COMMAND = Command(
     completes="running",
     exits={
         1: "the API or the network failed, or a cancellation is not confirmed",
-        3: "nothing to cancel, it had already ended",
+        3: "nothing to cancel: the batch had already ended",
         4: "partly done",
-        5: "--wait: the time was up",
+        5: "--wait: the time ran out",
     },
 )

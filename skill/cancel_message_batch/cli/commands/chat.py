@@ -5,7 +5,7 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-from cancel_message_batch.cli.arguments import add_connection, add_model, add_results, check_sdk, open_batches
+from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -13,12 +13,6 @@ from cancel_message_batch.cli.terminal import interactive
 
 _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
 _PATIENCE = 2.0  # seconds in which batches whose program is gone are looked up
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    add_results(parser)
-    add_model(parser)
-    add_connection(parser, json=False)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -76,6 +70,6 @@ COMMAND = Command(
     name="chat",
     about="Talk with Claude, who has the tools to list, look at and cancel batches.",
     examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
-    arguments=_arguments,
+    arguments=add_conversation,
     run=_run,
 )

@@ -18,26 +18,28 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
-_PATIENCE = 10.0  # seconds in which batches whose program is gone are looked up
+_PATIENCE = 10.0  # seconds to look up the batches whose program is gone
+# For what works, what fails, and what was not checked: a sign, the same in ASCII, and a colour.
+_SIGNS = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·", "-", "2")}
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-
     code = ExitCode.DONE
     with open_batches(given) as batches:
-        for well, finding in _findings(batches):
+        for works, finding in _findings(batches):
+            code = ExitCode.FAILED if works is False else code
             if output.json:
-                output.print(json.dumps({"ok": well is not False, "finding": finding}))
-            else:
-                sign, color = _mark(well=well)
-                told = fitted(f"{sign} {finding}", sys.stdout)
-                output.print(paint(sign, color, sys.stdout) + told.removeprefix(sign))
-            code = ExitCode.FAILED if well is False else code
+                output.print(json.dumps({"ok": works is not False, "finding": finding}))
+                continue
+            sign, plain, color = _SIGNS[works]
+            sign = sign if sign.encode(sys.stdout.encoding, "ignore") else plain
+            text = fitted(f"{sign} {finding}", sys.stdout)
+            output.print(paint(sign, color, sys.stdout) + text.removeprefix(sign))
     return code
 
 
 def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
-    """Check one thing after the other; yields whether it is well, None where that is not known, and what was found."""
+    """Check one thing after the other; yields whether it works, or None for what is only shown, and what was found."""
     from cancel_message_batch.words import failures
     from cancel_message_batch.words.facts import facts
 
@@ -49,29 +51,26 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         yield None, f"Workspace: {workspace} (in the request)"
     yield from _record(batches)
     try:
-        newest = batches.list(limit=1).data
+        newest = [facts(batch) for batch in batches.list(limit=1).data]
     except MessageBatchError as error:
         yield False, f"List: {failures.failed(error, 'list')}"
-        # Where the API has refused no more than the listing, the other two may still be allowed.
+        # If the API has refused only the listing, the other two may still be allowed.
         if not isinstance(error, APIStatusError) or error.status_code in {401, 404} or not error.from_api:
             return
     else:
-        seen = "there is no batch"
-        if newest:
-            known = facts(newest[0])
-            seen = f"the newest is {known.id} ({known.status})"
         yield True, "Credential accepted by the API"
+        seen = f"the newest is {newest[0].id} ({newest[0].status})" if newest else "there is no batch"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
             operation(_NO_BATCH)
         except MessageBatchError as error:
+            refusal = error if isinstance(error, APIStatusError) and error.from_api else None
             # The API itself, and not something on the way to it, says that there is no such batch.
-            answer = (error.status_code, error.type, error.from_api) if isinstance(error, APIStatusError) else None
-            well = answer == (404, "not_found_error", True)
-            yield well, f"{name}: {'allowed' if well else _fault(error, name)}"
-            if name == "Retrieve" and isinstance(error, APIStatusError) and error.workspace_id:
-                yield None, f"Workspace: {error.workspace_id} (in the response)"
+            works = refusal is not None and (refusal.status_code, refusal.type) == (404, "not_found_error")
+            yield works, f"{name}: {'allowed' if works else _problem(error, name)}"
+            if name == "Retrieve" and refusal and refusal.workspace_id:
+                yield None, f"Workspace: {refusal.workspace_id} (in the response)"
         else:
             yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
 
@@ -87,30 +86,19 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         yield False if record.path else None, record.fault
         return
     yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
-    if told := hint(batches, record, timeout=_PATIENCE):
-        yield None, told
+    if orphans := hint(batches, record, timeout=_PATIENCE):
+        yield None, orphans
 
 
-def _fault(error: MessageBatchError, name: str) -> str:
+def _problem(error: MessageBatchError, name: str) -> str:
     from cancel_message_batch.words import failures
 
     status = error.status_code if isinstance(error, APIStatusError) else None
     if status == 403:
         return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
     if status == 404:
-        return f"{error}. The Anthropic API says it in another way: check the base URL (ANTHROPIC_BASE_URL)."
+        return f"{error}. The Anthropic API would say this differently: check the base URL (ANTHROPIC_BASE_URL)."
     return failures.failed(error, "get")
-
-
-def _mark(*, well: bool | None) -> tuple[str, str]:
-    """Return the sign and the color of a good or a bad finding, or of one that was not checked."""
-    signs = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·", "-", "2")}
-    sign, plain, color = signs[well]
-    try:
-        sign.encode(sys.stdout.encoding)
-    except UnicodeEncodeError:
-        sign = plain
-    return sign, color
 
 
 COMMAND = Command(

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_results, parse_port, parse_seconds, results_tools
+from cancel_message_batch.cli.arguments import add_results, parse_duration, parse_port, results_tools
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output, run_server
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -24,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--http", type=parse_port, metavar="PORT", help="serve http://127.0.0.1:PORT/mcp instead")
     parser.add_argument("--confirm", action="store_true", help="ask the person, through the client, before each cancel")
     add_results(parser)
-    parser.add_argument("--timeout", type=parse_seconds, metavar="TIME", help="per tool call (default: 50s)")
+    parser.add_argument("--timeout", type=parse_duration, metavar="TIME", help="per tool call (default: 50s)")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -66,10 +66,10 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="mcp",
     about=(
-        "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials\n"
-        "come from the environment; without any the server starts, and its tools say what to set.\n"
-        "With --http, clients need a bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, else a new\n"
-        "one, which is printed with the address."
+        "Serve the three tools over the Model Context Protocol, on standard input and output. Credentials come from "
+        "the environment; without any, the server starts and its tools say what to set. With --http, clients need a "
+        "bearer token: the one in CANCEL_MESSAGE_BATCH_MCP_TOKEN, otherwise a new one, which is printed with the "
+        "address."
     ),
     examples=(
         "claude mcp add message-batches -- cancel-message-batch mcp",

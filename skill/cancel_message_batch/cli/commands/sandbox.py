@@ -9,11 +9,11 @@ from cancel_message_batch.cli.registry import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--port", type=parse_port, default=8080, help="0 for any free one (default: 8080)")
-    parser.add_argument("--speed", type=parse_speed, default=60.0, help="times faster than the real API (default: 60)")
-    parser.add_argument(
-        "--limit-every", type=parse_count, default=0, metavar="N", help="answer every Nth request 429 (default: none)"
-    )
+    parser.add_argument("--port", type=parse_port, default=8080, help="the port; 0 for any free one (default: 8080)")
+    text = "how many times faster than the real API (default: 60)"
+    parser.add_argument("--speed", type=parse_speed, default=60.0, help=text)
+    text = "answer every Nth request with 429 (default: none)"
+    parser.add_argument("--limit-every", type=parse_count, default=0, metavar="N", help=text)
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:

@@ -42,15 +42,10 @@ def wait_for(
     seen: "Sequence[MessageBatch]" = (),
     saves: bool = False,
 ) -> ExitCode:
-    """Wait until batches have ended, show how it goes, and report each.
+    """Wait until batches have ended, at most ``timeout`` seconds; show how it goes, and report each.
 
-    Args:
-        batches: The client.
-        ids: The batches.
-        timeout: Seconds after which to give up, or None.
-        output: Where to report.
-        seen: The batches, if they have just been looked up.
-        saves: Whether the caller saves the results next; otherwise the person is told how to.
+    ``seen`` are the batches if they have just been looked up. A caller that ``saves`` the results next does not need
+    the hint how to.
     """
     from cancel_message_batch.batches.waiting import Wait
     from cancel_message_batch.cli.progress import live_lines
@@ -89,7 +84,6 @@ def wait_for(
 
 
 def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:
-    """Return what a terminal shows: a row for each batch, and how long it has been."""
     from cancel_message_batch.cli.table import waiting_table
     from cancel_message_batch.words.facts import counted
 
@@ -101,7 +95,7 @@ def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:
 
 
 def _show_changes(wait: "Wait", shown: dict[str, str], output: Output) -> dict[str, str]:
-    """Show a line for each status that has changed, where there is no terminal; return what is shown now."""
+    """Show a line for each status that has changed; return what is shown now."""
     from cancel_message_batch.words.facts import facts
 
     now = {facts(batch).id: facts(batch).status for batch in wait.found.values()}
@@ -123,5 +117,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
-    exits={4: "some have ended, and some could not be looked up", 5: "the time was up"},
+    exits={4: "some have ended, and some could not be looked up", 5: "the time ran out"},
 )

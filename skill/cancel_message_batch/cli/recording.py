@@ -32,22 +32,14 @@ def note_cancels(
     """
     from cancel_message_batch.record.store import Action, open_record
 
-    open_record(warn).add_action(
-        *(
-            Action(
-                name,
-                through,
-                "cancel",
-                consent=consent,
-                words=words,
-                answer=outcome.answer if outcome else "interrupted before the answer came",
-                origin=outcome.batch.context.origin if outcome and outcome.batch else None,
-                workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
-            )
-            for name, outcome in outcomes.items()
-            if outcome is None or outcome.sent
-        )
-    )
+    def action(name: str, outcome: ToolOutcome | None) -> Action:
+        answer = outcome.answer if outcome else "interrupted before the response came"
+        context = outcome.batch.context if outcome and outcome.batch else None
+        where = (context.origin, context.workspace) if context else (None, None)
+        return Action(name, through, "cancel", consent, words, answer, *where)
+
+    sent = [action(name, outcome) for name, outcome in outcomes.items() if outcome is None or outcome.sent]
+    open_record(warn).add_action(*sent)
 
 
 def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:

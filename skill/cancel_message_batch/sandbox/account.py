@@ -110,8 +110,9 @@ class Account:
     ) -> str:
         """Add a simulated batch with generated requests; return its id.
 
-        Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is the time that the
-        real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for none.
+        Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is the time that
+        the real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for
+        none.
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")

@@ -184,7 +184,7 @@ def test_named_chooses_by_name_alone(sandbox: Sandbox, nightly: str, run: Run) -
         other,
         '  name      "weekly [report]"',
     ]
-    assert "No message batch like that is in progress" in run("--all", "--named", "x*", "--yes").stderr
+    assert "No message batch like that is in_progress" in run("--all", "--named", "x*", "--yes").stderr
     assert unnamed not in cancels(sandbox)
 
 

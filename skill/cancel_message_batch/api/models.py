@@ -187,11 +187,7 @@ def pasted_id(value: Any) -> Any:
 
 
 def checked_id(message_batch_id: object) -> str:
-    """Return a message batch id without the white space or JSON around it.
-
-    Raises:
-        InvalidInputError: It is not one.
-    """
+    """Return a message batch id without the white space or JSON around it; anything else is an InvalidInputError."""
     value = pasted_id(message_batch_id)
     fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
     if fault:

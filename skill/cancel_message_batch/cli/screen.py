@@ -37,12 +37,7 @@ class Screen:
     """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
 
     It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
-    ``complete`` is False once an answer was not complete.
-
-    Args:
-        output: Where to show it.
-        through: The command.
-        may_cancel: The batches that may be canceled whatever the person says.
+    ``complete`` is False once an answer was not complete. Batches in ``may_cancel`` need no other consent.
     """
 
     def __init__(self, output: Output, through: str, may_cancel: Iterable[str] = ()) -> None:
@@ -58,11 +53,7 @@ class Screen:
         self._canceling = ""
 
     def say(self, conversation: Conversation, message: str) -> bool:
-        """Say something to the model and show the answer; returns False if the model could not be asked.
-
-        Raises:
-            Interrupted: The person pressed Ctrl-C, and knows what that leaves behind.
-        """
+        """Say something to the model and show the answer; returns False if the model could not be asked."""
         self._message = message
         self._agreed.clear()
         try:

@@ -38,8 +38,7 @@ def record_path() -> Path | None:
 def clean_name(text: str) -> str:
     """Make a name one line without control characters; an empty one stays empty.
 
-    Raises:
-        InvalidInputError: It is too long, holds nothing that can be shown, or could be taken for an id.
+    One that is too long, holds nothing that can be shown, or could be taken for an id, is an InvalidInputError.
     """
     name = _one_line(text, limit=NAME_LIMIT + 1)
     if len(name) > NAME_LIMIT:

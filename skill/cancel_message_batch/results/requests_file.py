@@ -28,8 +28,7 @@ _DECODER = json.JSONDecoder()
 class RequestsFile:
     """A file of requests. It is read twice: for the custom_ids before anything is downloaded, then for the requests.
 
-    Raises:
-        InvalidInputError: The file cannot be read, or is not a file of requests.
+    An InvalidInputError says what is wrong with it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,11 +51,7 @@ class RequestsFile:
             raise InvalidInputError(f"{self.shown} holds no requests")
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield each request as a line with its end.
-
-        Raises:
-            InvalidInputError: The file cannot be read, or has changed since it was read first.
-        """
+        """Yield each request as a line with its end. A file that has changed since it was read first is refused."""
         try:
             now = self.path.stat()
             if not stat.S_ISREG(now.st_mode):

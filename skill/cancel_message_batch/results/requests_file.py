@@ -63,7 +63,7 @@ class RequestsFile:
                 if not before:
                     self.checksum = checksum(file)
                     file.seek(0)
-                yield from self._requests(file)
+                yield from self._each_request(file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error
         except UnicodeDecodeError as error:
@@ -71,7 +71,7 @@ class RequestsFile:
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: Any) -> Iterator[bytes]:
+    def _each_request(self, file: Any) -> Iterator[bytes]:
         reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
         start = reader.read(_PIECE).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
         reader.seek(0)

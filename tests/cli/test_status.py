@@ -7,7 +7,7 @@ import re
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
-from cancel_message_batch.cli.table import block
+from cancel_message_batch.cli.reports import block
 from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import Run, described, running
 

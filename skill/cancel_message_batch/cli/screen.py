@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import anthropic
@@ -38,26 +38,37 @@ class Screen:
 
     It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
     ``complete`` is False once an answer was not complete.
-
-    Args:
-        output: Where to show it.
-        through: The command.
-        may_cancel: The batches that may be canceled whatever the person says.
     """
 
-    def __init__(self, output: Output, through: str, may_cancel: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        client: anthropic.Anthropic,
+        batches: MessageBatches,
+        given: argparse.Namespace,
+        output: Output,
+        through: str,
+    ) -> None:
         self.outcomes: dict[tuple[str, str], ToolOutcome] = {}
         self.complete = True
         self._output = output
         self._through = through
-        self._may_cancel = frozenset(may_cancel)
+        self._may_cancel: Sequence[str] = getattr(given, "may_cancel", ())
         self._message = ""
         self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
+        self._conversation = Conversation(
+            client,
+            batches,
+            model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
+            approve=self._approve if interactive() else None,
+            may_cancel=self._may_cancel,
+            report=self._report,
+            more=results_tools(given),
+        )
 
-    def say(self, conversation: Conversation, message: str) -> bool:
+    def say(self, message: str) -> bool:
         """Say something to the model and show the answer; returns False if the model could not be asked.
 
         Raises:
@@ -66,7 +77,7 @@ class Screen:
         self._message = message
         self._agreed.clear()
         try:
-            conversation.say(message)
+            self._conversation.say(message)
         except MessageBatchError as error:
             self._answer.end()
             self._output.warn(failures.failed(error, "ask"))
@@ -81,7 +92,7 @@ class Screen:
         self._answer.end()
         return True
 
-    def report(self, event: Event) -> None:
+    def _report(self, event: Event) -> None:
         """Show what happens."""
         match event:
             case Text(text):
@@ -102,7 +113,7 @@ class Screen:
                 if self._call[0] == CANCEL.name:
                     self._note(outcome)
 
-    def approve(self, batch: MessageBatch) -> bool:
+    def _approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
         answer = confirm(states.question(batch))
@@ -131,8 +142,8 @@ class Screen:
 
 
 @contextlib.contextmanager
-def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen: Screen) -> Iterator[Conversation]:
-    """Open the conversation that the command line's flags describe."""
+def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Output, through: str) -> Iterator[Screen]:
+    """Begin the conversation that the command line's flags describe, for the command ``through``."""
     connection = batches.connection
     try:
         client = anthropic.Anthropic(
@@ -147,15 +158,7 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
         shown = clean(str(error), secrets=connection.secrets)
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     with client:
-        yield Conversation(
-            client,
-            batches,
-            model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
-            approve=screen.approve if interactive() else None,
-            may_cancel=getattr(given, "may_cancel", ()),
-            report=screen.report,
-            more=results_tools(given),
-        )
+        yield Screen(client, batches, given, output, through)
 
 
 def _credential(connection: Connection) -> dict[str, Any]:

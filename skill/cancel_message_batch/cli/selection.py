@@ -151,7 +151,7 @@ def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output)
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
     from cancel_message_batch.words import states
 
-    from .table import table
+    from .reports import table
 
     if given.named is not None:
         check_names(output)

@@ -33,11 +33,10 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         raise UsageError(f"--may-cancel takes the id of one batch: {error}") from None
     with open_batches(given) as batches:
         check_sdk()
-        from cancel_message_batch.cli.screen import Screen, open_conversation
+        from cancel_message_batch.cli.screen import open_screen
 
-        screen = Screen(output, "ask", given.may_cancel)
-        with open_conversation(batches, given, screen) as conversation:
-            return _exit_code(screen, output) if screen.say(conversation, message) else ExitCode.FAILED
+        with open_screen(batches, given, output, "ask") as screen:
+            return _exit_code(screen, output) if screen.say(message) else ExitCode.FAILED
 
 
 def _exit_code(screen: "Screen", output: Output) -> ExitCode:

@@ -76,7 +76,7 @@ def _candidates(before: Sequence[str], current: str) -> Iterator[str]:
 def _ids(statuses: Sequence[str]) -> Iterator[str]:
     """Yield the ids of the newest batches with their sizes and ages. If this fails, the script hides the message."""
     from cancel_message_batch.api.models import message_batch_id_fault
-    from cancel_message_batch.cli.table import size_and_age
+    from cancel_message_batch.cli.reports import size_and_age
 
     given = build_parser(load("list")).parse(["--timeout", "3s", "--max-retries", "0"])
     with open_batches(given) as batches:

@@ -84,7 +84,7 @@ def wait_for(
 
 
 def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:
-    from cancel_message_batch.cli.table import waiting_table
+    from cancel_message_batch.cli.reports import waiting_table
     from cancel_message_batch.words.facts import counted
 
     rows = waiting_table(((name, wait.found.get(name)) for name in wait.pending), sys.stderr)

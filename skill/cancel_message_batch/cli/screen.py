@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -22,7 +22,7 @@ from cancel_message_batch.agent.conversation import (
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
-from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.models import MessageBatch, checked_id
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import failures, states
 
@@ -52,7 +52,7 @@ class Screen:
         self.complete = True
         self._output = output
         self._through = through
-        self._may_cancel: Sequence[str] = getattr(given, "may_cancel", ())
+        self._may_cancel = [checked_id(name) for name in getattr(given, "may_cancel", ())]
         self._message = ""
         self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)

@@ -97,18 +97,11 @@ def copyable(command: str, columns: int) -> str:
     return " \\\n".join(lines)
 
 
-def _colored(stream: TextIO) -> bool:
-    """Whether to use colour: NO_COLOR and FORCE_COLOR decide, else whether the stream is a terminal."""
-    if os.environ.get("NO_COLOR"):
-        return False
-    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
-        return True
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
-
-
 def paint(text: str, code: str, stream: TextIO) -> str:
-    """Colour a text where colours are wanted. ``code`` is an ANSI colour, such as 2 for dim."""
-    return f"\033[{code}m{text}\033[0m" if _colored(stream) else text
+    """Colour a text in a terminal, unless NO_COLOR or FORCE_COLOR decide. ``code`` is an ANSI colour: 2 is dim."""
+    forced = os.environ.get("FORCE_COLOR", "0") not in {"", "0"}
+    wanted = forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
+    return f"\033[{code}m{text}\033[0m" if wanted and not os.environ.get("NO_COLOR") else text
 
 
 def interactive() -> bool:

@@ -6,7 +6,6 @@ from cancel_message_batch.cli.arguments import add_batches, add_connection, open
 from cancel_message_batch.cli.exit_codes import ExitCode, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import check_names, matching, read_ids
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,11 +14,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    ids = read_ids(given, "status")
     from cancel_message_batch.cli.recording import say_where_known
     from cancel_message_batch.cli.reports import print_status
+    from cancel_message_batch.cli.selection import check_names, matching, read_ids
     from cancel_message_batch.tools import GET
 
+    ids = read_ids(given, "status")
     check_names(output)
     codes = []
     outcomes = {}

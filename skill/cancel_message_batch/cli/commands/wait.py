@@ -10,7 +10,6 @@ from cancel_message_batch.cli.arguments import add_batches, add_connection, open
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, combined, error_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import check_names, matching, read_ids
 
 if TYPE_CHECKING:  # --help needs none of them
     from cancel_message_batch.api.client import MessageBatches
@@ -24,6 +23,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.selection import check_names, matching, read_ids
+
     ids = read_ids(given, "wait")
     if given.named is not None:
         check_names(output)
@@ -63,8 +64,7 @@ def wait_for(
                     shown = _show_changes(wait, shown, output)
     except KeyboardInterrupt:
         interrupted = True
-    errors = [failures.failed(wait.failed[name], "get", name) for name in ids if name in wait.failed]
-    for text in dict.fromkeys(errors):
+    for text in dict.fromkeys(failures.failed(error, "get", name) for name, error in wait.failed.items()):
         output.warn(text)
     ended = [wait.found[name] for name in ids if name in wait.found and wait.found[name].ended]
     for batch in ended:
@@ -80,7 +80,7 @@ def wait_for(
         raise Interrupted
     if wait.pending:
         return ExitCode.TIME_UP
-    return combined([error_code(wait.failed[name]) if name in wait.failed else ExitCode.DONE for name in ids])
+    return combined([*map(error_code, wait.failed.values()), *(ExitCode.DONE for _ in ended)])
 
 
 def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:

@@ -18,7 +18,7 @@ run() { # EXTRAS REQUIREMENT TESTS...
 }
 
 needs_mcp=($(grep -rlE '^(from|import) (mcp|tests.mcp_server)' tests --include 'test_*.py' --exclude-dir clients --exclude-dir frameworks | sort))
-run sandbox "" tests/test_tools.py
+run sandbox "" tests/test_tools.py tests/api/test_errors.py
 run sandbox "$conversation" --ignore tests/mcp_server "${needs_mcp[@]/#/--ignore=}" -k "not MCP" "$@"
 run mcp,sandbox "$conversation" "${needs_mcp[@]}" tests/mcp_server "$@"
 LOWEST=$PWD/$home/bin/python .venv/bin/python -m pytest tests/test_floors.py

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agent.conversation import Conversation
     from .api.client import AsyncMessageBatches, MessageBatches
     from .api.errors import (
         APIConnectionError,
@@ -28,6 +29,7 @@ __all__ = [
     "APITimeoutError",
     "AsyncMessageBatches",
     "ConfigurationError",
+    "Conversation",
     "InvalidInputError",
     "MessageBatch",
     "MessageBatchError",
@@ -50,6 +52,7 @@ _MODULES = (
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
+    (".agent.conversation", frozenset({"Conversation"})),
     (".guarding.guard", frozenset({"guard"})),
     (".results.tool", frozenset({"async_results_function", "results_function", "results_tool"})),
     (".tools", frozenset(__all__)),

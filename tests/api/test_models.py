@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
+from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch, with_context
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import states
 from tests.api.conftest import Call
@@ -50,7 +50,7 @@ def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of
     sandbox.fail(Fault(match="GET", status=200, body=body, headers={"anthropic-workspace-id": "wrkspc_a"}))
     batch = call(sandbox.url, "retrieve", EXAMPLE_ID)
     assert (batch.context.workspace, batch.context.name) == ("wrkspc_a", None)
-    batch = batch.with_context(name="nightly eval")
+    batch = with_context(batch, name="nightly eval")
     assert batch.context.name == "nightly eval"
     assert json.loads(batch.to_json()) == json.loads(MessageBatch.model_validate(body).to_json())
     listed = call(sandbox.url, "list")
@@ -59,7 +59,7 @@ def test_a_batch_knows_the_workspace_that_the_response_named_and_keeps_fields_of
 
 def test_two_looks_at_an_unchanged_batch_are_equal(sandbox: Sandbox, call: Call) -> None:
     first = call(sandbox.url, "retrieve", EXAMPLE_ID)
-    second = call(sandbox.url, "retrieve", EXAMPLE_ID).with_context(name="nightly eval", workspace="wrkspc_b")
+    second = with_context(call(sandbox.url, "retrieve", EXAMPLE_ID), name="nightly eval", workspace="wrkspc_b")
     assert first == second
     assert len({first, second}) == 1
     assert first != MessageBatch.model_validate(first.model_dump() | {"priority": "low"})

@@ -183,7 +183,7 @@ def test_an_interrupted_cancel_is_noted_as_not_answered(sandbox: Sandbox, others
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert {entry.message_batch_id for entry in noted()} == {EXAMPLE_ID, *others}
-    assert {entry.answer for entry in noted()} == {"interrupted before the answer came"}
+    assert {entry.answer for entry in noted()} == {"interrupted before the response came"}
 
 
 def test_a_404_says_where_the_record_knows_the_batch_from(sandbox: Sandbox, run: Run) -> None:

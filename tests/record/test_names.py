@@ -41,7 +41,7 @@ def nightly(sandbox: Sandbox) -> str:
     return batch
 
 
-def test_the_tools_and_the_plain_functions_tell_a_name(sandbox: Sandbox, nightly: str) -> None:
+def test_the_tools_and_the_plain_functions_show_a_name(sandbox: Sandbox, nightly: str) -> None:
     row = next(line for line in LIST.run({}).text.splitlines() if line.startswith(nightly))
     assert row.endswith(', named "nightly eval"')
     assert (
@@ -184,7 +184,7 @@ def test_named_chooses_by_name_alone(sandbox: Sandbox, nightly: str, run: Run) -
         other,
         '  name      "weekly [report]"',
     ]
-    assert "No message batch like that is in progress" in run("--all", "--named", "x*", "--yes").stderr
+    assert "No message batch like that is in_progress" in run("--all", "--named", "x*", "--yes").stderr
     assert unnamed not in cancels(sandbox)
 
 

@@ -278,7 +278,6 @@ def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: st
     record.set_name("msgbatch_A", "mine")
     with pytest.raises(InvalidInputError):
         record.set_name("msgbatch_A", name)
-    create(record, "A", name=name)
     assert names_of("msgbatch_A") == {"msgbatch_A": "mine"}
 
 

@@ -14,7 +14,7 @@ from .strange_results import NAME, line, serve
 
 def test_the_days_are_those_of_the_installed_sdk() -> None:
     messages = pytest.importorskip("anthropic.resources.messages.messages")
-    assert ends_of_life() == messages.DEPRECATED_MODELS
+    assert messages.DEPRECATED_MODELS.items() <= ends_of_life().items()
 
 
 def test_requests_to_a_model_that_ends_are_told_before_they_are_sent(

@@ -124,8 +124,8 @@ class Conversation:
             self._secrets += batches.connection.secrets
         self._may_cancel = frozenset(checked_id(message_batch_id) for message_batch_id in may_cancel)
         # Consent holds for one turn: what the message named, and what the person answered.
-        self._agreed: set[str] = set()
-        self._declined: dict[str, bool | None] = {}
+        self._named: set[str] = set()
+        self._answers: dict[str, bool | None] = {}
         self._tools = {tool.name: tool for tool in (*TOOLS, *more)}
         self._messages: list[Any] = []
         self._open: list[ToolUseBlock] = []  # the calls in the last message that have no result yet
@@ -144,8 +144,8 @@ class Conversation:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
                 the tools had done by then.
         """
-        self._agreed = named_ids(message) | self._may_cancel
-        self._declined.clear()
+        self._named = named_ids(message) | self._may_cancel
+        self._answers.clear()
         # Bytes that are not text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})
@@ -191,22 +191,18 @@ class Conversation:
         if tool is None:
             return _result(call, f"There is no tool {call.name}.", is_error=True)
         self._report(ToolUse(tool.name, arguments))
-        agreed = False
+        named = False
         with contextlib.suppress(InvalidInputError):  # the tool says what is wrong
-            agreed = getattr(tool.parse(arguments), "message_batch_id", "") in self._agreed
-        outcome = tool.run(arguments, self._batches, approve=None if agreed else self._ask)
+            named = getattr(tool.parse(arguments), "message_batch_id", "") in self._named
+        outcome = tool.run(arguments, self._batches, approve=None if named else self._ask)
         self._report(ToolResult(outcome))
         return _result(call, outcome.text, is_error=outcome.is_error)
 
     def _ask(self, batch: MessageBatch) -> bool | None:
         """Ask the person, once in a turn for each batch."""
-        if batch.id not in self._declined:
-            answer = self._approve(batch) if self._approve else None
-            if answer:
-                self._agreed.add(batch.id)
-                return True
-            self._declined[batch.id] = answer
-        return self._declined[batch.id]
+        if batch.id not in self._answers:
+            self._answers[batch.id] = self._approve(batch) if self._approve else None
+        return self._answers[batch.id]
 
 
 def _events(stream: Any) -> Iterator[Any]:

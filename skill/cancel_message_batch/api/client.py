@@ -15,7 +15,7 @@ from httpx2 import URL, AsyncClient, Client, Request
 
 from .calls import check_same_batch, finish
 from .credentials import Connection, connect
-from .endpoint import Endpoint, Model
+from .endpoint import Endpoint, Result
 from .errors import (
     APIConnectionError,
     APIStatusError,
@@ -26,7 +26,7 @@ from .errors import (
     from_sdk,
     json_or_none,
 )
-from .models import MessageBatch, checked_id
+from .models import Context, MessageBatch, checked_id, read_batch
 from .pages import AsyncListing, AsyncMessageBatchPage, MessageBatchPage
 from .retries import CALL_TIMEOUT, MAX_RETRIES, Attempts, RetryPolicy, may_pass
 from .transport import READ_TIMEOUT, Answer, BlockingTransport, WaitingTransport
@@ -107,18 +107,20 @@ class _Client(Generic[HTTPClient]):
 
     async def _cancel(self, message_batch_id: str) -> MessageBatch:
         message_batch_id = checked_id(message_batch_id)
-        canceled = await self._call(MessageBatch, "POST", f"/{message_batch_id}/cancel")
+        canceled = await self._call(read_batch, "POST", f"/{message_batch_id}/cancel")
         return check_same_batch(canceled, message_batch_id, canceling=True)
 
     async def _retrieve(self, message_batch_id: str) -> MessageBatch:
         message_batch_id = checked_id(message_batch_id)
-        return check_same_batch(await self._call(MessageBatch, "GET", f"/{message_batch_id}"), message_batch_id)
+        return check_same_batch(await self._call(read_batch, "GET", f"/{message_batch_id}"), message_batch_id)
 
     async def _list(self, page_of: type[Page], **options: Any) -> Page:
-        page = await self._call(page_of, "GET", "", self._endpoint.page_query(**options))
+        page = await self._call(page_of.read, "GET", "", self._endpoint.page_query(**options))
         return page.followed_by(self.list, **options)
 
-    async def _call(self, model: type[Model], method: str, path: str, query: dict[str, str] | None = None) -> Model:
+    async def _call(
+        self, parse: Callable[[bytes, Context], Result], method: str, path: str, query: dict[str, str] | None = None
+    ) -> Result:
         """Send one request until it is answered, as often and as long as the policy allows."""
         url, headers = self._endpoint.url(path, query), self._endpoint.headers
         deadline = time.monotonic() + self.policy.timeout
@@ -128,7 +130,7 @@ class _Client(Generic[HTTPClient]):
                 answer = await self._transport.send(
                     Request(method, url, headers=headers), deadline, self.connection.auth
                 )
-                return self._endpoint.read(model, answer)
+                return self._endpoint.read(parse, answer)
             except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
                 error = self._translated(raised, method, url)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.

@@ -140,11 +140,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
 
 
 def program_base_url() -> str:
-    """Return the base URL that the official SDK would use in a program with this environment.
-
-    Raises:
-        ConfigurationError: It is not a URL.
-    """
+    """Return the base URL that the official SDK would use in a program with this environment."""
     if not (base_url := os.environ.get("ANTHROPIC_BASE_URL", "").strip()):
         with contextlib.suppress(ConfigurationError):  # the program may have a credential of its own
             base_url = sdk_base_url(connect().base_url)
@@ -153,12 +149,7 @@ def program_base_url() -> str:
 
 
 def connection_with(base_url: str, headers: Mapping[str, str]) -> Connection:
-    """Return the connection with which another program reached the API.
-
-    Args:
-        base_url: As in ``Connection``.
-        headers: Its headers, with the credential.
-    """
+    """Return the connection with which another program reached the API; ``headers`` hold its credential."""
     secrets = tuple(dict.fromkeys(filter(None, _custom_secrets(headers))))
     return Connection(base_url, "the command's requests", headers, "the command's own", secrets=secrets)
 

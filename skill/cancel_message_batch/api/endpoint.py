@@ -3,7 +3,7 @@
 import contextlib
 import platform
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -25,10 +25,9 @@ from .errors import (
     safe_response,
 )
 from .models import Context, MessageBatch, checked_id
-from .pages import AsyncMessageBatchPage, MessageBatchPage
 from .transport import Answer
 
-Model = TypeVar("Model", MessageBatch, MessageBatchPage, AsyncMessageBatchPage)
+Result = TypeVar("Result")
 
 
 class Endpoint:
@@ -58,12 +57,12 @@ class Endpoint:
         cursors = {"after_id": after_id, "before_id": before_id}
         return {"limit": str(limit), **{name: checked_id(cursor) for name, cursor in cursors.items() if cursor}}
 
-    def read(self, model: type[Model], answer: Answer) -> Model:
+    def read(self, parse: Callable[[bytes, Context], Result], answer: Answer) -> Result:
         """Read the object out of an answer."""
-        parsed: Model | None = None
+        parsed: Result | None = None
         if answer.response.is_success:
             with contextlib.suppress(ValueError, RecursionError):
-                parsed = model.read(_without_secrets(answer.body, self._connection.secrets), self._context(answer))
+                parsed = parse(_without_secrets(answer.body, self._connection.secrets), self._context(answer))
         # Raised outside of the handler: the parser's own error repeats the body, which may hold anything.
         if parsed is None:
             raise self.refusal(answer)

@@ -24,7 +24,7 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import urljoin
 
 if TYPE_CHECKING:
@@ -46,16 +46,12 @@ class MessageBatchError(Exception):
     Attributes:
         message: What happened, as ``str()`` says it.
         may_have_arrived: Whether a request was sent and it is not known whether the API acted on it.
-        request: The ``httpx2.Request``, without the headers, which hold the credential; None where none was sent.
+        request: The ``httpx2.Request``, without the headers, which hold the credential; None if not at hand.
         response: The ``httpx2.Response``, with every credential masked; None where none came.
         body: The JSON of the response; None where it held none.
     """
 
     _sdk_class: ClassVar[str] = "AnthropicError"
-
-    def __new__(cls, *args: Any, response: Any = None, **_options: Any) -> Self:
-        """Make an instance of the SDK's class as well, where the SDK is imported."""
-        return _new(cls, args, response.status_code if response else 0)  # type: ignore[no-any-return]
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, response: "Response | None" = None) -> None:
         Exception.__init__(self, message)  # super() may be a class of the SDK, which takes other arguments
@@ -64,22 +60,28 @@ class MessageBatchError(Exception):
         self.request: Request | None = response.request if response else None
         self.response = response
         self.body: Any = json_or_none(response.content) if response else None
+        self._join(response.status_code if response else 0)
+
+    def _join(self, status_code: int) -> None:
+        """Become an instance of the SDK's class as well, where the SDK is imported."""
+        sdk, own = sys.modules.get("anthropic"), cast("Any", type(self))
+        known = list(vars(sdk).values()) if sdk else []
+        kinds = [one for one in known if isinstance(one, type) and vars(one).get("status_code") == status_code]
+        general = "InternalServerError" if status_code >= 500 else self._sdk_class
+        if kind := next(iter(kinds), getattr(sdk, general, None)):
+            with contextlib.suppress(TypeError):  # a caller's subclass of ours may not go together with the SDK's
+                self.__class__ = _joined(own, kind)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Make every subclass picklable, whether or not the SDK is imported on the other side."""
-        own = getattr(type(self), "_own_class", type(self))
-        return _new, (own, self.args, getattr(self, "status_code", 0)), self.__dict__
+        return _restored, (getattr(type(self), "_own_class", type(self)), self.args, self.__dict__)
 
 
-def _new(cls: Any, args: tuple[Any, ...], status_code: int) -> Any:
-    """Return an instance of an error's class and of the SDK's; of the class alone where the SDK is not imported."""
-    own, sdk = getattr(cls, "_own_class", cls), sys.modules.get("anthropic")
-    named = vars(sdk) if sdk else {}
-    classes: list[Any] = [
-        one for one in named.values() if isinstance(one, type) and vars(one).get("status_code") == status_code
-    ]
-    classes.append(named.get("InternalServerError" if status_code >= 500 else own._sdk_class))  # noqa: SLF001 - our own
-    return Exception.__new__(_joined(own, classes[0]) if classes[0] else own, *args)
+def _restored(own: type[Any], args: tuple[Any, ...], state: dict[str, Any]) -> Any:
+    error = own.__new__(own, *args)
+    error.__dict__.update(state)
+    error._join(state.get("status_code") or 0)  # noqa: SLF001 - our own
+    return error
 
 
 @functools.cache

@@ -119,17 +119,6 @@ class MessageBatch(BaseModel):
         """What the response's headers and this machine say about the batch, apart from the API's own fields."""
         return self._context
 
-    def with_context(self, **changes: Any) -> "MessageBatch":
-        """Return a copy with another context: a field of ``Context`` by name."""
-        other = self.model_copy()
-        other._context = replace(self._context, **changes)  # noqa: SLF001 - its own class
-        return other
-
-    @classmethod
-    def read(cls, body: bytes, context: Context) -> "MessageBatch":
-        """Read a batch."""
-        return cls.model_validate_json(body, context=context)
-
     def to_json(self) -> str:
         """Return the API's own object in ASCII: the fields that it sent, and no others."""
         text = self.model_dump_json(exclude_unset=True)
@@ -139,6 +128,18 @@ class MessageBatch(BaseModel):
     def ended(self) -> bool:
         """Whether processing of the whole batch has ended."""
         return self.processing_status == "ended"
+
+
+def read_batch(body: bytes, context: Context) -> MessageBatch:
+    """Read a batch out of an answer."""
+    return MessageBatch.model_validate_json(body, context=context)
+
+
+def with_context(batch: MessageBatch, **changes: Any) -> MessageBatch:
+    """Return a copy of a batch with another context: a field of ``Context`` by name."""
+    other = batch.model_copy()
+    other._context = replace(batch.context, **changes)  # noqa: SLF001 - of this module
+    return other
 
 
 def without_surrogates(value: Any) -> Any:
@@ -186,11 +187,7 @@ def pasted_id(value: Any) -> Any:
 
 
 def checked_id(message_batch_id: object) -> str:
-    """Return a message batch id without the white space or JSON around it.
-
-    Raises:
-        InvalidInputError: It is not one.
-    """
+    """Return a message batch id without the white space or JSON around it; anything else is an InvalidInputError."""
     value = pasted_id(message_batch_id)
     fault = message_batch_id_fault(value) if isinstance(value, str) else "it is not text"
     if fault:

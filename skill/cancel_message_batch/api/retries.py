@@ -94,11 +94,7 @@ class Attempts:
     may_have_arrived: bool = field(default=False, init=False)
 
     def pause_after(self, error: MessageBatchError) -> float:
-        """Return the seconds to wait before the next attempt.
-
-        Raises:
-            MessageBatchError: The error itself; there is no other attempt.
-        """
+        """Return the seconds to wait before the next attempt, or raise the error if there is none."""
         self.number += 1
         self.may_have_arrived = error.may_have_arrived = error.may_have_arrived or self.may_have_arrived
         limited, pause = self.policy.obeys_limit(error), self.policy.pause(error, self.number)

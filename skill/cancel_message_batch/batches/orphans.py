@@ -13,17 +13,10 @@ from .waiting import Wait
 def find_orphans(
     batches: MessageBatches, record: Record, *, timeout: float
 ) -> tuple[list[MessageBatch], dict[str, MessageBatchError | None]]:
-    """Look up the batches whose process is gone. Without any in the record, the API is not called.
+    """Look up the batches created from this machine, at the client's base URL, whose process is gone.
 
-    Only batches that were created from this machine, at the base URL of the client, are looked up.
-
-    Args:
-        batches: The client.
-        record: The record; batches that have ended are noted there.
-        timeout: Seconds for all of it.
-
-    Returns:
-        The batches that have not ended, newest first; and the ids that could not be looked up, with the reason.
+    Returns those that have not ended, newest first, and the ids that could not be looked up within ``timeout`` seconds,
+    with the reason. Those that have ended are noted in the record. If it knows none, the API is not called.
     """
     ids = [known.message_batch_id for known in record.orphans(origin(batches.connection.base_url))]
     if not ids:

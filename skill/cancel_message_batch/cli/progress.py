@@ -16,9 +16,7 @@ _PAUSE = 0.25  # seconds between two pictures
 def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool = False) -> Iterator[None]:
     """Show the picture on standard error if that is a terminal, and draw it again four times a second.
 
-    Args:
-        picture: Returns rows, and what stands below them. Rows for which the terminal has no room are left out.
-        quiet: Show nothing.
+    ``picture`` returns rows, as many as the terminal has room for are shown, and what stands below them.
     """
     if quiet or not sys.stderr.isatty():
         yield

@@ -26,33 +26,20 @@ def note_cancels(
     consent: str | None = None,
     words: str | None = None,
 ) -> None:
-    """Note the cancels that were sent, in one transaction.
+    """Note the cancels that were sent, in one transaction. An outcome is None if no response came.
 
-    Args:
-        outcomes: The outcome of each, by id; None if it was interrupted before the response.
-        warn: Tells the person that the record cannot be used.
-        through: What the person used.
-        consent: How they agreed to it.
-        words: What they said.
+    ``consent`` is how the person agreed, ``words`` what they said.
     """
     from cancel_message_batch.record.store import Action, open_record
 
-    open_record(warn).add_action(
-        *(
-            Action(
-                name,
-                through,
-                "cancel",
-                consent=consent,
-                words=words,
-                answer=outcome.answer if outcome else "interrupted before the answer came",
-                origin=outcome.batch.context.origin if outcome and outcome.batch else None,
-                workspace=outcome.batch.context.workspace if outcome and outcome.batch else None,
-            )
-            for name, outcome in outcomes.items()
-            if outcome is None or outcome.sent
-        )
-    )
+    def action(name: str, outcome: ToolOutcome | None) -> Action:
+        answer = outcome.answer if outcome else "interrupted before the response came"
+        context = outcome.batch.context if outcome and outcome.batch else None
+        where = (context.origin, context.workspace) if context else (None, None)
+        return Action(name, through, "cancel", consent, words, answer, *where)
+
+    sent = [action(name, outcome) for name, outcome in outcomes.items() if outcome is None or outcome.sent]
+    open_record(warn).add_action(*sent)
 
 
 def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
@@ -75,11 +62,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
 
 
 def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
-    """Return the batches that are running although their program is gone, newest first.
-
-    Raises:
-        MessageBatchError: The record cannot be used, or none of them could be looked up.
-    """
+    """Return the running batches whose program is gone, newest first; raise if none could be looked up."""
     from cancel_message_batch.batches.orphans import find_orphans
     from cancel_message_batch.record.store import open_record
 

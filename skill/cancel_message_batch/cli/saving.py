@@ -21,11 +21,7 @@ from .progress import live_lines
 
 
 def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
-    """Return what is to be saved; a requests file is read and checked before anything is sent.
-
-    Raises:
-        UsageError: The requests file cannot be used.
-    """
+    """Return what is to be saved; a requests file is read, and refused, before anything is sent."""
     try:
         return Options(retry, split, RequestsFile(Path(requests)) if requests is not None else None)
     except InvalidInputError as error:
@@ -35,11 +31,7 @@ def options_of(requests: str | None, retry: Sequence[str] | None = None, *, spli
 def save_all(
     batches: MessageBatches, ids: Sequence[str], directory: Path, options: Options, output: Output
 ) -> ExitCode:
-    """Save the results of batches, one after the other, and report each.
-
-    Raises:
-        Interrupted: The user stopped it.
-    """
+    """Save the results of batches, one after the other, and report each."""
     if warning := results.paid_retried(options.retry or ()):
         output.say(warning)
     codes = []

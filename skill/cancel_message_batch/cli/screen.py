@@ -37,7 +37,7 @@ class Screen:
     """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
 
     It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
-    ``complete`` is False once an answer was not complete.
+    ``complete`` is False once an answer was not complete. Batches in ``may_cancel`` need no other consent.
     """
 
     def __init__(
@@ -69,11 +69,7 @@ class Screen:
         )
 
     def say(self, message: str) -> bool:
-        """Say something to the model and show the answer; returns False if the model could not be asked.
-
-        Raises:
-            Interrupted: The person pressed Ctrl-C, and knows what that leaves behind.
-        """
+        """Say something to the model and show the answer; returns False if the model could not be asked."""
         self._message = message
         self._agreed.clear()
         try:

@@ -25,10 +25,9 @@ from .terminal import confirm
 
 
 def read_ids(given: argparse.Namespace, command: str) -> list[str]:
-    """Return the ids that are given as arguments and, for ``-``, on standard input, without repetitions.
+    """Return the ids given as arguments and, for ``-``, on standard input, without repetitions.
 
-    Raises:
-        UsageError: One of them is not an id. Nothing is done for half of what was typed.
+    If one of them is not an id, all are refused: nothing is done for half of what was typed.
     """
     ids: list[str] = []
     for word in given.ids:
@@ -48,11 +47,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
 
 
 def checked_id(word: str) -> str:
-    """Return a message batch id without white space around it.
-
-    Raises:
-        UsageError: It is not an id.
-    """
+    """Return a message batch id without white space around it; anything else is a UsageError."""
     if fault := message_batch_id_fault(word.strip()):
         raise UsageError(f'"{clean(word, limit=60)}" is not a message batch id: {fault}. Nothing was sent.')
     return word.strip()

@@ -39,11 +39,7 @@ class Child:
             signal.signal(number, handler)
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start the command.
-
-        Raises:
-            OSError: It cannot be started.
-        """
+        """Start the command; an OSError says why it cannot be started."""
         self._process = subprocess.Popen(self._command, env=self._environment)  # noqa: S603 - it is what is asked for
         for number in self._early:
             self._pass_on(number)

@@ -1,8 +1,7 @@
 """A guard for programs that die: if a program fails, the batches that it created are canceled.
 
 The guard returns the SDK's own resource with a ``create`` that is watched. Each cancel is sent with the caller's own
-client. A sync guard cancels in threads, which it does not wait for after its deadline; an async one in tasks of the
-caller's loop.
+client: by a sync guard in threads, which it abandons at its deadline, by an async one in tasks of the caller's loop.
 """
 
 import asyncio
@@ -109,14 +108,14 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
     return kind(batches, clean_name(name), cancel, deadline)
 
 
-class _Guard:
+class Guard:
     """What sync and async guards share. For the cancel tool it is a client whose calls end by the deadline."""
 
     is_async: bool
-    _sleep: Callable[[float], Any]
 
     def __init__(self, batches: Any, name: str, cancel: When, deadline: float) -> None:
-        self.task: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None  # that entered it
+        self._sleep: Callable[[float], Any] = anyio.sleep if self.is_async else time.sleep
         self._batches = batches
         self._client = batches._client  # noqa: SLF001 - its requests go through it
         self._origin = origin(str(self._client.base_url))
@@ -163,14 +162,14 @@ class _Guard:
             if isinstance(message_batch_id, str) and message_batch_id:
                 self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"))
             else:  # something else than the API has answered
-                self._report_lost(began, size, None)
+                _log(logging.ERROR, programs.creation_lost(began, size), None)
             return response if wrapped else batch
         except BaseException as error:
             known = from_sdk(error) or from_client(error)
             # Any other Exception, such as a TypeError, came before anything was sent.
             arrived = known.may_have_arrived if known else response is not None or not isinstance(error, Exception)
             if arrived and message_batch_id is None:
-                self._report_lost(began, size, error)
+                _log(logging.ERROR, programs.creation_lost(began, size), error)
             raise
         finally:
             del self._creating[creation]
@@ -205,8 +204,7 @@ class _Guard:
 
     def _own(self) -> list[str]:
         """Return what this process created. A forked child does not cancel what its parent created."""
-        here = os.getpid()
-        return [name for name, known in self._created.items() if known.process and known.process.pid == here]
+        return [name for name, known in self._created.items() if known.process and known.process.pid == os.getpid()]
 
     def _uncanceled(self) -> list[str]:
         """Return the batches for which no cancel, by this guard or one inside it, had an answer."""
@@ -218,8 +216,8 @@ class _Guard:
     def _busy(self) -> bool:
         return bool(self._waiting or self._creating) and self._time_left() > 0
 
-    def _workers(self) -> range:
-        return range(min(len(self._waiting) + len(self._creating), _AT_ONCE))
+    def _workers(self) -> int:
+        return min(len(self._waiting) + len(self._creating), _AT_ONCE)
 
     async def _work(self) -> None:
         """Cancel what is waiting, one batch after the other. Several of these run side by side."""
@@ -250,21 +248,17 @@ class _Guard:
             self._reported = True
             own = self._own()
         for began, size in list(self._creating.values()):
-            self._report_lost(began, size, error)
+            _log(logging.ERROR, programs.creation_lost(began, size), error)
         if own:
             self._report(own, error)
             # The record may be locked: it is not waited for longer than the deadline.
-            for thread in _started(lambda: self._note_cancels(own), range(1)):
+            for thread in _started(lambda: self._note_cancels(own), 1):
                 thread.join(self._deadline * _FOR_RECORD)
 
     def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
         canceling, ended, failed = sorted_outcomes(ids, self._outcomes, self._sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed), error)
-
-    @staticmethod
-    def _report_lost(began: datetime, size: int, error: BaseException | None) -> None:
-        _log(logging.ERROR, programs.creation_lost(began, size), error)
 
     def _note_cancels(self, ids: Iterable[str]) -> None:
         outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
@@ -280,9 +274,8 @@ class _Guard:
         self._record.note_ended(name for name, one in outcomes.items() if one.batch and one.batch.ended)
 
 
-class _SyncGuard(_Guard):
+class _SyncGuard(Guard):
     is_async = False
-    _sleep = staticmethod(time.sleep)
 
     def __enter__(self) -> Any:
         def create(_batches: Any, **options: Any) -> Any:
@@ -299,9 +292,8 @@ class _SyncGuard(_Guard):
                 self._report_all(error)
 
 
-class _AsyncGuard(_Guard):
+class _AsyncGuard(Guard):
     is_async = True
-    _sleep = staticmethod(anyio.sleep)
 
     async def __aenter__(self) -> Any:
         async def create(_batches: Any, **options: Any) -> Any:
@@ -326,7 +318,7 @@ class _AsyncGuard(_Guard):
             while self._busy():
                 try:
                     async with anyio.create_task_group() as tasks:
-                        for _ in self._workers():
+                        for _ in range(self._workers()):
                             tasks.start_soon(self._work)
                 except anyio.get_cancelled_exc_class() as canceled:
                     if scope.cancel_called:
@@ -336,15 +328,13 @@ class _AsyncGuard(_Guard):
         return again
 
 
-def _started(work: Callable[[], object], number: range) -> list[threading.Thread]:
+def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:
     """Start threads that the program does not wait for when it ends: after a deadline they are left behind."""
-    threads: list[threading.Thread] = []
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(number)]
     with contextlib.suppress(RuntimeError):  # while the interpreter ends, none can be started
-        for _ in number:
-            thread = threading.Thread(target=work, daemon=True)
+        for thread in threads:
             thread.start()
-            threads.append(thread)
-    return threads
+    return [thread for thread in threads if thread.ident]
 
 
 def _log(level: int, text: str, error: BaseException | None) -> None:

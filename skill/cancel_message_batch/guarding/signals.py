@@ -11,19 +11,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .guard import Guard
 
 TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell reports for it
-
-
-class Guard(Protocol):
-    """What is known here of a guard.
-
-    ``task`` is the asyncio task that entered it, or None. ``is_async`` says whether its code awaits.
-    """
-
-    task: asyncio.Task[Any] | None
-    is_async: bool
 
 
 class Signals:
@@ -37,7 +30,7 @@ class Signals:
         self._came = False  # SIGTERM
         self._postponed = False  # SIGTERM, while a guard was canceling
 
-    def enter(self, guard: Guard) -> None:
+    def enter(self, guard: "Guard") -> None:
         """Handle SIGTERM from now on, unless the program does so itself."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -57,7 +50,7 @@ class Signals:
         return "" if error is None else type(error).__name__
 
     @contextlib.contextmanager
-    def leaving(self, guard: Guard, error: BaseException | None, *, busy: bool) -> Iterator[None]:
+    def leaving(self, guard: "Guard", error: BaseException | None, *, busy: bool) -> Iterator[None]:
         """Postpone SIGTERM and ignore Ctrl-C while a guard is busy; with the last guard, restore the handlers."""
         if guard not in self._guards:  # it was entered in another thread
             yield

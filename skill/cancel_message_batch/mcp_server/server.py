@@ -111,13 +111,9 @@ Note = Callable[[str, ToolOutcome, bool], None]
 def build_server(
     *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
 ) -> Server[Any]:
-    """Build the server.
+    """Build the server, with ``more`` tools besides the three, if wished asking the person before each cancel.
 
-    Args:
-        more: Tools besides the three.
-        confirm: Whether to ask the person before each cancel.
-        timeout: Seconds for one tool call, not counting the time in which the person is asked.
-        note: Called after each cancel.
+    ``timeout`` is in seconds for one call, without the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cancel_message_batch.api.errors import InvalidInputError, clean
-from cancel_message_batch.api.models import ID_PREFIX, MessageBatch
+from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, with_context
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
 NAME_LIMIT = 100  # characters
@@ -38,8 +38,7 @@ def record_path() -> Path | None:
 def clean_name(text: str) -> str:
     """Make a name one line without control characters; an empty one stays empty.
 
-    Raises:
-        InvalidInputError: It is too long, holds nothing that can be shown, or could be taken for an id.
+    One that is too long, holds nothing that can be shown, or could be taken for an id, is an InvalidInputError.
     """
     name = _one_line(text, limit=NAME_LIMIT + 1)
     if len(name) > NAME_LIMIT:
@@ -84,4 +83,4 @@ def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
             shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
             if ID_PREFIX not in shown:  # whoever wrote it
                 found[batch.id] = shown
-    return [batch.with_context(name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]
+    return [with_context(batch, name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]

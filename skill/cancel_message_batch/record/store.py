@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from cancel_message_batch.api.errors import InvalidInputError, clean
+from cancel_message_batch.api.errors import clean
 
 from .names import VARIABLE, clean_name, record_path
 from .processes import Process
@@ -123,11 +123,9 @@ class Record:
 
     def add_creation(self, batch: KnownBatch, through: str) -> None:
         """Record a batch that was just created, through the guard or through ``run``."""
-        name = None
-        with contextlib.suppress(InvalidInputError):
-            name = clean_name(batch.name or "") or None
         host, pid, started, program = batch.process or (None, None, None, None)
-        row = (name, _now(), _kept(host), pid, started, _kept(program), batch.requests, _kept(batch.message_batch_id))
+        name, message_batch_id = _kept(batch.name), _kept(batch.message_batch_id)
+        row = (name, _now(), _kept(host), pid, started, _kept(program), batch.requests, message_batch_id)
         self._write(
             *_statements(
                 Action(batch.message_batch_id, through, "create", origin=batch.origin, workspace=batch.workspace)
@@ -144,11 +142,7 @@ class Record:
         self._write(*(statement for action in actions for statement in _statements(action)))
 
     def set_name(self, message_batch_id: str, text: str) -> str:
-        """Give a batch a name, which is returned as it is kept; an empty one removes it.
-
-        Raises:
-            InvalidInputError: The name is too long, or could be taken for an id.
-        """
+        """Give a batch a name, which is returned as ``clean_name`` makes it; an empty one removes it."""
         name = clean_name(text)
         self._write(
             *_statements(Action(message_batch_id, "command line", "name", words=name or None)),

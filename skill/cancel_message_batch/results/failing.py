@@ -2,9 +2,6 @@
 
 import re
 
-# A request that is sent again as it is has the same size (API reference: Errors).
-_TYPES = frozenset({"request_too_large"})
-
 # The type invalid_request_error alone says nothing: an empty account answers "Your credit balance is too low" with it
 # (bespokelabsai/curator issue 296). So its message has to say that the request itself is wrong. Each source is an issue
 # that quotes the API; a number alone is one of anthropics/claude-code. "roles must alternate" is not here: the API
@@ -27,8 +24,8 @@ _MESSAGES = re.compile(
 )
 
 
-def fails_again(kind: object, message: object) -> bool:
+def fails_again(kind: str, message: str) -> bool:
     """Return whether a request that ended with this type of error and message certainly fails again."""
-    if kind in _TYPES:
+    if kind == "request_too_large":  # it has the same size again (API reference: Errors)
         return True
-    return kind == "invalid_request_error" and isinstance(message, str) and _MESSAGES.match(message) is not None
+    return kind == "invalid_request_error" and _MESSAGES.match(message) is not None

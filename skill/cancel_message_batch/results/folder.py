@@ -55,10 +55,7 @@ def _flags(*names: str) -> int:
 def open_folder(directory: Path, name: str) -> Iterator["Folder"]:
     """Open ``DIR/ID`` for one run at a time, made where it is missing; on leaving, temporary files are removed.
 
-    ``directory`` may be a link to a directory. ``name`` is a checked id: it holds only letters, digits, - and _.
-
-    Raises:
-        SaveError: The directory cannot be used, or another run is saving the same batch.
+    ``directory`` may be a link to a directory. ``name`` is a checked id. A SaveError says what is in the way.
     """
     from filelock import lock_descriptor
 

@@ -28,8 +28,7 @@ _DECODER = json.JSONDecoder()
 class RequestsFile:
     """A file of requests. It is read twice: for the custom_ids before anything is downloaded, then for the requests.
 
-    Raises:
-        InvalidInputError: The file cannot be read, or is not a file of requests.
+    An InvalidInputError says what is wrong with it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,11 +51,7 @@ class RequestsFile:
             raise InvalidInputError(f"{self.shown} holds no requests")
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield each request as a line with its end.
-
-        Raises:
-            InvalidInputError: The file cannot be read, or has changed since it was read first.
-        """
+        """Yield each request as a line with its end. A file that has changed since it was read first is refused."""
         try:
             now = self.path.stat()
             if not stat.S_ISREG(now.st_mode):
@@ -68,7 +63,7 @@ class RequestsFile:
                 if not before:
                     self.checksum = checksum(file)
                     file.seek(0)
-                yield from self._requests(file)
+                yield from self._each_request(file)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidInputError(f"{self.shown} is cut short, or is not gzip all through") from error
         except UnicodeDecodeError as error:
@@ -76,7 +71,7 @@ class RequestsFile:
         except OSError as error:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
-    def _requests(self, file: Any) -> Iterator[bytes]:
+    def _each_request(self, file: Any) -> Iterator[bytes]:
         reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
         start = reader.read(_PIECE).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
         reader.seek(0)

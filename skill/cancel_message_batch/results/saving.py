@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from cancel_message_batch.words import results
 from .end_of_life import ends_of_life
 from .folder import SUMMARY, Folder, SaveError, one_sentence, open_folder
 from .requests_file import RequestsFile
-from .tally import INVALID, RESUBMIT, TYPES, Tally
+from .tally import FOUND, INVALID, RESUBMIT, TYPES, Tally
 
 RETRY = ("canceled", "expired", "errored")
 KEPT = timedelta(days=29)  # after creation (batch processing guide)
@@ -70,11 +70,8 @@ def save(
 ) -> Saved:
     """Save the results of a batch below ``directory/message_batch_id``, made where it is missing.
 
-    ``progress`` counts the "bytes" and "lines" that have arrived.
-
-    Raises:
-        SaveError: The results cannot be written, or are not what the batch's counts say.
-        MessageBatchError: The API failed.
+    ``progress`` counts the "bytes" and "lines" that have arrived. A SaveError says that they cannot be written, or are
+    not what the batch's counts say.
     """
     options = options or Options()
     message_batch_id = checked_id(message_batch_id)
@@ -169,11 +166,7 @@ class _Saving:
                     self._folder.part(_SPLIT.get(kind, _OTHER)).write(line)
 
     def _check(self) -> None:
-        """Compare with the batch's own counts.
-
-        Raises:
-            SaveError: They differ.
-        """
+        """Refuse results that differ from the batch's own counts."""
         expected = {kind: getattr(self._batch.request_counts, kind) for kind in TYPES}
         counted, lines = self._tally.counts, self._tally.lines
         if all(counted[kind] <= expected[kind] for kind in TYPES) and lines == sum(expected.values()):
@@ -191,24 +184,25 @@ class _Saving:
 
     def _match(self, requests: RequestsFile) -> dict[str, Any]:
         """Write the requests that are to be sent again; return what the summary says about the file and them."""
-        found: set[str] = set()
+        decisions = self._tally.decisions
         repeated: Counter[str] = Counter()
         models: Counter[str] = Counter()
         unanswered = 0
         out = self._folder.part(RESUBMIT_FILE)
         for custom_id, model, line in zip(requests.custom_ids, requests.models, requests, strict=True):
-            decision = self._tally.decisions.get(custom_id)
+            decision = decisions.get(custom_id)
             if decision is None:
                 unanswered += 1
                 self._folder.part(UNANSWERED_FILE).write(line)
-            elif custom_id in found:
+            elif decision == FOUND:
                 repeated[custom_id] += 1
             else:
-                found.add(custom_id)
+                decisions[custom_id] = FOUND
                 if decision == RESUBMIT:
                     models[model] += 1
                     out.write(line)
-        wrong = bool(self._tally.lines) and not found
+        not_found = sum(decision != FOUND for decision in decisions.values())
+        wrong = bool(self._tally.lines) and not_found == len(decisions)
         if wrong:  # nothing of the file belongs to this batch: as without one
             self._folder.drop(RESUBMIT_FILE, UNANSWERED_FILE)
         ends = ends_of_life()
@@ -219,8 +213,8 @@ class _Saving:
             "unanswered": unanswered,
             "repeated": repeated.total(),
             "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:_EXAMPLES]],
-            "results_without_request": len(self._tally.decisions) - len(found),
-            "to_resubmit_without_request": self._list_ids(found, always=wrong),
+            "results_without_request": not_found,
+            "to_resubmit_without_request": self._list_ids(always=wrong),
             "is_of_another_batch": wrong,
         }
         deprecated = {
@@ -228,9 +222,9 @@ class _Saving:
         }
         return {"requests_file": described, "to_resubmit": models.total(), "deprecated_models": deprecated}
 
-    def _list_ids(self, found: Collection[str] = (), *, always: bool = True) -> int:
-        """Write the custom_ids to send again, but for those whose requests were found; return their number."""
-        left = [name for name, kind in self._tally.decisions.items() if kind == RESUBMIT and name not in found]
+    def _list_ids(self, *, always: bool = True) -> int:
+        """Write the custom_ids to send again whose requests were not found; return their number."""
+        left = [name for name, decision in self._tally.decisions.items() if decision == RESUBMIT]
         if left or always:
             self._folder.part(IDS_FILE).writelines(map(_id_line, left))
         return len(left)

@@ -17,8 +17,8 @@ TYPES = ("succeeded", "errored", "canceled", "expired")
 # API reference: stop_reason; for pause_turn, the batch processing guide: "the turn did not finish".
 UNFINISHED = frozenset({"max_tokens", "refusal", "model_context_window_exceeded", "pause_turn"})
 # What becomes of a request that has a result. Where a custom_id has several results, the smallest number holds: a
-# request that has succeeded once is not sent again.
-KEEP, RESUBMIT, INVALID = range(3)
+# request that has succeeded once is not sent again. FOUND is for a request that was found in the requests file since.
+KEEP, RESUBMIT, INVALID, FOUND = range(4)
 
 _GROUPS = 200  # kinds of errors, models or unknown types that are listed
 _FIELDS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -75,8 +75,7 @@ class Tally:
         message = message if isinstance(message, dict) else {}
         reason, usage, model = message.get("stop_reason"), message.get("usage"), message.get("model")
         if isinstance(reason, str) and reason in UNFINISHED:
-            group = self._unfinished.setdefault(reason, {"count": 0, "example": _example(custom_id)})
-            group["count"] += 1
+            self._unfinished.setdefault(reason, {"count": 0, "example": clean(custom_id, limit=64)})["count"] += 1
         if not isinstance(usage, dict) or not isinstance(model, str):
             return
         hour = usage.get("cache_creation")
@@ -103,7 +102,7 @@ class Tally:
         if key not in self._errors:
             if len(self._errors) >= _GROUPS:
                 key, shown = _described("others", "more kinds of errors")
-            self._errors.setdefault(key, {**shown, "count": 0, "example": _example(custom_id)})
+            self._errors.setdefault(key, {**shown, "count": 0, "example": clean(custom_id, limit=64)})
         self._errors[key]["count"] += 1
         return again
 
@@ -147,7 +146,3 @@ def _described(kind: str, message: str) -> tuple[tuple[str, str], dict[str, Any]
 
 def _listed(groups: Mapping[str, Any], name: str) -> str:
     return name if name in groups or len(groups) < _GROUPS else "others"
-
-
-def _example(custom_id: str) -> str:
-    return clean(custom_id, limit=64)

@@ -110,13 +110,8 @@ class Account:
     ) -> str:
         """Add a simulated batch with generated requests; return its id.
 
-        Args:
-            requests: The number of requests.
-            age: Seconds since creation, raised to the minimum for the status.
-            status: The state. Canceled, expired and archived batches have ended.
-            remaining: Seconds that the real service would still need, for a batch in progress or canceling.
-            error_every: Every so many requests, one fails; 0 for none.
-            workspace: The workspace of the batch.
+        Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is what the real
+        service would still need for a batch that has not ended. Every ``error_every``-th request fails; 0 for none.
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")

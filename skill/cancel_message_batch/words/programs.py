@@ -11,13 +11,7 @@ from .states import NOT_IMMEDIATE
 
 
 def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say that a command failed, and whether the batches that it created are canceled now.
-
-    Args:
-        how: The command, and how it ended.
-        batch_ids: Its batches that were not seen to have ended.
-        keep: Whether ``--keep`` was given.
-    """
+    """Say that a command ended so (``how``), and whether the batches that it created are canceled now."""
     if not keep:
         return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
     ids = spaced(batch_ids)

@@ -9,7 +9,6 @@ from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 
 _TYPES = ("canceled", "expired", "errored", "succeeded", "all")
-_RETRY = "canceled,expired,errored"
 
 
 def _retry(text: str) -> list[str]:
@@ -29,7 +28,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--requests", metavar="FILE", help="the file the batch was made of (JSON Lines or JSON, gzip or not)"
     )
-    shown = f"which to send again (default: {_RETRY}; all for a wrong prompt)"
+    shown = "which to send again (default: canceled,expired,errored; all for a wrong prompt)"
     parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
     parser.add_argument("--split", action="store_true", help="write one file for each type of result as well")
     parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None, orphaned=False)

@@ -14,7 +14,7 @@ from cancel_message_batch.words.states import details
 
 from .output import Output
 from .registry import PROGRAM
-from .terminal import copyable, cut, interactive, paint, width, wrapped
+from .terminal import copyable, cut, fitted, interactive, paint, width, wrapped
 
 _FEW = 3  # ids that fit into a suggested command
 _WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
@@ -30,18 +30,14 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     """Print one outcome: a failure as a message, a batch as a result."""
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
-    elif output.json:
-        output.print(outcome.batch.to_json())
-    elif not output.quiet:
-        output.print_prose(outcome.text)
+    else:
+        print_batch(outcome.batch, fitted(outcome.text, sys.stdout), output)
 
 
-def print_status(batch: MessageBatch, output: Output) -> None:
-    """Print all that is known about a batch; with ``--quiet`` nothing."""
-    if output.json:
-        output.print(batch.to_json())
-    elif not output.quiet:
-        output.print(block(batch, sys.stdout))
+def print_batch(batch: MessageBatch, text: str, output: Output) -> None:
+    """Print a batch: as JSON, as the text or, with ``--quiet``, not at all."""
+    if output.json or not output.quiet:
+        output.print(batch.to_json() if output.json else text)
 
 
 def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:

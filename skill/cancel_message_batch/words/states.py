@@ -8,7 +8,7 @@ with the API's own clock (``MessageBatch.context``).
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -100,10 +100,11 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, and which batches had not ended."""
-    last = f" (last: {trouble})" if trouble else ""
-    parts = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
+def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str) -> str:
+    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``."""
+    unknown = f"status unknown (last: {trouble})" if trouble else "status unknown"
+    known = [name for name in batch_ids if name in seen]
+    parts = [("not ended yet", known), (unknown, [name for name in batch_ids if name not in seen])]
     left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
     return f"{why}; {left}. The batches keep running; run `wait` again any time."
 

@@ -12,7 +12,7 @@ from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import Run, described, running
 
 
-def test_status_tells_each_batch(sandbox: Sandbox, run: Run) -> None:
+def test_status_reports_each_batch(sandbox: Sandbox, run: Run) -> None:
     done = run("status", EXAMPLE_ID, "msgbatch_unknown")
     assert done.returncode == 4
     assert "  status    in_progress" in done.stdout

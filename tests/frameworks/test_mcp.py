@@ -17,7 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 
-def test_a_server_of_ones_own_offers_and_runs_the_tools(sandbox: Sandbox) -> None:
+def test_a_server_of_your_own_offers_and_runs_the_tools(sandbox: Sandbox) -> None:
     async def conversation() -> tuple[Any, list[str]]:
         environment = {"ANTHROPIC_API_KEY": "test-key", "ANTHROPIC_BASE_URL": sandbox.url}
         program = [str(ROOT / "examples" / "mcp_agent.py")]

@@ -259,7 +259,7 @@ def test_a_batch_that_another_thread_creates_too_slowly_is_reported_with_the_com
     assert f"To cancel: `cancel-message-batch {ids[0]}`" in caplog.messages[-1]
 
 
-def test_a_batch_of_somebody_else_and_one_created_beside_the_guard_stay_untouched(slow: Sandbox) -> None:
+def test_a_batch_created_by_others_or_outside_the_guard_is_not_touched(slow: Sandbox) -> None:
     with fails(), client() as sdk, guard(sdk) as batches:
         mine = batches.create(requests=REQUESTS)
         beside = sdk.messages.batches.create(requests=REQUESTS)

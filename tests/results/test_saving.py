@@ -195,7 +195,7 @@ def test_what_is_there_already_is_not_downloaded_again(
     assert [each.path for each in sandbox.journal[requests:]] == [f"/v1/messages/batches/{NAME}"]
 
 
-def test_a_run_without_options_keeps_what_an_earlier_one_was_told(
+def test_a_run_without_options_keeps_those_of_an_earlier_run(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
 ) -> None:
     serve(sandbox, MIXED, COUNTS)

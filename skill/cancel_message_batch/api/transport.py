@@ -1,11 +1,9 @@
 """One exchange over httpx2, which ends at its deadline; sync and async. Nothing here knows the API."""
 
-import contextvars
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -92,6 +90,9 @@ def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = No
 
 def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
     """Do work in a thread, which is left behind at the deadline."""
+    from concurrent.futures import Future  # only a caller's client needs it
+    from contextvars import copy_context
+
     future: Future[Result] = Future()
 
     def run() -> None:
@@ -104,7 +105,7 @@ def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
         if not late.exception() and isinstance(response := late.result(), Response):
             response.close()
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     try:
         return future.result(min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX))
     except BaseException:

@@ -36,7 +36,7 @@ class UsageError(Exception):
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """The user pressed Ctrl-C, and the command has already reported what that leaves behind."""
+    """The user pressed Ctrl-C, and the command has reported what that leaves behind."""
 
 
 def exit_code(outcome: "ToolOutcome") -> ExitCode:
@@ -57,5 +57,4 @@ def combined(codes: Collection[ExitCode]) -> ExitCode:
     """Combine the codes of several batches: PARTLY if they differ and one is DONE, else the most serious."""
     if ExitCode.DONE in codes and set(codes) != {ExitCode.DONE}:
         return ExitCode.PARTLY
-    order = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL, ExitCode.TIME_UP, ExitCode.PARTLY)
-    return next((code for code in order if code in codes), ExitCode.DONE)
+    return min(codes, key=lambda code: (code == ExitCode.PARTLY, code), default=ExitCode.DONE)

@@ -24,23 +24,20 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
     over = threading.Event()
     shown = ""
 
-    def height() -> int:
-        # Counted anew each time: a terminal that has become narrower wraps the lines that it shows.
-        return _height(shown, os.get_terminal_size(sys.stderr.fileno()).columns)
-
-    def draw() -> None:
+    def draw(rows: Iterable[str], below: str) -> None:
         nonlocal shown
-        up = f"\033[{height()}A" if shown else ""
-        shown = _fitted(*picture(), os.get_terminal_size(sys.stderr.fileno()))
-        # Each line is overwritten before the rest of it is erased, so nothing flickers.
-        text = shown.replace("\n", "\033[K\n")
-        write(sys.stderr, f"\r{up}{text}\033[J")
+        size = os.get_terminal_size(sys.stderr.fileno())
+        # The height is counted anew each time: a terminal that has become narrower wraps the lines that it shows.
+        # They are erased one by one: tmux keeps a copy of a whole screen that is erased at once.
+        erase = "\r" + "\033[A\033[2K" * _height(shown, size.columns)
+        shown = _fitted(rows, below, size)
+        write(sys.stderr, erase + shown)
 
     def keep_drawing() -> None:
         with contextlib.suppress(OSError):  # the terminal is gone
-            draw()
+            draw(*picture())
             while not over.wait(_PAUSE):
-                draw()
+                draw(*picture())
 
     thread = threading.Thread(target=keep_drawing, daemon=True)
     thread.start()
@@ -50,8 +47,7 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
         over.set()
         thread.join()
         with contextlib.suppress(OSError):
-            # Line by line: tmux keeps a copy of a whole screen that is erased at once.
-            write(sys.stderr, "\r" + "\033[A\033[2K" * height())
+            draw((), "")
 
 
 def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:

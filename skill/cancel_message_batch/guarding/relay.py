@@ -21,6 +21,7 @@ import anyio
 import httpx2
 import uvicorn
 from anyio.streams.memory import MemoryObjectSendStream
+from httpx2 import Headers, Limits, Timeout
 
 from cancel_message_batch.api.client import build_client
 from cancel_message_batch.api.credentials import origin
@@ -74,7 +75,7 @@ class Relay:
         parts = urlsplit(base_url)
         userinfo, at, place = parts.netloc.rpartition("@")
         self._origin = f"{parts.scheme}://{place}"
-        timeout, limits = httpx2.Timeout(None, connect=10.0), httpx2.Limits()  # the clients have their own
+        timeout, limits = Timeout(None, connect=10.0), Limits()  # the clients have their own
         self._client = build_client(httpx2.AsyncClient, timeout=timeout, limits=limits)
         self._listener = create_server(("127.0.0.1", 0), backlog=2048)
         # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
@@ -216,9 +217,9 @@ async def _read(receive: Receive, pieces: Pieces, batch: Created | None, hang_up
         hang_up()
 
 
-def _passed_on(raw: list[tuple[bytes, bytes]]) -> httpx2.Headers:
+def _passed_on(raw: list[tuple[bytes, bytes]]) -> Headers:
     """Return headers without those that hold for one connection only."""
-    headers = httpx2.Headers(raw)
+    headers = Headers(raw)
     if "transfer-encoding" in headers:  # it says where the body ends (RFC 9112, section 6.3)
         headers.pop("content-length", None)
     for name in [*headers.get("connection", "").split(","), *_HOP_BY_HOP]:

@@ -55,7 +55,8 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
     import uvicorn
 
     hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-    app = server.streamable_http_app(
+    build_app = server.streamable_http_app
+    app = build_app(
         max_request_body_size=_BODY_BYTES,
         max_sessions=_SESSIONS,
         session_idle_timeout=_SESSION_SECONDS,
@@ -75,7 +76,7 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             async with asyncio.TaskGroup() as group:
-                cutting = group.create_task(cut_slow_requests())
+                cutting = group.create_task(cut_slow_clients())
                 await app(scope, receive, send)
                 cutting.cancel()
             return
@@ -89,9 +90,9 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
         await (app if _has_token(scope, token) else refused)(scope, receive_noting, send)
         waiting_since[scope["client"]] = time.monotonic()
 
-    async def cut_slow_requests() -> None:
+    async def cut_slow_clients() -> None:
         """Close each connection on which no request arrives in time. uvicorn itself would wait forever."""
-        while True:
+        while not serving.force_exit:
             await asyncio.sleep(_REQUEST_SECONDS / 10)
             connections: list[Any] = list(serving.server_state.connections)
             for closed in waiting_since.keys() - {connection.client for connection in connections}:

@@ -9,7 +9,6 @@ from cancel_message_batch.cli.arguments import add_batches, add_connection, open
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
-from cancel_message_batch.cli.selection import choose, read_ids
 from cancel_message_batch.cli.terminal import interactive
 
 
@@ -45,13 +44,14 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    ids = read_ids(given, "cancel")
-    _check(given, ids)
     from cancel_message_batch.cli.cancellation import cancel, dry_run
     from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.cli.reports import suggest_results, suggest_wait
+    from cancel_message_batch.cli.selection import choose, read_ids
     from cancel_message_batch.record.names import record_path
 
+    ids = read_ids(given, "cancel")
+    _check(given, ids)
     options = None
     if given.results is not None:  # a requests file is checked before anything is canceled
         from cancel_message_batch.cli.saving import options_of, save_all

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from .terminal import columns_of, write
+from .terminal import columns_of, fitted, write
 
 _PAUSE = 0.25  # seconds between two pictures
 
@@ -30,7 +30,7 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
         # The height is counted anew each time: a terminal that has become narrower wraps the lines that it shows.
         # They are erased one by one: tmux keeps a copy of a whole screen that is erased at once.
         erase = "\r" + "\033[A\033[2K" * _height(shown, columns)
-        shown = _fitted(rows, below, columns, height or 24)
+        shown = _picture(rows, fitted(below, sys.stderr), columns, height or 24)
         write(sys.stderr, erase + shown)
 
     def keep_drawing() -> None:
@@ -50,7 +50,7 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
             draw((), "")
 
 
-def _fitted(rows: Iterable[str], below: str, columns: int, height: int) -> str:
+def _picture(rows: Iterable[str], below: str, columns: int, height: int) -> str:
     """Return the lines to show, each with its end, so that the cursor stands below them and nothing scrolls."""
     lines = []
     room = height - 2 - _height(f"{below}\n", columns)  # one for the cursor, one for the ellipsis

@@ -53,8 +53,7 @@ class Saved:
 class Options:
     """What is saved."""
 
-    # The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None for RETRY,
-    # or whatever an earlier run was given if its files are complete.
+    # Types of results whose requests are sent again, or all. None: RETRY, or what a complete earlier run was given.
     retry: Sequence[str] | None = None
     split: bool = False  # whether each type of result gets a file of its own as well
     requests: RequestsFile | None = None  # that the batch was made of

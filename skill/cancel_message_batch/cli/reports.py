@@ -54,23 +54,16 @@ def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
             break
 
 
-def suggest_wait(running: Sequence[str], output: Output) -> None:
-    """Show a person how to wait until batches have stopped, if there are any."""
-    some = f"wait {' '.join(running)}"
-    many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-    _suggest("To wait until stopped", some if len(running) <= _FEW else many, output, needed=bool(running))
+def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:
+    """Show a person at a terminal what to type next, if there are ids; ``many`` is the command for many."""
+    if ids and interactive() and not output.json:
+        shown = f"{command} {' '.join(ids)}" if len(ids) <= _FEW else many
+        output.say(f"{what}:\n{copyable(f'{PROGRAM} {shown}', width())}")
 
 
 def suggest_results(ended: Iterable[MessageBatch], output: Output) -> None:
-    """Show a person how to save the results of batches that have ended, if there are any."""
-    ids = [batch.id for batch in ended if batch.results_url]
-    command = f"results {' '.join(ids) if len(ids) <= _FEW else 'ID'}"
-    _suggest("To save the results", command, output, needed=bool(ids))
-
-
-def _suggest(what: str, command: str, output: Output, *, needed: bool) -> None:
-    if needed and interactive() and not output.json:
-        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")
+    """Show a person how to save the results of batches that have ended."""
+    suggest("To save the results", "results", [batch.id for batch in ended if batch.results_url], "results ID", output)
 
 
 def fits() -> bool:

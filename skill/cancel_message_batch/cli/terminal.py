@@ -87,7 +87,7 @@ def fitted(text: str, stream: TextIO) -> str:
 
 
 def copyable(command: str, columns: int) -> str:
-    """Indent a command. Where it is too long for a line, it goes on after a backslash, as a shell reads it."""
+    """Indent a command. If it is too long for a line, it continues after a backslash, as a shell reads it."""
     if len(command) + 2 <= columns:
         return f"  {command}"
     lines = wrapped(f"  {command}", columns - 2, indent="    ").splitlines()

@@ -28,7 +28,7 @@ _LIFETIME = timedelta(hours=25)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in the response.
+    """Derive what a cancel request, which ``took`` this many seconds, did from the batch in the response.
 
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
     request that was ``refused``, the batch was looked up.
@@ -181,7 +181,7 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
 
 
 def needs_yes(message_batch_id: str) -> str:
-    """Tell the person that a batch was not canceled because nobody agreed to it."""
+    """Say to the person that a batch was not canceled because nobody agreed to it."""
     return (
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."

@@ -43,7 +43,7 @@ def test_an_example_cancels_the_batch_that_is_named_and_answers_truthfully(sandb
 
 
 @pytest.mark.parametrize("example", MODEL_LOOPS)
-def test_an_example_goes_on_after_a_call_that_failed(sandbox: Sandbox, example: str) -> None:
+def test_an_example_continues_after_a_call_that_failed(sandbox: Sandbox, example: str) -> None:
     done = python(f"examples/{example}", "Cancel the message batch with ID msgbatch_unknown.")
     assert done.returncode == 0, done.stderr
     assert "There is no message batch msgbatch_unknown" in done.stdout
@@ -98,7 +98,7 @@ def test_the_guarded_example_leaves_no_batch_running_when_it_is_interrupted(sand
     assert f"Canceling: {created}" in errors
 
 
-def test_the_demo_tells_its_story_to_the_end() -> None:
+def test_the_demo_runs_to_its_end() -> None:
     done = python("examples/demo.py")
     assert done.returncode == 0, done.stderr
     story = done.stdout
@@ -124,7 +124,7 @@ def _commands() -> list[str]:
 def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
     (tmp_path / "ids.txt").write_text(EXAMPLE_ID)
     called = re.sub(r"^cancel-message-batch", f"{sys.executable} -m cancel_message_batch", command)
-    if " wait " in called or "results" in called:
+    if " wait " in command or "results" in command:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
     requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
     (tmp_path / "nightly.py").write_text("print('nothing to do')")

@@ -59,13 +59,13 @@ def test_a_batch_that_one_cancels_is_canceling_for_the_other(first: str, second:
     assert cancels(sandbox) == [DOCUMENTED_ID]
 
 
-def test_one_is_asked_to_cancel_and_the_other_how_it_stands(first: str, second: str, sandbox: Sandbox) -> None:
+def test_of_two_batches_one_is_canceled_and_the_other_looked_up(first: str, second: str, sandbox: Sandbox) -> None:
     assert "accepted but not immediate" in said(first, "ask", f"Cancel {DOCUMENTED_ID}.")
     assert "canceling" in said(second, "ask", f"is {DOCUMENTED_ID} still running?")
     assert cancels(sandbox) == [DOCUMENTED_ID]
 
 
-def test_two_mcp_servers_at_once_offer_the_same_tools_and_know_of_each_others_cancel(
+def test_two_mcp_servers_at_once_offer_the_same_tools_and_see_each_others_cancels(
     first: str, second: str, sandbox: Sandbox
 ) -> None:
     environment = {name: os.environ[name] for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL")}

@@ -30,7 +30,7 @@ def read(name: str) -> Any:
     return json.loads((ROOT / name).read_text())
 
 
-def test_every_manifest_tells_the_version_of_the_package() -> None:
+def test_every_manifest_has_the_version_of_the_package() -> None:
     registered = read("server.json")
     skill = re.search(r'^  version: "(.*)"$', (ROOT / "SKILL.md").read_text(), re.MULTILINE)
     assert skill

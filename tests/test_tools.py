@@ -70,7 +70,7 @@ def both(tool: tools.Tool, arguments: Any) -> ToolOutcome:
 
 @pytest.mark.parametrize("arguments", BAD_ARGUMENTS.values(), ids=BAD_ARGUMENTS)
 @pytest.mark.parametrize("tool", [CANCEL, GET], ids=["cancel", "get"])
-def test_what_is_no_id_never_reaches_the_network_and_is_told_what_an_id_looks_like(
+def test_text_that_is_not_an_id_is_never_sent_and_the_error_says_what_an_id_looks_like(
     sandbox: Sandbox, tool: tools.Tool, arguments: Any
 ) -> None:
     outcome = both(tool, arguments)
@@ -270,7 +270,9 @@ def test_canceling_an_ended_batch_says_that_nothing_was_canceled_whatever_the_ap
 
 
 @pytest.mark.parametrize("status", [400, 409, 410, 422])
-def test_a_refused_repeat_of_a_cancel_is_told_by_the_batch_itself(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+def test_after_a_refused_repeat_of_a_cancel_the_batch_itself_says_what_holds(
+    monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
     with Sandbox(account=Account(speed=1.0)) as sandbox:
         monkeypatch.setenv("ANTHROPIC_API_KEY", KEY)
         monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
@@ -336,7 +338,7 @@ def test_listing_filters_by_status_and_is_bounded(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("status", ["any", "in_progress", "ended"])
-def test_a_listing_goes_on_where_the_one_before_it_stopped(sandbox: Sandbox, status: str) -> None:
+def test_a_listing_continues_where_the_previous_one_stopped(sandbox: Sandbox, status: str) -> None:
     for _ in range(30):
         sandbox.account.add(requests=100, age=60, status="in_progress")
     whole = [batch.id for batch in LIST.run({"status": status, "limit": 50}).batches]
@@ -352,7 +354,7 @@ def test_a_listing_goes_on_where_the_one_before_it_stopped(sandbox: Sandbox, sta
     assert len(whole) > 3
 
 
-def test_a_listing_after_the_last_batch_says_that_none_is_older(sandbox: Sandbox) -> None:
+def test_a_listing_after_the_last_batch_says_that_there_are_no_older_ones(sandbox: Sandbox) -> None:
     last = LIST.run({"limit": 50}).batches[-1].id
     assert LIST.run({"after_id": last}).text == f"There is no message batch older than {last}."
     assert LIST.run({"after_id": "msgbatch_01unknown"}).is_error
@@ -437,7 +439,7 @@ def test_a_plain_function_works_however_a_framework_calls_it(
         ("other-key", "a request reaches only one"),
     ],
 )
-def test_a_credential_that_will_not_do_is_told_with_what_to_do(
+def test_a_credential_that_is_refused_is_reported_with_what_to_do(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, key: str, told: str
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", key)

@@ -27,7 +27,7 @@ async def cancel_message_batch(message_batch_id: str) -> str:
 async def list_message_batches(
     status: Optional[str] = "any", limit: Optional[int] = 10, after_id: Optional[str] = ""
 ) -> str:
-    """List the Anthropic Message Batches in the API key's workspace, newest first.
+    """List the Anthropic Message Batches in the current workspace, newest first.
     Use it to see what is running or to find an unknown id; for a known id, use get_message_batch. cancel_message_batch
     can stop batches that are in_progress. status searches all batches, old and new; limit counts only matches. If there
     are more, the result ends with an after_id: pass it with the same status. An unknown after_id or a limit above 50 is

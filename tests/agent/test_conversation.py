@@ -97,7 +97,7 @@ def test_a_batch_that_the_model_found_needs_the_persons_yes(sandbox: Sandbox, ta
 
 
 @pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "The client returned no yes")])
-def test_without_a_yes_nothing_is_sent_and_the_model_is_told_so(
+def test_without_a_yes_nothing_is_sent_and_the_model_learns_so(
     sandbox: Sandbox, talk: Talk, answer: bool | None, told: str
 ) -> None:
     conversation, person = talk(answer)
@@ -221,7 +221,7 @@ def test_one_request_of_a_batch_is_not_answered_by_canceling_the_batch(sandbox: 
     assert cancels(sandbox) == []
 
 
-def test_a_conversation_goes_on_over_several_turns(sandbox: Sandbox, talk: Talk) -> None:
+def test_a_conversation_continues_over_several_turns(sandbox: Sandbox, talk: Talk) -> None:
     target = running(sandbox)[0]
     conversation, person = talk()
     conversation.say(f"Stop the processing of batch {target} using the Anthropic API.")

@@ -76,9 +76,7 @@ def test_a_credential_that_an_error_repeats_is_not_shown(model: Model, run: Run)
     assert SECRET not in done.stderr
 
 
-def test_a_client_of_ones_own_with_an_impossible_credential_does_not_show_it(
-    batches: MessageBatches, sandbox: Sandbox
-) -> None:
+def test_a_client_with_an_impossible_credential_does_not_show_it(batches: MessageBatches, sandbox: Sandbox) -> None:
     with anthropic.Anthropic(auth_token=f"{SECRET}\nX", base_url=sandbox.url, max_retries=0) as client:
         conversation = Conversation(client, batches)
         with pytest.raises(ConfigurationError, match="a character that no header may have") as caught:
@@ -106,7 +104,7 @@ NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *
         (BAD_JSON, (APIResponseError, "garbled")),
     ],
 )
-def test_an_answer_that_breaks_off_or_is_none_is_told_and_what_was_done_before_is_kept(
+def test_a_broken_or_foreign_answer_is_reported_and_what_was_done_before_is_kept(
     sandbox: Sandbox, talk: Talk, model: Model, fault: Raw, error: tuple[type[MessageBatchError], str]
 ) -> None:
     kind, told = error
@@ -128,7 +126,7 @@ def test_a_model_that_falls_silent_in_its_answer_is_given_up_after_the_timeout(t
         talk(timeout=0.5).say("hi")
 
 
-def test_a_fault_ends_ask_with_a_sentence_and_chat_goes_on(sandbox: Sandbox, model: Model, run: Run) -> None:
+def test_a_fault_ends_ask_with_a_sentence_and_chat_continues(sandbox: Sandbox, model: Model, run: Run) -> None:
     model.replies = [CUT, CUT, "Here."]
     asked = run("ask", "hi", ANTHROPIC_BASE_URL=model.url)
     assert asked.returncode == 1
@@ -140,7 +138,7 @@ def test_a_fault_ends_ask_with_a_sentence_and_chat_goes_on(sandbox: Sandbox, mod
     assert chatted.stderr.count("\n") == 1
 
 
-def test_what_is_no_text_is_replaced_before_it_is_sent(sandbox: Sandbox, model: Model, run: Run) -> None:
+def test_bytes_that_are_not_text_are_replaced_before_they_are_sent(sandbox: Sandbox, model: Model, run: Run) -> None:
     model.replies = ["Done.", "Done."]
     assert run("ask", "hi \udcff", ANTHROPIC_BASE_URL=model.url).returncode == 0
     assert model.requests[0]["messages"][0]["content"] == "hi ?"
@@ -152,7 +150,7 @@ def test_what_is_no_text_is_replaced_before_it_is_sent(sandbox: Sandbox, model: 
 
 
 @pytest.mark.parametrize("events", [2, -2, -1])
-def test_an_answer_without_its_end_is_no_success_and_its_calls_are_not_run(
+def test_an_answer_without_an_end_is_not_a_success_and_its_calls_are_not_run(
     sandbox: Sandbox, talk: Talk, model: Model, events: int
 ) -> None:
     model.replies = [Raw(sse(answer(CALL)[:events])), "Yes."]
@@ -177,7 +175,7 @@ def test_an_error_in_the_middle_of_an_answer_goes_by_its_type(talk: Talk, model:
 
 
 @pytest.mark.parametrize("nothing", [[], [("text", "")], [("text", " \n")]])
-def test_an_empty_answer_is_told_and_is_not_sent_back(talk: Talk, model: Model, nothing: list[Block]) -> None:
+def test_an_empty_answer_is_reported_and_not_sent_back(talk: Talk, model: Model, nothing: list[Block]) -> None:
     model.replies = [nothing, "Hello."]
     conversation = talk()
     assert NO_ANSWER in conversation.say("hello")
@@ -195,7 +193,7 @@ def test_of_an_answer_only_what_the_api_takes_back_is_sent_back(talk: Talk, mode
         assert (block["type"], block["input"]) == ("tool_use", {})
 
 
-def test_a_redirect_is_told_and_gets_neither_the_conversation_nor_a_credential(model: Model, run: Run) -> None:
+def test_a_redirect_is_reported_and_gets_neither_the_conversation_nor_a_credential(model: Model, run: Run) -> None:
     with serving() as elsewhere:
         location = f"{elsewhere.url.replace('//', '//bob:password@')}/v1/messages?key={SECRET}"
         model.replies = [Raw(status=307, headers={"location": location})]
@@ -238,7 +236,7 @@ def test_a_reader_that_goes_away_ends_the_output_and_not_the_work(sandbox: Sandb
 
 
 @pytest.mark.parametrize("stop_reason", ["max_tokens", "refusal", "end_turn"])
-def test_a_call_in_an_answer_that_was_cut_short_is_told_as_not_run(
+def test_a_call_in_an_answer_that_was_cut_short_is_reported_as_not_run(
     sandbox: Sandbox, talk: Talk, model: Model, stop_reason: str
 ) -> None:
     cut_short = [("cancel_message_batch", f'{{"message_batch_id": "{EXAMPLE_ID}')]

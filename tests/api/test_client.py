@@ -43,14 +43,14 @@ def test_a_base_url_with_a_path_prefix_works(sandbox: Sandbox, call: Call, suffi
 
 
 @pytest.mark.parametrize("bad", ["", "batch_abc", "msgbatch_x/../y", "msgbatch_a msgbatch_b", None, 5])
-def test_an_id_that_is_none_is_not_sent(sandbox: Sandbox, call: Call, bad: Any) -> None:
+def test_a_text_that_is_not_an_id_is_not_sent(sandbox: Sandbox, call: Call, bad: Any) -> None:
     for operation in ("cancel", "retrieve"):
         with pytest.raises(InvalidInputError, match="not a message batch id"):
             call(sandbox.url, operation, bad)
     assert sandbox.journal == []
 
 
-def test_nothing_listening_is_told_as_not_arrived(call: Call) -> None:
+def test_a_cancel_is_reported_as_not_sent_if_nothing_is_listening(call: Call) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -60,7 +60,7 @@ def test_nothing_listening_is_told_as_not_arrived(call: Call) -> None:
 
 
 @pytest.mark.parametrize("name", ["ALL_PROXY", "SSL_CERT_FILE"])
-def test_a_proxy_or_certificate_that_cannot_be_used_is_told_in_words(
+def test_a_proxy_or_certificate_that_cannot_be_used_is_reported_in_plain_words(
     call: Call, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "ftp://nowhere/at/all")

@@ -60,7 +60,7 @@ def test_a_base_url_keeps_its_path_and_gets_a_version_where_it_has_none(given: s
     "url",
     ["nonsense", "localhost:8080", "ftp://x", "http://", "http://[::1", "http://h:99999", "http://a b/", "http://x?y"],
 )
-def test_a_base_url_that_is_none_is_told_with_where_it_came_from(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_an_invalid_base_url_is_reported_with_where_it_came_from(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("ANTHROPIC_BASE_URL", url)
     with pytest.raises(ConfigurationError, match="ANTHROPIC_BASE_URL"):
         connect(api_key="test-key")
@@ -93,7 +93,7 @@ def test_a_key_is_shown_by_its_last_four_characters_at_most() -> None:
     assert "shor" not in connect(api_key="short").credential
 
 
-def test_what_is_given_goes_before_what_the_environment_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arguments_take_precedence_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
         "ANTHROPIC_CUSTOM_HEADERS", "anthropic-workspace-id: wrkspc_env\nx-api-key: env-key\nauthorization: Bearer env"
     )

@@ -17,7 +17,7 @@ from tests.api.conftest import Call
 from tests.conftest import KEY
 
 
-def test_a_page_instead_of_the_api_is_told_without_repeating_it(sandbox: Sandbox, call: Call) -> None:
+def test_a_web_page_instead_of_the_api_is_reported_without_repeating_it(sandbox: Sandbox, call: Call) -> None:
     sandbox.fail(Fault(match="cancel", status=200, body="<html><b>Welcome</b></html>", content_type="text/html"))
     with pytest.raises(APIResponseError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)
@@ -49,7 +49,7 @@ def test_a_flat_error_and_a_hostile_message_are_made_fit_to_be_shown(sandbox: Sa
         (f"wrkspc_{KEY}\u00ad", "wrkspc_…"),
     ],
 )
-def test_an_unknown_batch_is_told_with_the_workspace_that_the_response_names(
+def test_an_unknown_batch_is_reported_with_the_workspace_that_the_response_names(
     sandbox: Sandbox, call: Call, header: str, told: str
 ) -> None:
     headers = {"anthropic-workspace-id": header}
@@ -69,7 +69,7 @@ def test_what_a_response_calls_its_workspace_is_shown_only_to_80_characters(sand
     assert caught.value.workspace_id == "w" * 79 + "…"
 
 
-def test_an_error_nested_without_end_is_told_by_its_status(sandbox: Sandbox, call: Call) -> None:
+def test_an_error_nested_without_end_is_reported_by_its_status(sandbox: Sandbox, call: Call) -> None:
     sandbox.fail(Fault(match="cancel", status=400, body="[" * 100_000))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID)

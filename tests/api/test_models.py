@@ -24,7 +24,7 @@ def test_fields_and_statuses_that_are_newer_than_this_version_are_kept(sandbox: 
 
 
 @pytest.mark.parametrize("created", ["2026-01-01T00:00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-def test_a_time_without_a_zone_or_out_of_all_bounds_is_no_fault(
+def test_a_time_without_a_zone_or_beyond_all_bounds_is_accepted(
     sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, created: str
 ) -> None:
     live_in(monkeypatch, "America/New_York")

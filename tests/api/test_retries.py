@@ -15,13 +15,13 @@ from tests.conftest import cancels
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 503, 529])
-def test_what_may_pass_is_tried_again_twice(sandbox: Sandbox, call: Call, status: int) -> None:
+def test_a_failure_that_may_be_temporary_is_retried_twice(sandbox: Sandbox, call: Call, status: int) -> None:
     sandbox.fail(Fault(match="cancel", times=2, status=status, headers={"retry-after": "0.01"}))
     assert call(sandbox.url, "cancel", EXAMPLE_ID).processing_status == "canceling"
     assert len(sandbox.journal) == 3
 
 
-def test_after_two_more_tries_the_error_tells_what_the_api_said(sandbox: Sandbox, call: Call) -> None:
+def test_after_two_more_tries_the_error_says_what_the_api_said(sandbox: Sandbox, call: Call) -> None:
     error = {"type": "error", "error": {"type": "rate_limit_error", "message": "slow down"}}
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "0.01"}, body=error))
     with pytest.raises(APIStatusError) as caught:
@@ -72,7 +72,7 @@ def test_a_wait_longer_than_the_deadline_is_not_waited_for(sandbox: Sandbox, cal
 
 
 @pytest.mark.parametrize("value", ["1e300", "Thu, 01 Jan 9999 00:00:00 GMT", "nonsense", "-5", "nan"])
-def test_a_wait_that_makes_no_sense_is_no_fault(sandbox: Sandbox, call: Call, value: str) -> None:
+def test_an_absurd_retry_after_is_ignored(sandbox: Sandbox, call: Call, value: str) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": value}))
     with pytest.raises(APIStatusError) as caught:
         call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0})

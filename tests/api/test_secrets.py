@@ -124,7 +124,7 @@ def test_an_answer_that_holds_a_secret_is_masked_before_it_is_read(
     "base_url",
     ["user:pwd5ecret@127.0.0.1:1", "http:/user:pwd5ecret@127.0.0.1:1", "http://h/?t=pwd5ecret", "http://h/#pwd5ecret"],
 )
-def test_an_invalid_base_url_is_told_without_what_may_be_secret(run: Run, base_url: str) -> None:
+def test_an_invalid_base_url_is_reported_without_its_secrets(run: Run, base_url: str) -> None:
     done = run(EXAMPLE_ID, "--base-url", base_url, ANTHROPIC_API_KEY="test-key")
     assert done.returncode == 2
     assert "pwd5ecret" not in done.stderr
@@ -132,7 +132,7 @@ def test_an_invalid_base_url_is_told_without_what_may_be_secret(run: Run, base_u
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 300 + ".invalid"])
-def test_a_host_that_cannot_be_one_is_told(run: Run, host: str) -> None:
+def test_an_invalid_host_is_reported(run: Run, host: str) -> None:
     done = run("list", "--base-url", f"http://{host}", ANTHROPIC_API_KEY="test-key")
     assert done.returncode == 2
     assert "is not an http or https URL" in done.stderr

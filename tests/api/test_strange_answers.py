@@ -34,7 +34,7 @@ def test_the_outcome_of_a_cancel_that_answers_about_another_batch_is_unknown(
 
 
 @pytest.mark.parametrize("status", ["in_progress", "paused"])
-def test_a_cancel_that_leaves_the_batch_running_is_not_told_as_accepted(
+def test_a_cancel_that_leaves_the_batch_running_is_not_reported_as_accepted(
     sandbox: Sandbox, batches: MessageBatches, status: str
 ) -> None:
     sandbox.fail(Fault(match="cancel", status=200, body=described(EXAMPLE_ID, status)))
@@ -142,7 +142,7 @@ def test_a_look_after_a_refusal_takes_no_longer_than_the_call(sandbox: Sandbox) 
     assert time.monotonic() - began < 5  # 60 s, were the look given the time of another call
 
 
-def test_half_a_character_in_a_listing_is_no_fault(sandbox: Sandbox, run: Run) -> None:
+def test_half_a_character_in_a_listing_is_accepted(sandbox: Sandbox, run: Run) -> None:
     names = ["msgbatch_a", "msgbatch_b"]
     body = json.dumps({"data": [described(names[0]), described(names[1], note="\ud800")], "has_more": False})
     sandbox.fail(Fault(match="GET", times=0, status=200, body=body))
@@ -150,7 +150,7 @@ def test_half_a_character_in_a_listing_is_no_fault(sandbox: Sandbox, run: Run) -
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == names
 
 
-def test_a_refused_cancel_of_a_batch_that_is_canceling_since_long_is_not_told_as_accepted(
+def test_a_refused_cancel_of_a_batch_that_has_long_been_canceling_is_not_reported_as_accepted(
     sandbox: Sandbox, batches: MessageBatches
 ) -> None:
     sandbox.fail(Fault(match="POST */cancel", status=400))

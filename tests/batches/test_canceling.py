@@ -54,7 +54,7 @@ def test_a_batch_that_stands_on_two_pages_is_canceled_once(sandbox: Sandbox, run
     assert sorted(cancels(sandbox)) == sorted([new, old])
 
 
-def test_what_nobody_expects_of_one_batch_leaves_the_others_canceled_and_told(
+def test_an_unexpected_error_with_one_batch_leaves_the_others_canceled_and_reported(
     sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = states.cancel_result

@@ -51,7 +51,7 @@ def test_waiting_no_time_at_all_looks_once(sandbox: Sandbox, run: Run) -> None:
 
 
 @pytest.mark.parametrize("trouble", [Fault(times=0, status=500), Fault(times=0, hang=True)], ids=["500", "hung"])
-def test_a_batch_in_trouble_does_not_keep_the_others_from_being_told(
+def test_trouble_with_one_batch_does_not_keep_the_others_from_being_reported(
     sandbox: Sandbox, run: Run, trouble: Fault
 ) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")

@@ -63,7 +63,7 @@ def test_exit_codes_of_ask_say_how_it_went(sandbox: Sandbox, run: Run) -> None:
     assert run("ask", "what is running?").returncode == 1
 
 
-def test_ask_tells_a_refused_key_in_words(sandbox: Sandbox, run: Run) -> None:
+def test_ask_reports_a_refused_key_in_plain_words(sandbox: Sandbox, run: Run) -> None:
     done = run("ask", "what is running?", ANTHROPIC_API_KEY="invalid")
     assert done.returncode == 1
     assert "Check the API key" in done.stderr

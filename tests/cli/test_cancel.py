@@ -9,7 +9,7 @@ from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import Run, cancels, running
 
 
-def test_an_id_is_canceled_and_the_truth_is_told(sandbox: Sandbox, run: Run) -> None:
+def test_an_id_is_canceled_and_the_text_is_truthful(sandbox: Sandbox, run: Run) -> None:
     done = run(EXAMPLE_ID)
     assert done.returncode == 0
     assert "accepted but not immediate" in done.stdout
@@ -69,12 +69,12 @@ def test_one_line_of_standard_input_that_is_not_an_id_refuses_the_whole_call(
     assert sandbox.journal == []
 
 
-def test_the_billing_of_many_cancels_is_told_once(sandbox: Sandbox, run: Run) -> None:
+def test_the_billing_of_many_cancels_is_explained_once(sandbox: Sandbox, run: Run) -> None:
     done = run(*running(sandbox, 3))
     assert (done.stdout + done.stderr).count("are billed") == 1
 
 
-def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_told(sandbox: Sandbox, run: Run) -> None:
+def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_reported(sandbox: Sandbox, run: Run) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     (active,) = running(sandbox, 1)
     done = run(ended, "msgbatch_unknown", active)
@@ -144,6 +144,6 @@ def test_a_dry_run_sums_up_only_what_a_cancel_would_stop(sandbox: Sandbox, run: 
     assert cancels(sandbox) == []
 
 
-def test_a_request_that_was_not_repeated_is_not_told_to_have_been(sandbox: Sandbox, run: Run) -> None:
+def test_a_request_that_was_not_repeated_is_not_said_to_have_been(sandbox: Sandbox, run: Run) -> None:
     sandbox.fail(Fault(match="cancel", status=429))
     assert "retries" not in run(EXAMPLE_ID, "--max-retries", "0").stderr

@@ -7,7 +7,7 @@ from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import Run
 
 
-def test_a_wrong_base_url_a_page_and_nobody_there_are_told_in_words(sandbox: Sandbox, run: Run) -> None:
+def test_a_wrong_base_url_a_web_page_and_no_server_are_reported_in_plain_words(sandbox: Sandbox, run: Run) -> None:
     assert run(EXAMPLE_ID, "--base-url", "nonsense").returncode == 2
     sandbox.fail(Fault(match="cancel", status=200, body="<html>hi</html>", content_type="text/html"))
     page = run(EXAMPLE_ID)

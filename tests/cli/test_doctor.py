@@ -37,7 +37,7 @@ def test_doctor_shows_no_password_of_the_base_url(sandbox: Sandbox, run: Run) ->
     assert "s3cr" not in done.stdout + done.stderr
 
 
-def test_doctor_tells_a_page_and_a_refusal_for_what_they_are(sandbox: Sandbox, run: Run) -> None:
+def test_doctor_recognizes_a_web_page_and_a_refusal(sandbox: Sandbox, run: Run) -> None:
     sandbox.fail(Fault(match="msgbatch_doctor", times=2, status=404, body="<html>", content_type="text/html"))
     done = run("doctor")
     assert done.returncode == 1
@@ -49,7 +49,7 @@ def test_doctor_tells_a_page_and_a_refusal_for_what_they_are(sandbox: Sandbox, r
     assert "Cancel: The credential may not cancel" in refused.stdout
 
 
-def test_doctor_tells_machines_and_plain_streams_too(sandbox: Sandbox, run: Run, run_process: Run) -> None:
+def test_doctor_also_writes_for_machines_and_plain_streams(sandbox: Sandbox, run: Run, run_process: Run) -> None:
     findings = [json.loads(line) for line in run("doctor", "--json").stdout.splitlines()]
     assert all(finding["ok"] for finding in findings)
     assert findings[-1] == {"ok": True, "finding": "Cancel: allowed"}

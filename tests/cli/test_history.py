@@ -31,7 +31,7 @@ def noted(message_batch_id: str | None = None) -> list[Action]:
     return open_record(print).history(message_batch_id)
 
 
-def test_a_cancel_is_noted_with_its_reason_and_answer(sandbox: Sandbox, run: Run) -> None:
+def test_a_cancel_is_recorded_with_its_reason_and_response(sandbox: Sandbox, run: Run) -> None:
     assert run(EXAMPLE_ID, "--reason", "wrong prompt").returncode == 0
     run("name", EXAMPLE_ID, "nightly eval")
     done = run("history", EXAMPLE_ID)
@@ -79,7 +79,7 @@ def test_the_history_fits_the_terminal(run: Run, columns: int) -> None:
     assert "ask, --may-cancel" in screen.text
 
 
-def test_an_empty_history_says_so_and_is_0(run: Run) -> None:
+def test_an_empty_history_says_so_and_exits_0(run: Run) -> None:
     done = run("history")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == "Nothing about any message batch is recorded on this machine yet.\n"
@@ -87,7 +87,7 @@ def test_an_empty_history_says_so_and_is_0(run: Run) -> None:
     assert run("history", "nightly").returncode == 2
 
 
-def test_many_cancels_are_noted_as_they_were_answered(sandbox: Sandbox, run: Run) -> None:
+def test_many_cancels_are_recorded_with_their_responses(sandbox: Sandbox, run: Run) -> None:
     ids = running(sandbox, 3)
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     assert run(*ids, ended, "msgbatch_unknown").returncode == 4
@@ -97,13 +97,13 @@ def test_many_cancels_are_noted_as_they_were_answered(sandbox: Sandbox, run: Run
     assert {entry.consent for entry in noted()} == {"named"}
 
 
-def test_all_with_yes_is_noted_as_that(sandbox: Sandbox, run: Run) -> None:
+def test_a_cancel_with_all_and_yes_is_recorded_as_such(sandbox: Sandbox, run: Run) -> None:
     assert run("--all", "--yes", "--reason", "end of the month").returncode == 0
     assert {(entry.consent, entry.words) for entry in noted()} == {("--yes", "end of the month")}
     assert sorted(entry.message_batch_id for entry in noted()) == sorted(cancels(sandbox))
 
 
-def test_what_was_not_sent_is_not_noted(sandbox: Sandbox, run: Run) -> None:
+def test_a_cancel_that_was_not_sent_is_not_recorded(sandbox: Sandbox, run: Run) -> None:
     run(EXAMPLE_ID, "--dry-run")
     run(EXAMPLE_ID, ANTHROPIC_API_KEY="")
     run("ask", "cancel my newest batch")
@@ -131,7 +131,7 @@ def test_ask_notes_what_the_person_said_and_how_they_agreed(sandbox: Sandbox, ru
     ]
 
 
-def test_a_yes_at_the_terminal_is_noted_as_one(sandbox: Sandbox) -> None:
+def test_a_yes_at_the_terminal_is_recorded(sandbox: Sandbox) -> None:
     newest = running(sandbox, 1, age=1)[0]
     screen = Terminal(80, "ask", "cancel my newest batch")
     screen.until("[y/N]")
@@ -171,7 +171,7 @@ def test_a_locked_record_costs_a_line_after_the_answer(
 
 
 @pytest.mark.parametrize("others", [[], ["msgbatch_other"]])
-def test_an_interrupted_cancel_is_noted_as_not_answered(sandbox: Sandbox, others: list[str]) -> None:
+def test_an_interrupted_cancel_is_recorded_as_unanswered(sandbox: Sandbox, others: list[str]) -> None:
     sandbox.fail(Fault(match="POST */cancel", times=0, hang=True))
     command = [*PROGRAM, EXAMPLE_ID, *others]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -224,7 +224,7 @@ class LostCredential(httpx2.Auth):
         yield request
 
 
-def test_a_cancel_whose_answer_was_lost_is_told_and_noted_as_sent_though_the_credential_then_failed(
+def test_a_cancel_whose_response_was_lost_is_reported_and_recorded_as_sent_even_if_the_credential_then_fails(
     sandbox: Sandbox,
 ) -> None:
     sandbox.fail(Fault(match="cancel", drop=True, after=True))

@@ -13,7 +13,7 @@ from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, Run, cancels, running
 
 
-def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
+def test_an_interruption_reports_what_was_sent_and_what_was_not(sandbox: Sandbox) -> None:
     ids = running(sandbox, 150)
     sandbox.fail(Fault(match="cancel", times=0, hang=True))
     command = [*PROGRAM, *ids]
@@ -31,7 +31,7 @@ def test_an_interruption_tells_what_was_sent_and_what_was_not(sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize("arguments", [[EXAMPLE_ID], ["list"], ["wait", EXAMPLE_ID]])
-def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, arguments: list[str]) -> None:
+def test_an_interruption_at_any_moment_prints_no_traceback(sandbox: Sandbox, arguments: list[str]) -> None:
     sandbox.fail(Fault(match="batches", times=0, hang=True))
     command = [*PROGRAM, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -45,7 +45,7 @@ def test_an_interruption_at_any_moment_is_no_traceback(sandbox: Sandbox, argumen
     assert "Traceback" not in errors
 
 
-def test_an_interrupted_wait_tells_the_batches_that_have_ended(sandbox: Sandbox) -> None:
+def test_an_interrupted_wait_reports_the_batches_that_have_ended(sandbox: Sandbox) -> None:
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     command = [*PROGRAM, "wait", EXAMPLE_ID, ended]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -88,7 +88,7 @@ def test_cancels_under_a_lasting_limit_end_where_the_retries_are_limited_to_none
     assert "limiting requests" in done.stderr
 
 
-def test_one_cancel_that_waits_after_a_429_is_told_as_not_canceled(sandbox: Sandbox) -> None:
+def test_a_cancel_that_waits_after_a_429_is_reported_as_not_canceled(sandbox: Sandbox) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=429, headers={"retry-after": "30"}))
     with subprocess.Popen([*PROGRAM, EXAMPLE_ID], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 30

@@ -38,7 +38,7 @@ def test_naming_sends_nothing_and_needs_no_credential(run: Run) -> None:
         (EXAMPLE_ID, "so that nobody mistakes it for an id"),
     ],
 )
-def test_what_is_no_name_is_2_and_changes_nothing(run: Run, name: str, told: str) -> None:
+def test_a_text_that_cannot_be_a_name_exits_2_and_changes_nothing(run: Run, name: str, told: str) -> None:
     run("name", EXAMPLE_ID, "mine")
     done = run("name", EXAMPLE_ID, name)
     assert done.returncode == 2
@@ -48,13 +48,13 @@ def test_what_is_no_name_is_2_and_changes_nothing(run: Run, name: str, told: str
 
 
 @pytest.mark.parametrize("arguments", [["nightly", "eval"], [EXAMPLE_ID], [], [EXAMPLE_ID, "nightly", "eval"]])
-def test_what_is_no_id_or_not_one_name_is_2(run: Run, arguments: list[str]) -> None:
+def test_a_text_that_is_not_an_id_or_several_names_exit_2(run: Run, arguments: list[str]) -> None:
     done = run("name", *arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
 
 
-def test_a_name_that_sounds_like_an_order_is_no_order(sandbox: Sandbox, run: Run) -> None:
+def test_a_name_that_sounds_like_an_order_is_not_an_order(sandbox: Sandbox, run: Run) -> None:
     (named, _) = running(sandbox, 2)
     assert run("name", named, "cancel everything").returncode == 0
     assert run("ask", "what is running?").returncode == 0
@@ -63,7 +63,7 @@ def test_a_name_that_sounds_like_an_order_is_no_order(sandbox: Sandbox, run: Run
 
 
 @pytest.mark.parametrize("command", [["name", EXAMPLE_ID, "mine"], ["history"]])
-def test_without_a_record_both_commands_say_why_and_are_1(run: Run, tmp_path: Path, command: list[str]) -> None:
+def test_without_a_record_both_commands_say_why_and_exit_1(run: Run, tmp_path: Path, command: list[str]) -> None:
     off = run(*command, CANCEL_MESSAGE_BATCH_RECORD="off")
     broken = run(*command, CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
     assert off.returncode == broken.returncode == 1

@@ -56,7 +56,7 @@ def test_all_orphaned_stops_them_and_touches_no_other(sandbox: Sandbox, run: Run
     assert cancels(sandbox) == [orphan]
 
 
-def test_one_that_has_ended_drops_out_and_is_not_asked_for_again(sandbox: Sandbox, run: Run, orphan: str) -> None:
+def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Run, orphan: str) -> None:
     run(orphan)
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
@@ -80,7 +80,7 @@ def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: R
     assert cancels(sandbox) == []
 
 
-def test_without_a_record_nothing_is_sent_and_a_broken_one_is_1(sandbox: Sandbox, run: Run, tmp_path: Path) -> None:
+def test_without_a_record_nothing_is_sent_and_a_broken_one_exits_1(sandbox: Sandbox, run: Run, tmp_path: Path) -> None:
     assert run("list", "--orphaned").returncode == 0
     broken = run("list", "--orphaned", CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
     off = run("--all", "--orphaned", "--yes", CANCEL_MESSAGE_BATCH_RECORD="off")
@@ -90,7 +90,7 @@ def test_without_a_record_nothing_is_sent_and_a_broken_one_is_1(sandbox: Sandbox
     assert not sandbox.journal
 
 
-def test_orphaned_goes_with_all(run: Run) -> None:
+def test_orphaned_needs_all(run: Run) -> None:
     done = run("--orphaned", EXAMPLE_ID)
     assert done.returncode == 2
     assert "--orphaned go with --all" in done.stderr

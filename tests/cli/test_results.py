@@ -60,9 +60,7 @@ def test_json_is_the_summary_and_says_where_the_files_are(sandbox: Sandbox, run:
         assert said == json.loads((where / "summary.json").read_bytes())
 
 
-def test_a_custom_id_that_stands_twice_in_the_requests_file_is_named(
-    sandbox: Sandbox, run: Run, directory: Path
-) -> None:
+def test_a_custom_id_that_is_in_the_requests_file_twice_is_named(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED, COUNTS)
     done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "good", "stopped", "wrong", "good"))
     assert done.returncode == 4
@@ -79,7 +77,7 @@ def test_a_second_time_it_says_that_all_is_there(sandbox: Sandbox, run: Run) -> 
     assert len(sandbox.journal) == sent
 
 
-def test_a_batch_that_has_not_ended_is_5(sandbox: Sandbox, run: Run, directory: Path) -> None:
+def test_a_batch_that_has_not_ended_exits_5(sandbox: Sandbox, run: Run, directory: Path) -> None:
     name = sandbox.account.add(1_000, 60)
     done = run("results", name)
     assert done.returncode == 5
@@ -88,7 +86,7 @@ def test_a_batch_that_has_not_ended_is_5(sandbox: Sandbox, run: Run, directory: 
     assert not (directory / "message-batches").exists()
 
 
-def test_results_that_are_gone_are_3_with_the_counts(sandbox: Sandbox, run: Run) -> None:
+def test_results_that_are_gone_exit_3_with_the_counts(sandbox: Sandbox, run: Run) -> None:
     name = sandbox.account.add(1_000, status="archived")
     done = run("results", name)
     assert done.returncode == 3
@@ -96,7 +94,7 @@ def test_results_that_are_gone_are_3_with_the_counts(sandbox: Sandbox, run: Run)
     assert "1,000 succeeded" in done.stderr
 
 
-def test_an_unknown_batch_is_1(sandbox: Sandbox, run: Run) -> None:
+def test_an_unknown_batch_exits_1(sandbox: Sandbox, run: Run) -> None:
     done = run("results", "msgbatch_unknown")
     assert done.returncode == 1
     assert "There is no message batch msgbatch_unknown" in done.stderr
@@ -119,7 +117,7 @@ def test_a_batch_in_which_nothing_succeeded_is_saved_and_says_so(sandbox: Sandbo
     assert (directory / "message-batches" / NAME / "summary.json").exists()
 
 
-def test_counts_that_differ_are_1(sandbox: Sandbox, run: Run, directory: Path) -> None:
+def test_counts_that_differ_exit_1(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED[:2], COUNTS)
     assert "\x1b" not in run("results", NAME, "--out", "\x1b[31mred").stderr
     done = run("results", NAME)
@@ -129,20 +127,20 @@ def test_counts_that_differ_are_1(sandbox: Sandbox, run: Run, directory: Path) -
 
 
 @pytest.mark.parametrize("strange", [line("new", "postponed"), b"not json", b'{"result": {"type": "canceled"}}'])
-def test_strange_lines_are_4(sandbox: Sandbox, run: Run, strange: bytes) -> None:
+def test_strange_lines_exit_4(sandbox: Sandbox, run: Run, strange: bytes) -> None:
     serve(sandbox, [line("good"), strange], {"succeeded": 1, "canceled": 1})
     assert run("results", NAME).returncode == 4
     assert run("results", NAME).returncode == 4  # also when all is there
 
 
-def test_the_wrong_requests_file_is_not_0(sandbox: Sandbox, run: Run, directory: Path) -> None:
+def test_the_wrong_requests_file_does_not_exit_0(sandbox: Sandbox, run: Run, directory: Path) -> None:
     serve(sandbox, MIXED, COUNTS)
     done = run("results", NAME, "--requests", requests(directory / "r.jsonl", "x"))
     assert done.returncode == 1
     assert "is the wrong requests file" in done.stdout
 
 
-def test_a_requests_file_that_cannot_be_used_is_2_and_sends_nothing(sandbox: Sandbox, run: Run) -> None:
+def test_a_requests_file_that_cannot_be_used_exits_2_and_sends_nothing(sandbox: Sandbox, run: Run) -> None:
     done = run("results", NAME, "--requests", "missing.jsonl")
     assert done.returncode == 2
     assert "missing.jsonl cannot be read: No such file or directory. Nothing was sent." in done.stderr
@@ -164,7 +162,7 @@ def test_a_cancel_whose_requests_file_cannot_be_used_cancels_nothing(sandbox: Sa
         (["msgbatch_a", "--wait", "--requests", "x"], "--requests goes with --results"),
     ],
 )
-def test_wrong_usage_is_2(sandbox: Sandbox, run: Run, arguments: list[str], said: str) -> None:
+def test_wrong_usage_exits_2(sandbox: Sandbox, run: Run, arguments: list[str], said: str) -> None:
     done = run(*arguments)
     assert done.returncode == 2
     assert said in done.stderr
@@ -221,7 +219,7 @@ def test_sending_what_is_paid_for_again_is_said_first(sandbox: Sandbox, run: Run
     assert len((directory / "message-batches" / NAME / "resubmit.jsonl").read_text().splitlines()) == 2
 
 
-def test_several_batches_share_one_connection_and_the_totals_are_told_once(sandbox: Sandbox, run: Run) -> None:
+def test_several_batches_share_one_connection_and_the_totals_are_printed_once(sandbox: Sandbox, run: Run) -> None:
     names = [sandbox.account.add(20, status="ended"), sandbox.account.add(30, status="canceled")]
     done = run("results", *names)
     assert done.returncode == 0

@@ -114,7 +114,7 @@ def test_the_batch_of_a_command_that_is_ended_by_a_signal_is_canceled_once(
     assert f"Canceling: {batch}. Requests already being processed may still complete and are billed" in errors
 
 
-def test_the_batch_of_a_command_that_fails_is_canceled_and_nobody_elses(sandbox: Sandbox) -> None:
+def test_the_batch_of_a_command_that_fails_is_canceled_and_no_other(sandbox: Sandbox) -> None:
     with started("--name", "nightly eval", "--", *curl("exit 9")) as process:
         created, errors = process.communicate(timeout=60)
     assert process.returncode == 9

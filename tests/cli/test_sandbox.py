@@ -8,7 +8,7 @@ import subprocess
 from tests.conftest import PROGRAM, Run
 
 
-def test_the_sandbox_says_where_it_is_and_a_port_in_use_is_told(run: Run) -> None:
+def test_the_sandbox_says_where_it_is_and_reports_a_port_in_use(run: Run) -> None:
     with socket.socket() as used:
         used.bind(("127.0.0.1", 0))
         used.listen()

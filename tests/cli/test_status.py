@@ -7,12 +7,12 @@ import re
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
-from cancel_message_batch.cli.table import block
+from cancel_message_batch.cli.reports import block
 from cancel_message_batch.sandbox import Account, Sandbox
 from tests.conftest import Run, described, running
 
 
-def test_status_tells_each_batch(sandbox: Sandbox, run: Run) -> None:
+def test_status_reports_each_batch(sandbox: Sandbox, run: Run) -> None:
     done = run("status", EXAMPLE_ID, "msgbatch_unknown")
     assert done.returncode == 4
     assert "  status    in_progress" in done.stdout

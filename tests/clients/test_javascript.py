@@ -80,7 +80,7 @@ def test_of_two_cancels_at_once_each_is_asked_for(
 
 @NEEDS_CLIENTS
 @EACH
-def test_an_unknown_id_is_told_to_the_model_as_text(example: Path, tmp_path: Path, sandbox: Sandbox) -> None:
+def test_the_model_gets_a_text_about_an_unknown_id(example: Path, tmp_path: Path, sandbox: Sandbox) -> None:
     printed, _ = converse(example, tmp_path, sandbox, "Cancel the message batch msgbatch_unknown.", "y\n")
     assert "There is no message batch msgbatch_unknown" in printed
 

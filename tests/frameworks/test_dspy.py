@@ -36,7 +36,7 @@ def run(sandbox: Sandbox, *calls: tuple[str, dict[str, Any]]) -> list[str]:
     return [json.dumps(each.body) for each in sandbox.journal if each.path.endswith("/v1/messages")]
 
 
-def test_the_batch_the_model_names_is_canceled_once_and_failures_are_told_as_text(sandbox: Sandbox) -> None:
+def test_the_batch_the_model_names_is_canceled_once_and_failures_are_returned_as_text(sandbox: Sandbox) -> None:
     batch = sandbox.account.add(requests=5000, age=600, status="in_progress")
     wrong: list[dict[str, Any]] = [{"message_batch_id": None}, {}, {"message_batch_id": ["msgbatch_x"]}]
     calls = [{"message_batch_id": batch}, {"message_batch_id": "msgbatch_x"}, *wrong]
@@ -48,7 +48,7 @@ def test_the_batch_the_model_names_is_canceled_once_and_failures_are_told_as_tex
         assert "message_batch_id" in told[-1].partition(f"observation_{number} ")[2].partition("thought_")[0]
 
 
-def test_null_lists_as_if_it_were_not_given_and_an_unknown_argument_is_told(sandbox: Sandbox) -> None:
+def test_null_lists_as_if_it_were_not_given_and_an_unknown_argument_is_reported(sandbox: Sandbox) -> None:
     batch = sandbox.account.add(requests=5000, age=600, status="in_progress")
     nulls = {"status": None, "limit": None, "after_id": None}
     told = run(sandbox, (LIST.name, nulls), (LIST.name, {"color": "red"}))

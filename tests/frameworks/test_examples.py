@@ -113,7 +113,7 @@ def test_a_named_batch_is_canceled_once_and_the_model_hears_that_it_is_not_immed
     assert "accepted but not immediate" in conversation.printed
 
 
-def test_an_unknown_id_is_told_to_the_model_and_the_run_goes_on(framework: Framework, sandbox: Sandbox) -> None:
+def test_the_model_learns_that_an_id_is_unknown_and_the_run_continues(framework: Framework, sandbox: Sandbox) -> None:
     conversation = converse(framework, sandbox, "Cancel the message batch msgbatch_unknown.", "y\n")
     assert "There is no message batch msgbatch_unknown" in conversation.told
     assert "There is no message batch msgbatch_unknown" in conversation.printed
@@ -179,7 +179,7 @@ def test_null_for_an_optional_argument_lists_as_if_it_were_not_given(
 
 
 @pytest.mark.parametrize("framework", NEWER, ids=NAME, indirect=True)
-def test_an_unknown_argument_is_ignored_or_told_to_the_model(
+def test_an_unknown_argument_is_ignored_or_reported_to_the_model(
     framework: Framework, sandbox: Sandbox, running: str
 ) -> None:
     model_calls(LIST.name, {"status": "in_progress", "color": "red"}, sandbox, framework)

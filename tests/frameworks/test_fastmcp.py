@@ -61,7 +61,7 @@ def test_without_the_persons_yes_nothing_is_canceled(sandbox: Sandbox, running: 
     assert cancels(sandbox) == []
 
 
-def test_bad_arguments_are_told_and_null_is_as_if_not_given(sandbox: Sandbox, running: str) -> None:
+def test_bad_arguments_are_reported_and_null_is_as_if_not_given(sandbox: Sandbox, running: str) -> None:
     wrong: list[dict[str, Any]] = [{}, {"message_batch_id": None}, {"message_batch_id": ["msgbatch_x"]}]
     nulls = {"status": None, "limit": None, "after_id": None}
     bad = [(CANCEL.name, given) for given in wrong]

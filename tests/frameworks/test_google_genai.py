@@ -78,7 +78,7 @@ def run(gemini: Gemini, *calls: tuple[str, dict[str, Any]], typed: str = "y\n" *
     return gemini.told
 
 
-def test_the_batch_the_model_names_is_canceled_once_and_an_unknown_id_is_told(
+def test_the_batch_the_model_names_is_canceled_once_and_an_unknown_id_is_reported(
     gemini: Gemini, sandbox: Sandbox, running: str
 ) -> None:
     calls = [(CANCEL.name, {"message_batch_id": each}) for each in (running, "msgbatch_x")]

@@ -24,7 +24,7 @@ def call(function: Any, **arguments: Any) -> str:
     return str(graph.compile().invoke({"messages": [AIMessage("", tool_calls=calls)]})["messages"][-1].content)
 
 
-def test_the_node_cancels_and_tells_a_failure_as_text(sandbox: Sandbox) -> None:
+def test_the_node_cancels_and_returns_a_failure_as_text(sandbox: Sandbox) -> None:
     batch = sandbox.account.add(requests=5000, age=600, status="in_progress")
     assert "accepted but not immediate" in call(cancel_message_batch, message_batch_id=batch)
     assert "There is no message batch msgbatch_x" in call(cancel_message_batch, message_batch_id="msgbatch_x")

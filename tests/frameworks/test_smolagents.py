@@ -57,7 +57,7 @@ def run(*calls: tuple[str, dict[str, Any]]) -> Scripted:
     return model
 
 
-def test_the_batch_the_model_names_is_canceled_once_and_a_failure_is_told_as_text(sandbox: Sandbox) -> None:
+def test_the_batch_the_model_names_is_canceled_once_and_a_failure_is_returned_as_text(sandbox: Sandbox) -> None:
     batch = sandbox.account.add(requests=5000, age=600, status="in_progress")
     model = run((CANCEL.name, {"message_batch_id": f" {batch}"}), (CANCEL.name, {"message_batch_id": "msgbatch_x"}))
     told = " ".join(model.told)

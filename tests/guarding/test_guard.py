@@ -243,7 +243,7 @@ def test_an_api_that_hangs_holds_a_program_only_until_the_deadline(
     assert f"To cancel: `cancel-message-batch {name}`" in notes[0]
 
 
-def test_a_batch_that_another_thread_creates_too_slowly_is_told_and_what_to_type_when_it_is_there(
+def test_a_batch_that_another_thread_creates_too_slowly_is_reported_with_the_command_that_cancels_it(
     slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids: list[str] = []
@@ -259,7 +259,7 @@ def test_a_batch_that_another_thread_creates_too_slowly_is_told_and_what_to_type
     assert f"To cancel: `cancel-message-batch {ids[0]}`" in caplog.messages[-1]
 
 
-def test_a_batch_of_somebody_else_and_one_created_beside_the_guard_stay_untouched(slow: Sandbox) -> None:
+def test_a_batch_created_by_others_or_outside_the_guard_is_not_touched(slow: Sandbox) -> None:
     with fails(), client() as sdk, guard(sdk) as batches:
         mine = batches.create(requests=REQUESTS)
         beside = sdk.messages.batches.create(requests=REQUESTS)
@@ -297,7 +297,7 @@ def test_what_has_ended_or_is_canceling_is_reported_as_that_and_not_as_a_failure
     assert known.ended
 
 
-def test_what_cannot_be_canceled_is_told_with_the_reason_and_the_command(
+def test_what_cannot_be_canceled_is_reported_with_the_reason_and_the_command(
     slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.fail(Fault(match="cancel", times=0, status=500))
@@ -337,7 +337,7 @@ def test_a_refused_cancel_is_repeated_and_the_batch_stops(slow: Sandbox, trouble
     ids=["429", "400", "overloaded", "500", "dropped", "cut", "not the API"],
 )
 @pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-def test_a_creation_whose_answer_is_lost_is_told_and_a_refused_one_is_not(
+def test_a_creation_whose_answer_is_lost_is_reported_and_a_refused_one_is_not(
     slow: Sandbox, fault: Fault, lost: bool, asynchronous: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     fault.match = "POST */batches"
@@ -364,7 +364,7 @@ def test_a_creation_whose_answer_is_lost_is_told_and_a_refused_one_is_not(
     assert cancels(slow) == []
 
 
-def test_a_creation_that_is_interrupted_is_told_as_one_that_may_exist(
+def test_a_creation_that_is_interrupted_is_reported_as_one_that_may_exist(
     slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.fail(Fault(match="POST */batches", hang=True))

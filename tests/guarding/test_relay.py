@@ -477,7 +477,7 @@ def test_an_api_that_cannot_be_reached_is_reported_in_the_form_of_the_api(upstre
     assert not behind.relay.lost
 
 
-def test_a_batch_is_noted_before_the_client_has_the_response(upstream: Upstream, behind: Behind) -> None:
+def test_a_batch_is_recorded_before_the_client_has_the_response(upstream: Upstream, behind: Behind) -> None:
     seen = []
 
     def script(connection: Connection) -> None:
@@ -507,7 +507,9 @@ def test_a_batch_is_noted_before_the_client_has_the_response(upstream: Upstream,
     assert "token" not in repr(batch)
 
 
-def test_a_batch_is_noted_though_its_client_was_killed_before_the_response(upstream: Upstream, behind: Behind) -> None:
+def test_a_batch_is_recorded_even_if_its_client_was_killed_before_the_response(
+    upstream: Upstream, behind: Behind
+) -> None:
     sent, killed = threading.Event(), threading.Event()
 
     def script(connection: Connection) -> None:
@@ -652,7 +654,7 @@ def test_a_redirect_to_another_server_takes_no_create_around_the_watch(
     assert not behind.relay.lost
 
 
-def test_what_the_program_learns_about_its_batch_is_noted_too(upstream: Upstream, behind: Behind) -> None:
+def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstream, behind: Behind) -> None:
     ended = BATCH.replace(b"in_progress", b"ended")
     answers = {b"POST": created(), b"GET": created(body=ended)}
 

@@ -128,7 +128,7 @@ def test_the_token_of_the_environment_is_used_and_not_shown() -> None:
 
 
 @pytest.mark.parametrize("token", ["", "short", "with a space in between", "é" * 20, "line\nfeed" * 4, "a" * 20 + "\n"])
-def test_a_token_that_cannot_be_one_is_told(token: str) -> None:
+def test_a_token_that_cannot_be_used_is_reported(token: str) -> None:
     fault = token_fault(token)
     assert TOKEN_VARIABLE in fault
     assert not token or token not in fault
@@ -281,7 +281,7 @@ def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert answers == [200, 200, 503]
 
 
-def test_a_stop_with_a_client_connected_is_no_error() -> None:
+def test_stopping_with_a_client_connected_is_not_an_error() -> None:
     with serving() as (address, token, process):
 
         async def conversation() -> None:
@@ -305,7 +305,7 @@ def test_a_response_does_not_wait_until_the_client_acknowledges_its_head() -> No
     assert min(answer.elapsed.total_seconds() for answer in answers) < 0.03  # and never below 0.04 otherwise
 
 
-def test_a_port_in_use_is_told(run: Run) -> None:
+def test_a_port_in_use_is_reported(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("mcp", "--http", str(taken.getsockname()[1]))
     assert done.returncode == 1

@@ -34,7 +34,7 @@ def noted() -> list[tuple[str, str, str | None, str]]:
     return [(entry.through, entry.message_batch_id, entry.consent, str(entry.answer)) for entry in history]
 
 
-def test_a_cancel_is_noted_and_nothing_else(sandbox: Sandbox, running: str) -> None:
+def test_a_cancel_is_recorded_and_nothing_else(sandbox: Sandbox, running: str) -> None:
     call_over_stdio(LEGACY, [running, "msgbatch_unknown", "nonsense"])
     (unknown, canceled) = noted()
     assert canceled == ("mcp", running, None, "canceling")
@@ -43,7 +43,7 @@ def test_a_cancel_is_noted_and_nothing_else(sandbox: Sandbox, running: str) -> N
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_a_yes_is_noted_as_one_and_a_no_is_no_cancel(sandbox: Sandbox, running: str, era: str) -> None:
+def test_a_yes_is_recorded_and_a_no_cancels_nothing(sandbox: Sandbox, running: str, era: str) -> None:
     call_over_stdio(era, [running], "--confirm")
     assert noted() == []
     call_over_stdio(era, [running], "--confirm", elicitation_callback=yes)

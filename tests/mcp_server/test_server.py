@@ -109,7 +109,9 @@ def test_without_a_key_it_starts_and_its_tools_say_what_to_set() -> None:
     ],
     ids=str,
 )
-def test_wrong_arguments_are_told_in_our_words_and_nothing_is_sent(sandbox: Sandbox, arguments: Any, said: str) -> None:
+def test_wrong_arguments_are_reported_in_our_words_and_nothing_is_sent(
+    sandbox: Sandbox, arguments: Any, said: str
+) -> None:
     result = call(CANCEL.name, arguments)
     assert result.is_error
     assert said in text(result)
@@ -125,7 +127,7 @@ def test_white_space_around_an_id_does_no_harm(sandbox: Sandbox, running: str) -
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_an_unknown_tool_is_told_with_those_there_are(sandbox: Sandbox, era: str) -> None:
+def test_an_unknown_tool_is_answered_with_the_names_of_the_tools(sandbox: Sandbox, era: str) -> None:
     result = call("delete_message_batch", {}, era)
     assert result.is_error
     assert "There is no tool delete_message_batch" in text(result)
@@ -155,7 +157,7 @@ def test_two_calls_at_once_are_both_answered(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-def test_progress_is_told_to_a_client_that_asks_for_it(sandbox: Sandbox, running: str, era: str) -> None:
+def test_a_client_that_asks_for_progress_gets_it(sandbox: Sandbox, running: str, era: str) -> None:
     heard: list[tuple[float, str | None]] = []
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:

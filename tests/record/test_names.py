@@ -41,7 +41,7 @@ def nightly(sandbox: Sandbox) -> str:
     return batch
 
 
-def test_the_tools_and_the_plain_functions_tell_a_name(sandbox: Sandbox, nightly: str) -> None:
+def test_the_tools_and_the_plain_functions_show_a_name(sandbox: Sandbox, nightly: str) -> None:
     row = next(line for line in LIST.run({}).text.splitlines() if line.startswith(nightly))
     assert row.endswith(', named "nightly eval"')
     assert (
@@ -125,7 +125,9 @@ def test_of_two_batches_of_a_name_neither_is_canceled(sandbox: Sandbox, nightly:
     assert cancels(sandbox) == []
 
 
-def test_without_a_terminal_a_cancel_by_name_is_no_consent(sandbox: Sandbox, nightly: str, run: Run) -> None:
+def test_without_a_terminal_a_cancel_by_name_does_not_count_as_consent(
+    sandbox: Sandbox, nightly: str, run: Run
+) -> None:
     done = run("ask", "cancel the nightly eval")
     assert (done.returncode, cancels(sandbox)) == (6, [])
     assert f"{nightly} needs your yes" in done.stderr

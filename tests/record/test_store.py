@@ -49,7 +49,7 @@ def create(record: Record, which: str, process: Process | None = None, **others:
     record.add_creation(batch._replace(**others), "guard")
 
 
-def test_what_was_noted_is_there_newest_first(record: Record, warnings: list[str]) -> None:
+def test_the_record_returns_the_newest_first(record: Record, warnings: list[str]) -> None:
     create(record, "A", name="nightly eval", requests=3)
     record.set_name("msgbatch_B", "the other")
     record.add_action(
@@ -230,7 +230,9 @@ def test_a_file_that_another_process_keeps_locked_costs_one_line(
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_full_disk_costs_one_line_and_nothing_that_was_noted(record: Record, path: Path, there: bool) -> None:
+def test_a_full_disk_costs_one_line_and_loses_nothing_that_was_recorded(
+    record: Record, path: Path, there: bool
+) -> None:
     if there:
         record.set_name("msgbatch_A", "mine")
     program = (
@@ -274,7 +276,7 @@ def test_a_file_that_may_not_be_read_costs_one_line(
 @pytest.mark.parametrize(
     "name", ["x" * 10_000, "\x00\x1b\u202e", "msgbatch_B", "not msgbatch_B"], ids=["long", "control", "id", "holds id"]
 )
-def test_what_is_no_name_is_refused_and_changes_nothing(record: Record, name: str) -> None:
+def test_a_text_that_cannot_be_a_name_is_refused_and_changes_nothing(record: Record, name: str) -> None:
     record.set_name("msgbatch_A", "mine")
     with pytest.raises(InvalidInputError):
         record.set_name("msgbatch_A", name)

@@ -17,7 +17,7 @@ def test_the_days_are_those_of_the_installed_sdk() -> None:
     assert messages.DEPRECATED_MODELS.items() <= ends_of_life().items()
 
 
-def test_requests_to_a_model_that_ends_are_told_before_they_are_sent(
+def test_requests_to_a_model_that_ends_are_reported_before_they_are_sent(
     sandbox: Sandbox, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -16,6 +16,8 @@ from tests.conftest import ROOT
 
 from .strange_results import COUNTS, MIXED, NAME, contents, request, run, serve, written
 
+only_posix = pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="needs directories and signals of POSIX")
+
 
 @pytest.mark.usefixtures("system")
 def test_two_runs_at_once_do_not_mix(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
@@ -25,6 +27,7 @@ def test_two_runs_at_once_do_not_mix(sandbox: Sandbox, batches: MessageBatches, 
     assert run(batches, out).state == "saved"
 
 
+@only_posix
 def test_a_file_system_without_locks_is_not_said_to_be_another_run(
     sandbox: Sandbox, batches: MessageBatches, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,6 +41,7 @@ def test_a_file_system_without_locks_is_not_said_to_be_another_run(
         run(batches, out)
 
 
+@only_posix
 def test_links_in_the_way_are_not_followed(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
 ) -> None:
@@ -63,6 +67,7 @@ def test_an_out_that_is_a_link_to_a_directory_is_taken(
     assert (tmp_path / "scratch" / NAME / "summary.json").exists()
 
 
+@only_posix
 def test_a_batchs_directory_that_is_a_link_is_refused(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
 ) -> None:
@@ -75,6 +80,7 @@ def test_a_batchs_directory_that_is_a_link_is_refused(
     assert not list((tmp_path / "target").iterdir())
 
 
+@only_posix
 def test_a_lock_that_is_a_link_is_not_followed(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +132,7 @@ def killed(system: str, renamed: int, out: Path, requests: Path, *options: str) 
     assert subprocess.run(command, timeout=60, check=False, cwd=ROOT).returncode == -signal.SIGKILL
 
 
+@only_posix
 @pytest.mark.parametrize("renamed", [0, 1, 2, 3, 4])
 def test_a_kill_amid_the_renames_leaves_nothing_that_looks_complete(
     sandbox: Sandbox, batches: MessageBatches, tmp_path: Path, renamed: int, system: str
@@ -139,6 +146,7 @@ def test_a_kill_amid_the_renames_leaves_nothing_that_looks_complete(
     assert contents(out) == contents(tmp_path / "undisturbed")
 
 
+@only_posix
 @pytest.mark.parametrize("renamed", [0, 3])
 def test_a_kill_over_an_earlier_run_leaves_no_resubmit_file_that_seems_to_be_edited(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path, renamed: int
@@ -151,6 +159,7 @@ def test_a_kill_over_an_earlier_run_leaves_no_resubmit_file_that_seems_to_be_edi
     assert run(batches, out, requests, retry=["canceled"]).state == "saved"
 
 
+@only_posix
 def test_what_a_person_wrote_after_a_kill_is_not_overwritten(
     sandbox: Sandbox, batches: MessageBatches, out: Path, tmp_path: Path
 ) -> None:

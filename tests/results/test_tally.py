@@ -36,7 +36,9 @@ def test_strange_lines_are_kept_and_counted(sandbox: Sandbox, batches: MessageBa
     assert (out / NAME / "results.jsonl").read_bytes() == b"".join(one + b"\n" for one in lines)
 
 
-def test_unfinished_answers_errors_and_tokens_are_told(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
+def test_unfinished_answers_errors_and_tokens_are_reported(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
     cut = json.loads(line("cut"))
     cut["result"]["message"]["stop_reason"] = "max_tokens"
     cut["result"]["message"]["usage"] |= {"cache_creation_input_tokens": 4, "cache_read_input_tokens": 20}

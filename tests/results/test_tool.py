@@ -89,7 +89,7 @@ def test_the_async_tool_blocks_no_other_task(sandbox: Sandbox, tmp_path: Path) -
     assert ticks > 3
 
 
-def test_a_batch_that_has_not_ended_is_no_failure(sandbox: Sandbox, batches: MessageBatches, tmp_path: Path) -> None:
+def test_a_batch_that_has_not_ended_is_not_a_failure(sandbox: Sandbox, batches: MessageBatches, tmp_path: Path) -> None:
     outcome = results_tool(tmp_path).run({"message_batch_id": sandbox.account.add(10, 60)}, batches)
     assert not outcome.is_error
     assert "has no results yet" in outcome.text

@@ -112,7 +112,7 @@ def test_an_unknown_path_is_not_found(path: str, server: Sandbox, call: Call) ->
         ("PUT", "/_sandbox/requests", {"GET", "HEAD", "DELETE"}),
     ],
 )
-def test_a_wrong_method_is_refused_and_told_the_right_ones(
+def test_a_wrong_method_is_refused_and_the_right_ones_are_named(
     method: str, path: str, allowed: set[str], server: Sandbox, call: Call
 ) -> None:
     answer = call(server, method, path)
@@ -218,7 +218,7 @@ def test_the_default_workspace_can_be_named(serve: Serve, call: Call) -> None:
     refused(call(sandbox, "GET", path, {"anthropic-workspace-id": "default"}), 400, "invalid_request_error")
 
 
-def test_a_response_names_its_workspace_also_with_an_error_unless_the_sandbox_is_told_not_to(
+def test_a_response_names_its_workspace_even_with_an_error_unless_the_sandbox_is_set_not_to(
     serve: Serve, call: Call
 ) -> None:
     sandbox, silent = serve(account=None), serve(account=None, workspace_header=False)
@@ -481,7 +481,7 @@ def test_the_one_model_there_is_can_be_listed(server: Sandbox, call: Call) -> No
     refused(call(server, "GET", "/v1/models/claude"), 404, "not_found_error")
 
 
-def test_every_nth_request_is_one_too_many_when_the_sandbox_is_told_so(serve: Serve, call: Call) -> None:
+def test_every_nth_request_is_refused_if_the_sandbox_is_set_to_do_so(serve: Serve, call: Call) -> None:
     sandbox = serve(account=Account(), limit_every=3, retry_after="0.1")
     answers = [call(sandbox, "GET", BATCHES) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 200, 200, 429]

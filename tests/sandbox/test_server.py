@@ -69,7 +69,7 @@ def test_a_sandbox_can_be_stopped_right_after_its_start() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_in_the_foreground_until_it_is_told_to_stop(number: int) -> None:
+def test_it_serves_in_the_foreground_until_it_is_stopped(number: int) -> None:
     script = "from cancel_message_batch.sandbox import Sandbox; Sandbox().serve(); print('stopped')"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(

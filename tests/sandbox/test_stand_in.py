@@ -91,7 +91,7 @@ def test_a_forced_tool_that_it_does_not_need_is_an_error(server: Sandbox, call: 
     assert "tool_choice" in answer.json()["error"]["message"]
 
 
-def test_it_calls_one_tool_at_a_time_when_told_so_and_all_of_them_in_the_end(talk: Talk) -> None:
+def test_it_calls_one_tool_at_a_time_if_that_is_required_and_all_of_them_in_the_end(talk: Talk) -> None:
     one: Any = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
     assert talk.calls(f"cancel {A} and {B}", **one) == [("cancel_message_batch", {"message_batch_id": A})]
     assert talk.calls(talk.results("First."), **one) == [("cancel_message_batch", {"message_batch_id": B})]

@@ -54,7 +54,7 @@ def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkab
         assert promise in text
 
 
-def test_counts_that_are_all_zero_before_the_end_are_never_told_as_none() -> None:
+def test_counts_that_are_all_zero_before_the_end_are_never_reported_as_none() -> None:
     for status in ("in_progress", "canceling"):
         for text in (states.canceled(batch(status)), states.status(batch(status))):
             assert "so far" not in text
@@ -62,7 +62,7 @@ def test_counts_that_are_all_zero_before_the_end_are_never_told_as_none() -> Non
             assert "0 " not in text.replace("10,000 ", "").replace("17:00 ", "")
 
 
-def test_counts_that_mean_something_before_the_end_are_told() -> None:
+def test_counts_that_mean_something_before_the_end_are_reported() -> None:
     counts = {"processing": 50, "succeeded": 40, "errored": 5, "canceled": 5}
     text = states.canceled(batch("canceling", cancel_initiated_at=NOW, counts=counts))
     assert "Reported so far: 40 succeeded, 5 errored, 5 canceled, 50 processing." in text
@@ -78,7 +78,7 @@ def test_counts_that_mean_something_before_the_end_are_told() -> None:
         (60 * 24 * 700, "canceling"),
     ],
 )
-def test_an_earlier_cancellation_is_told_only_when_its_time_makes_sense(minutes: float, result: str) -> None:
+def test_an_earlier_cancellation_is_mentioned_only_if_its_time_makes_sense(minutes: float, result: str) -> None:
     canceling = batch("canceling", cancel_initiated_at=NOW - timedelta(minutes=minutes))
     assert states.cancel_result(canceling) == result
     told = "was already canceling, since 2026-11-23 16:" in states.canceled(canceling)
@@ -93,7 +93,7 @@ def test_a_cancellation_as_old_as_the_call_with_its_retries_came_from_the_call(s
 
 
 @pytest.mark.parametrize("status", ["canceling", "ended"])
-def test_where_the_api_told_no_time_the_clocks_may_differ_by_a_minute(status: str) -> None:
+def test_where_the_api_sent_no_time_the_clocks_may_differ_by_a_minute(status: str) -> None:
     since = datetime.now(UTC) - timedelta(seconds=40)
     fields = batch(status, cancel_initiated_at=since).model_dump()
     assert states.cancel_result(MessageBatch.model_validate(fields)) == status
@@ -213,11 +213,11 @@ def test_a_failed_look_says_nothing_of_canceling() -> None:
         (2516400, "29 d 3 h"),
     ],
 )
-def test_a_length_of_time_is_told_in_its_two_largest_units(seconds: float, expected: str) -> None:
+def test_a_duration_is_written_in_its_two_largest_units(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
 
 
-def test_times_are_told_in_the_persons_own_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_times_are_shown_in_the_persons_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     live_in(monkeypatch, "CET-1")
     assert "Created 2026-11-23 15:55 CET (2 h 5 min ago)" in states.status(batch("in_progress"))
 
@@ -236,7 +236,7 @@ def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_
     assert programs.guard_left("", "", [], ["msgbatch_c"], {}) == "The guarded block ended.\nEnded: msgbatch_c."
 
 
-def test_a_lost_answer_to_a_creation_is_told_with_the_time_and_the_size_to_look_for() -> None:
+def test_a_create_without_a_response_is_reported_with_the_time_and_size_to_look_for() -> None:
     assert programs.creation_lost(NOW, 1_000) == (
         "A request to create a message batch of 1,000 requests was sent at 2026-11-23 17:00:00 UTC, and no response "
         "came. The batch may exist and be running. To look for a batch of that time and size: "

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
-from .errors import APIResponseError, MessageBatchError, clean, from_sdk
+from .errors import APIResponseError, clean, from_sdk
 from .models import MessageBatch
 
 Result = TypeVar("Result")
@@ -60,14 +60,12 @@ async def awaited(value: Any) -> Any:
 
 
 async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call an operation."""
+    """Call an operation; an error of the SDK becomes one of ours."""
     try:
         return await awaited(operation(*arguments, **options))
-    except MessageBatchError:
-        raise
     except Exception as error:
         known = from_sdk(error)
-        if known is None:
+        if known is None or known is error:
             raise
         raise known from error
 

@@ -46,7 +46,7 @@ class MessageBatchError(Exception):
     Attributes:
         message: What happened, as ``str()`` says it.
         may_have_arrived: Whether a request was sent and it is not known whether the API acted on it.
-        request: The ``httpx2.Request``, without the headers, which hold the credential; None where none was sent.
+        request: The ``httpx2.Request``, without the headers, which hold the credential; None if not at hand.
         response: The ``httpx2.Response``, with every credential masked; None where none came.
         body: The JSON of the response; None where it held none.
     """

@@ -21,7 +21,7 @@ RUNNING = frozenset({"in_progress", "canceling"})
 class _Page(BaseModel):
     """One page of batches, newest first (API reference: List Message Batches)."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)  # most programs list nothing
 
     data: list[MessageBatch]
     has_more: bool = False

@@ -1,11 +1,9 @@
 """One exchange over httpx2, which ends at its deadline; sync and async. Nothing here knows the API."""
 
-import contextvars
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import aclosing, closing
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -91,7 +89,10 @@ def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = No
 
 
 def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
-    """Do work in a thread, which is left behind at the deadline."""
+    """Do work in a thread, which is abandoned at the deadline."""
+    from concurrent.futures import Future  # only a caller's client needs it
+    from contextvars import copy_context
+
     future: Future[Result] = Future()
 
     def run() -> None:
@@ -104,7 +105,7 @@ def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
         if not late.exception() and isinstance(response := late.result(), Response):
             response.close()
 
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     try:
         return future.result(min(max(deadline - time.monotonic(), 0), threading.TIMEOUT_MAX))
     except BaseException:
@@ -113,11 +114,11 @@ def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
 
 
 class BlockingTransport:
-    """Sends over a sync client, and gives an exchange up at its deadline.
+    """Sends over a sync client, and abandons an exchange at its deadline.
 
     The HTTP client's own timeout is for one read, so a server that sends a byte now and then, or a status 100 again
-    and again, would never be given up. On the connections of a client of our own, each read ends with the deadline. A
-    caller's client and its connections are not changed: a thread sends over it, and is left behind at the deadline.
+    and again, would never time out. On the connections of our own client, each read ends at the deadline. A caller's
+    client and its connections are not changed: a thread sends over it, and is abandoned at the deadline.
     """
 
     def __init__(self, client: Client, *, own: bool) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
 
 from cancel_message_batch.api.calls import finish_each
 from cancel_message_batch.api.client import MessageBatches
@@ -22,9 +21,6 @@ class Filters:
     at_least: int | None = None  # requests
     named: str | None = None  # a pattern such as nightly*
 
-    def __bool__(self) -> bool:
-        return self != EVERY
-
     def match(self, batch: MessageBatch) -> bool:
         """Return whether to list a batch."""
         age, name = (batch.context.as_of - batch.created_at).total_seconds(), batch.context.name
@@ -41,22 +37,17 @@ EVERY = Filters()
 
 
 class Listing:
-    """The batches that match, newest first, at most ``limit``; iterating fetches one page after the other.
+    """The batches that match, newest first; iterating fetches one page after the other.
 
     ``unreadable`` counts the rows of these pages that this version cannot read as batches.
     """
 
-    def __init__(self, batches: MessageBatches, filters: Filters = EVERY, limit: int | None = None) -> None:
+    def __init__(self, batches: MessageBatches, filters: Filters = EVERY, *, page: int = LARGEST_PAGE) -> None:
         self.unreadable = 0
         self._filters = filters
-        self._limit = limit
-        page = LARGEST_PAGE if filters or limit is None else min(limit, LARGEST_PAGE)
         self._pages = finish_each(search(batches.list, filters.statuses, limit=page))
 
     def __iter__(self) -> Iterator[MessageBatch]:
-        return islice(self._matching(), self._limit)
-
-    def _matching(self) -> Iterator[MessageBatch]:
         seen = set()  # a batch may stand on two pages
         for page in self._pages:
             self.unreadable += page.unreadable

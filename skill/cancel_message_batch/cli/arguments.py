@@ -1,7 +1,9 @@
 """Arguments that several commands share, the parsers of their values, and the client that they describe."""
 
 import argparse
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from .exit_codes import UsageError
@@ -92,13 +94,6 @@ def parse_port(text: str) -> int:
     return number
 
 
-def parse_speed(text: str) -> float:
-    """Parse a number above 0."""
-    if not re.fullmatch(r"\d{0,9}(\.\d{1,9})?", text) or not float(text or 0) > 0:
-        raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a number above 0')
-    return float(text)
-
-
 def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "MessageBatches":
     """Open the client that the flags describe. With ``waiting``, --timeout limits the whole wait, not each request."""
     from cancel_message_batch.api.client import MessageBatches  # --help does not need it
@@ -114,6 +109,17 @@ def open_batches(given: argparse.Namespace, *, waiting: bool = False) -> "Messag
         timeout=timeout,
         max_retries=given.max_retries,
     )
+
+
+@contextlib.contextmanager
+def using_port(port: int, advice: str) -> Iterator[None]:
+    """Say what to do if the port cannot be used."""
+    try:
+        yield
+    except OSError as error:
+        from cancel_message_batch.api.errors import MessageBatchError  # --help does not need it
+
+        raise MessageBatchError(f"port {port} cannot be used: {error.strerror}. {advice}") from None
 
 
 def check_sdk() -> None:

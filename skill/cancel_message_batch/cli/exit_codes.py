@@ -23,12 +23,7 @@ class ExitCode(IntEnum):
 
 
 # What the codes mean for every command. A command adds what they mean for it.
-EXITS = {
-    0: "done",
-    1: "the API or the network failed",
-    2: "wrong usage, or no credential",
-    130: "interrupted",
-}
+EXITS = {0: "done", 1: "the API or the network failed", 2: "wrong usage, or no credential", 130: "interrupted"}
 
 
 class UsageError(Exception):
@@ -36,7 +31,7 @@ class UsageError(Exception):
 
 
 class Interrupted(Exception):  # noqa: N818 - the user's wish, not an error
-    """The user pressed Ctrl-C, and the command has already reported what that leaves behind."""
+    """The user pressed Ctrl-C, and the command has reported what that leaves behind."""
 
 
 def exit_code(outcome: "ToolOutcome") -> ExitCode:
@@ -57,5 +52,4 @@ def combined(codes: Collection[ExitCode]) -> ExitCode:
     """Combine the codes of several batches: PARTLY if they differ and one is DONE, else the most serious."""
     if ExitCode.DONE in codes and set(codes) != {ExitCode.DONE}:
         return ExitCode.PARTLY
-    order = (ExitCode.FAILED, ExitCode.USAGE, ExitCode.NOTHING_TO_CANCEL, ExitCode.TIME_UP, ExitCode.PARTLY)
-    return next((code for code in order if code in codes), ExitCode.DONE)
+    return min(codes, key=lambda code: (code == ExitCode.PARTLY, code), default=ExitCode.DONE)

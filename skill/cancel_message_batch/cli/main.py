@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from .exit_codes import ExitCode, Interrupted, UsageError
+from .exit_codes import ExitCode, Interrupted, UsageError, error_code
 from .output import Output
 from .parser import build_parser
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command, load
@@ -51,5 +51,5 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
         from cancel_message_batch.words import failures
 
         output.warn(failures.failed(error, "list"))
-        return ExitCode.FAILED
+        return error_code(error)
     return ExitCode.PARTLY if output.incomplete and code == ExitCode.DONE else code

@@ -1,9 +1,8 @@
 """Results on standard output and messages on standard error."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from .exit_codes import ExitCode
 from .terminal import fitted, write
 
 
@@ -53,13 +52,3 @@ class Output:
         """Say that a result is incomplete, which the exit code says too."""
         self.incomplete = True
         self.warn(text)
-
-
-def run_server(serve: Callable[[], None], *, port: int, advice: str, output: Output) -> ExitCode:
-    """Serve until stopped. Where the port cannot be used, say so with the advice."""
-    try:
-        serve()
-    except OSError as error:
-        output.warn(f"Port {port} cannot be used: {error.strerror}. {advice}")
-        return ExitCode.FAILED
-    return ExitCode.DONE

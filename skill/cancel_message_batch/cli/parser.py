@@ -78,46 +78,37 @@ def _columns() -> int:
 
 
 def _hanging(first: str, text: str) -> str:
-    """Return a line that goes on below the text and not below its first word."""
+    """Return a line that continues below the text, not below its first word."""
     return wrapped(f"{first}{text}", _columns(), indent=" " * len(first))
 
 
 def _example(example: str) -> str:
-    """Return a command to copy, with its comment above it where the line would be too long."""
+    """Return a command to copy; its comment stands above it if the line would be too long."""
     command, _, comment = example.partition("  # ")
     if not comment or len(example) + 2 <= _columns():
         return copyable(command, _columns()) + example[len(command) :]
     return f"{wrapped(f'  # {comment}', _columns(), indent='  # ')}\n{copyable(command, _columns())}"
 
 
-def _exit_codes(command: Command) -> str:
-    """Return the exit codes, one a line; nothing for a command that ends as another program does."""
-    if command.exits is None:
-        return ""
-    meanings = sorted((EXITS | command.exits).items())
-    return "\n".join(["exit codes:", *(_hanging(f"  {code:<4}", meaning) for code, meaning in meanings), ""])
-
-
 def build_parser(command: Command) -> Parser:
     """Build the parser of a command, with its whole ``--help``."""
-    examples = "\n".join(map(_example, command.examples))
-    description = f"examples:\n{examples}\n\n{wrapped(command.about, _columns())}"
+    description = ["examples:", *map(_example, command.examples), "", wrapped(command.about, _columns())]
     if command.name == DEFAULT:
-        commands = "\n".join(_hanging(f"  {name:<11} ", one_line) for name, one_line in COMMANDS.items())
-        description += f"\n\ncommands:\n{commands}"
+        description += ["", "commands:", *(_hanging(f"  {name:<11} ", about) for name, about in COMMANDS.items())]
+    exits = [] if command.exits is None else sorted((EXITS | command.exits).items())
+    epilog = ["exit codes:", *(_hanging(f"  {code:<4}", meaning) for code, meaning in exits), ""] if exits else []
     parser = Parser(
         prog=PROGRAM if command.name == DEFAULT else f"{PROGRAM} {command.name}",
-        description=description,
-        epilog=_exit_codes(command),
+        description="\n".join(description),
+        epilog="\n".join(epilog),
         formatter_class=_Help,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.arguments(parser)
     if parser.usage is None:
-        given = [action for action in parser.shown() if not action.option_strings]
         shapes = {"*": "[{} ...]", "?": "[{}]"}
+        given = [action for action in parser.shown() if not action.option_strings]
         names = [shapes.get(str(action.nargs), "{}").format(action.metavar or action.dest) for action in given]
-        usage = " ".join([parser.prog, "[options]", *names])
-        parser.usage = wrapped(usage, _columns() - 7, indent=" " * 7)
+        parser.usage = wrapped(" ".join([parser.prog, "[options]", *names]), _columns() - 7, indent=" " * 7)
     return parser

@@ -10,7 +10,7 @@ from prompt_toolkit.output import create_output
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.words.facts import day_and_time, facts
 
-from .table import age, fits, last_columns, size_and_age
+from .reports import age, fits, last_columns, size_and_age
 from .terminal import cut, discard_typed_ahead, width
 
 _MARKS = 6  # columns in front of a choice, and one behind it

@@ -1,35 +1,43 @@
-"""Reports on batches: the outcome of a call, a status, a listing, and what to type next."""
+"""Reports on batches: the outcome of a call, a status, the rows of a table, and what to type next."""
 
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import TextIO
 
 from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
+from cancel_message_batch.record import names
 from cancel_message_batch.tools import ToolOutcome
+from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
+from cancel_message_batch.words.states import details
 
 from .output import Output
 from .registry import PROGRAM
-from .table import block, table
-from .terminal import copyable, interactive, width
+from .terminal import copyable, cut, fitted, interactive, paint, width, wrapped
 
 _FEW = 3  # ids that fit into a suggested command
+_WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
+_STATUS_COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
+_SCREENFUL = 20  # rows that decide whether there is a column for names
+_CREATED = 20  # columns of a time with its year
+_LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE "
+_WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
+_LABEL = 10  # columns for the label of a line in a block
 
 
 def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     """Print one outcome: a failure as a message, a batch as a result."""
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
-    elif output.json:
-        output.print(outcome.batch.to_json())
-    elif not output.quiet:
-        output.print_prose(outcome.text)
+    else:
+        print_batch(outcome.batch, fitted(outcome.text, sys.stdout), output)
 
 
-def print_status(batch: MessageBatch, output: Output) -> None:
-    """Print all that is known about a batch; with ``--quiet`` nothing."""
-    if output.json:
-        output.print(batch.to_json())
-    elif not output.quiet:
-        output.print(block(batch, sys.stdout))
+def print_batch(batch: MessageBatch, text: str, output: Output) -> None:
+    """Print a batch: as JSON, as the text or, with ``--quiet``, not at all."""
+    if output.json or not output.quiet:
+        output.print(batch.to_json() if output.json else text)
 
 
 def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
@@ -46,20 +54,99 @@ def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
             break
 
 
-def suggest_wait(running: Sequence[str], output: Output) -> None:
-    """Show a person how to wait until batches have stopped, if there are any."""
-    some = f"wait {' '.join(running)}"
-    many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-    _suggest("To wait until stopped", some if len(running) <= _FEW else many, output, needed=bool(running))
+def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:
+    """Show a person at a terminal what to type next, if there are ids; ``many`` is the command for many."""
+    if ids and interactive() and not output.json:
+        shown = f"{command} {' '.join(ids)}" if len(ids) <= _FEW else many
+        output.say(f"{what}:\n{copyable(f'{PROGRAM} {shown}', width())}")
 
 
 def suggest_results(ended: Iterable[MessageBatch], output: Output) -> None:
-    """Show a person how to save the results of batches that have ended, if there are any."""
-    ids = [batch.id for batch in ended if batch.results_url]
-    command = f"results {' '.join(ids) if len(ids) <= _FEW else 'ID'}"
-    _suggest("To save the results", command, output, needed=bool(ids))
+    """Show a person how to save the results of batches that have ended."""
+    suggest("To save the results", "results", [batch.id for batch in ended if batch.results_url], "results ID", output)
 
 
-def _suggest(what: str, command: str, output: Output, *, needed: bool) -> None:
-    if needed and interactive() and not output.json:
-        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")
+def fits() -> bool:
+    """Whether the terminal is wide enough for a table."""
+    return width() >= _WIDTH
+
+
+def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
+    """Yield the lines of a table, one batch at a time."""
+    rows = iter(batches)
+    first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
+    named = any(batch.context.name for batch in first)
+    if first and fits():
+        last = last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream)
+        yield paint(_LIST_HEAD + last, "1", stream)
+    for batch in chain(first, rows):
+        yield row(batch, stream, named=named)
+
+
+def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
+    """Format a batch as one line or, in a narrow terminal, as several; ``named``: there is a column for names."""
+    known, created = facts(batch), day_and_time(batch.created_at, batch)
+    line = f"{known.id:<33} {known.status:<11} {known.requests:>7,} {age(batch.created_at, batch):>4} "
+    if fits() and len(line) + len(created) <= width():
+        name = known.name if named or batch.context.name else None
+        return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
+    lines = f"{known.id}\n  {known.status}, {known.size},\n  "
+    lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
+    return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.context.name else lines
+
+
+def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> str:
+    """Write the columns that may not both fit: without room, a name takes the place of the time."""
+    if name is None:
+        return created
+    if not stream.isatty():
+        return f"{created:<{_CREATED}} {name}"
+    room = width() - taken
+    if room < 2 * _CREATED:
+        return cut(name, room)
+    return f"{created:<{_CREATED}} {cut(name, room - _CREATED - 1)}"
+
+
+def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
+    """Yield the lines of a table of batches that are waited for, by id; None is one that was not seen yet."""
+    if fits():
+        yield paint(_WAIT_HEAD, "1", stream)
+    for name, batch in batches:
+        yield _waiting_row(batch, stream) if batch else f"{name} …"
+
+
+def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
+    known, counts = facts(batch), batch.request_counts
+    elapsed = age(batch.cancel_initiated_at or batch.created_at, batch)
+    so_far = f"{counts.finished:,}/" if counts.finished else ""
+    latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.context.as_of else ""
+    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {f'{so_far}{known.requests:,}':>8} {latest}".rstrip()
+    if fits() and len(line) <= width():
+        return _with_color(line, known, stream)
+    lines = f"{known.id}\n  {known.status} for {elapsed},\n  {so_far}{known.size}"
+    return _with_color(lines, known, stream) + (f",\n  ends by {latest}" if latest else "")
+
+
+def block(batch: MessageBatch, stream: TextIO) -> str:
+    """Format all that is known about a batch as aligned lines below its id."""
+    lines = [paint(facts(batch).id, "1", stream)]
+    for label, value in details(batch):
+        text = f"  {label:<{_LABEL}}{value}"
+        lines.append(wrapped(text, width(), indent=" " * (_LABEL + 2)) if stream.isatty() else text)
+    return "\n".join(lines)
+
+
+def size_and_age(batch: MessageBatch) -> str:
+    """Describe a batch in a few words, beside its id."""
+    return f"{facts(batch).size}, {age(batch.created_at, batch)} old"
+
+
+def age(time: datetime, batch: MessageBatch) -> str:
+    """Write how long ago a time is in its largest unit, in the form that --older-than takes: ``2h``."""
+    number, unit = duration(max((batch.context.as_of - time).total_seconds(), 0)).split()[:2]
+    return f"{number}{unit[0]}"
+
+
+def _with_color(line: str, known: Facts, stream: TextIO) -> str:
+    start, painted = len(known.id), paint(known.status, _STATUS_COLORS.get(known.status, "0"), stream)
+    return line[:start] + line[start:].replace(known.status, painted, 1)

@@ -4,30 +4,22 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 
+from cancel_message_batch.agent import DEFAULT_MODEL, Conversation, Event, Incomplete, Text, ToolResult, ToolUse
 from cancel_message_batch.agent.approval import named_ids
-from cancel_message_batch.agent.conversation import (
-    DEFAULT_MODEL,
-    Conversation,
-    Event,
-    Incomplete,
-    Text,
-    ToolResult,
-    ToolUse,
-)
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
-from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
-from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError, clean
+from cancel_message_batch.api.models import MessageBatch, checked_id
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import failures, states
 
 from .arguments import results_tools
-from .exit_codes import Interrupted
+from .exit_codes import ExitCode, Interrupted, combined
 from .output import Output
 from .recording import note_cancels
 from .terminal import Prose, confirm, fitted, interactive, paint
@@ -36,28 +28,43 @@ from .terminal import Prose, confirm, fitted, interactive, paint
 class Screen:
     """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
 
-    It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
-    ``complete`` is False once an answer was not complete. Batches in ``may_cancel`` need no other consent.
+    It notes each cancel in the record.
     """
 
-    def __init__(self, output: Output, through: str, may_cancel: Iterable[str] = ()) -> None:
-        self.outcomes: dict[tuple[str, str], ToolOutcome] = {}
-        self.complete = True
+    def __init__(
+        self,
+        client: anthropic.Anthropic,
+        batches: MessageBatches,
+        given: argparse.Namespace,
+        output: Output,
+        through: str,
+    ) -> None:
+        self._outcomes: dict[tuple[str, str], ToolOutcome] = {}  # the last of each call, by tool and id
+        self._complete = True  # whether each answer was
         self._output = output
         self._through = through
-        self._may_cancel = frozenset(may_cancel)
+        self._may_cancel = [checked_id(name) for name in getattr(given, "may_cancel", ())]
         self._message = ""
         self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
+        self._conversation = Conversation(
+            client,
+            batches,
+            model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
+            approve=self._approve if interactive() else None,
+            may_cancel=self._may_cancel,
+            report=self._report,
+            more=results_tools(given),
+        )
 
-    def say(self, conversation: Conversation, message: str) -> bool:
+    def say(self, message: str) -> bool:
         """Say something to the model and show the answer; returns False if the model could not be asked."""
         self._message = message
         self._agreed.clear()
         try:
-            conversation.say(message)
+            self._conversation.say(message)
         except MessageBatchError as error:
             self._answer.end()
             self._output.warn(failures.failed(error, "ask"))
@@ -72,14 +79,28 @@ class Screen:
         self._answer.end()
         return True
 
-    def report(self, event: Event) -> None:
-        """Show what happens."""
+    def exit_code(self) -> ExitCode:
+        """Return the exit code for the whole conversation, after telling the person what was not done without a yes."""
+        codes = [] if self._complete else [ExitCode.FAILED]
+        for (tool, message_batch_id), outcome in self._outcomes.items():
+            if outcome.error is not None:
+                # An argument that the model got wrong matters only if it kept a batch from being canceled.
+                if tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError):
+                    codes.append(ExitCode.FAILED)
+            elif outcome.declined:
+                self._output.warn(states.needs_yes(message_batch_id))
+                codes.append(ExitCode.NO_CONSENT)
+            elif tool == CANCEL.name:
+                codes.append(ExitCode.DONE)
+        return combined(codes)
+
+    def _report(self, event: Event) -> None:
         match event:
             case Text(text):
                 self._answer.write(text)
             case Incomplete(text):
                 self._answer.write(text)
-                self.complete = False
+                self._complete = False
             case ToolUse(name, arguments):
                 self._answer.end()
                 given = ", ".join(str(value) for value in arguments.values())
@@ -87,13 +108,13 @@ class Screen:
                 self._call = (name, given)
                 self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):
-                self.outcomes[self._call] = outcome
+                self._outcomes[self._call] = outcome
                 self._canceling = ""
                 self._dim(f"← {outcome.headline}")
                 if self._call[0] == CANCEL.name:
                     self._note(outcome)
 
-    def approve(self, batch: MessageBatch) -> bool:
+    def _approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
         self._canceling = ""
         answer = confirm(states.question(batch))
@@ -122,8 +143,8 @@ class Screen:
 
 
 @contextlib.contextmanager
-def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen: Screen) -> Iterator[Conversation]:
-    """Open the conversation that the command line's flags describe."""
+def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Output, through: str) -> Iterator[Screen]:
+    """Begin the conversation that the command line's flags describe, for the command ``through``."""
     connection = batches.connection
     try:
         client = anthropic.Anthropic(
@@ -138,22 +159,11 @@ def open_conversation(batches: MessageBatches, given: argparse.Namespace, screen
         shown = clean(str(error), secrets=connection.secrets)
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
     with client:
-        yield Conversation(
-            client,
-            batches,
-            model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
-            approve=screen.approve if interactive() else None,
-            may_cancel=getattr(given, "may_cancel", ()),
-            report=screen.report,
-            more=results_tools(given),
-        )
+        yield Screen(client, batches, given, output, through)
 
 
 def _credential(connection: Connection) -> dict[str, Any]:
-    """Return the credential in force as arguments of the SDK's client, which then looks for no other.
-
-    Empty where the SDK itself found the credential.
-    """
+    """Return the credential in force as arguments of the SDK's client; none if the SDK itself found it."""
     if connection.api_key:
         return {"api_key": connection.api_key}
     if connection.auth_token:

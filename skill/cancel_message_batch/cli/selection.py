@@ -7,17 +7,21 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
+
+from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
+from cancel_message_batch.api.pages import LARGEST_PAGE
+from cancel_message_batch.batches.listing import EVERY, Filters, Listing
+from cancel_message_batch.record.names import has_record
+from cancel_message_batch.words import states
 
 from .exit_codes import UsageError
 from .output import Output
+from .recording import orphaned
 from .registry import COMMANDS, DEFAULT, OTHER_WORDS, PROGRAM
+from .reports import table
 from .terminal import confirm
-
-if TYPE_CHECKING:  # --help needs none of them
-    from cancel_message_batch.api.client import MessageBatches
-    from cancel_message_batch.api.models import MessageBatch
-    from cancel_message_batch.batches.listing import Filters
 
 
 def read_ids(given: argparse.Namespace, command: str) -> list[str]:
@@ -29,13 +33,13 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
-        elif command == DEFAULT and not word.strip().startswith("msgbatch_"):
+        elif command == DEFAULT and not word.strip().startswith(ID_PREFIX):
             raise UsageError(_neither_command_nor_id(word))
         else:
             ids.append(checked_id(word))
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and (filters_of(given) or given.orphaned):
+    if not given.all and (given.orphaned or filters_of(given) != EVERY):
         raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned go with --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
@@ -44,9 +48,6 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
 
 def checked_id(word: str) -> str:
     """Return a message batch id without white space around it; anything else is a UsageError."""
-    from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.api.models import message_batch_id_fault
-
     if fault := message_batch_id_fault(word.strip()):
         raise UsageError(f'"{clean(word, limit=60)}" is not a message batch id: {fault}. Nothing was sent.')
     return word.strip()
@@ -55,10 +56,6 @@ def checked_id(word: str) -> str:
 def _neither_command_nor_id(word: str) -> str:
     """Say what the word was probably meant to be."""
     from difflib import get_close_matches
-
-    from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.api.models import message_batch_id_fault
-    from cancel_message_batch.record.names import has_record
 
     shown = clean(word, limit=60)
     meant = OTHER_WORDS.get(word)
@@ -104,10 +101,8 @@ def _words(line: str) -> list[str]:
     return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
 
 
-def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> "Filters":
+def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filters:
     """Return the filters that the flags describe."""
-    from cancel_message_batch.batches.listing import Filters
-
     return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
 
 
@@ -119,35 +114,27 @@ def check_names(output: Output) -> None:
 
 
 def matching(
-    batches: "MessageBatches", given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
-) -> "Iterator[MessageBatch]":
+    batches: MessageBatches, given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
+) -> Iterator[MessageBatch]:
     """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
-    from cancel_message_batch.batches.listing import Listing
-    from cancel_message_batch.words import states
-
     filters = filters_of(given, statuses)
+    page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     found: Iterable[MessageBatch]
-    listing = found = Listing(batches, filters, limit)
+    listing = found = Listing(batches, filters, page=page)
     if given.orphaned:
-        from .recording import orphaned
-
-        found = islice(filter(filters.match, orphaned(batches, output)), limit)
+        found = filter(filters.match, orphaned(batches, output))
     empty = True
-    for batch in found:
+    for batch in islice(found, limit):
         empty = False
         yield batch
     if listing.unreadable:
         output.leave_out(states.unreadable(listing.unreadable))
     elif empty:
-        output.say(states.none_found(statuses, filtered=bool(filters_of(given)), orphaned=given.orphaned))
+        output.say(states.none_found(statuses, filtered=filters_of(given) != EVERY, orphaned=given.orphaned))
 
 
-def choose(batches: "MessageBatches", given: argparse.Namespace, output: Output) -> "Sequence[MessageBatch]":
+def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
-    from cancel_message_batch.words import states
-
-    from .table import table
-
     if given.named is not None:
         check_names(output)
     known = list(matching(batches, given, output, "in_progress"))

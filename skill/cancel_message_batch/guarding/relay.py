@@ -27,6 +27,7 @@ import anyio
 import httpx2
 import uvicorn
 from anyio.streams.memory import MemoryObjectSendStream
+from httpx2 import Headers, Limits, Timeout
 
 from cancel_message_batch.api.client import build_client
 from cancel_message_batch.api.credentials import origin
@@ -60,25 +61,13 @@ Pieces = MemoryObjectSendStream[bytes]
 class Relay:
     """Passes requests on to one API.
 
-    Args:
-        base_url: Where the API is, as ANTHROPIC_BASE_URL would say it.
-        note: Called with each batch before its create request is sent whole, and again once it is known what came of
-            it: before the client has the response. One call at a time; a create does not wait long for it.
-        stand_ins: The credentials that the command was given, each with the real one.
-        port: Where to listen; 0 takes any free port.
-        token: What the path of the relay begins with; a new one if it is empty.
+    ``note`` is called with each batch before its create request is sent whole, and again once it is known what came of
+    it, before the client has the response: one call at a time, and a create does not wait long for it. ``stand_ins``
+    holds the real one of each credential that the command was given. ``token`` is what the path begins with.
 
-    Attributes:
-        url: The base URL for clients. It has the path and the user name of ``base_url``, so that clients send the same
-            paths and headers as without the relay.
-        created: The batches that were created, by id.
-        lost: Those that may have been created, with an id that is not known.
-        requests: How many requests came through.
-        stand_ins: As given.
-
-    Raises:
-        ConfigurationError: The environment names a proxy or certificates that cannot be used.
-        OSError: The port cannot be used.
+    ``url`` is the base URL for clients: with the path and the user name of the API's, so that they send the same as
+    without the relay. ``created`` holds the batches by id, ``lost`` those that may exist with an id that is not known.
+    ``requests`` counts what came through. An OSError says that the port cannot be used.
     """
 
     def __init__(
@@ -101,7 +90,7 @@ class Relay:
         userinfo, at, place = parts.netloc.rpartition("@")
         self._origin = f"{parts.scheme}://{place}"
         self._base = parts.path.rstrip("/").encode()
-        timeout, limits = httpx2.Timeout(None, connect=10.0), httpx2.Limits()  # the clients have their own
+        timeout, limits = Timeout(None, connect=10.0), Limits()  # the clients have their own
         self._client = build_client(httpx2.AsyncClient, timeout=timeout, limits=limits)
         self._listener = create_server(("127.0.0.1", port), backlog=2048)
         # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
@@ -235,7 +224,7 @@ class Relay:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             why = clean(str(error)) or "no connection in time"
             await _refuse(send, 502, f"{self._origin} cannot be reached ({why}). Nothing was sent.")
-        except httpx2.HTTPError as error:
+        except HTTPError as error:
             why = clean(str(error)) or "it broke the connection"
             await _refuse(send, 502, f"{self._origin} did not respond ({why}). The request may have arrived.")
 
@@ -314,9 +303,9 @@ class Relay:
             hang_up()
 
 
-def _passed_on(raw: list[tuple[bytes, bytes]]) -> httpx2.Headers:
+def _passed_on(raw: list[tuple[bytes, bytes]]) -> Headers:
     """Return headers without those that hold for one connection only."""
-    headers = httpx2.Headers(raw)
+    headers = Headers(raw)
     if "transfer-encoding" in headers:  # it says where the body ends (RFC 9112, section 6.3)
         headers.pop("content-length", None)
     for name in [*headers.get("connection", "").split(","), *_HOP_BY_HOP]:

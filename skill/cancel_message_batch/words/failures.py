@@ -52,49 +52,37 @@ def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> s
 
 
 def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tuple[str, str]:
-    """Put an error answer in plain words: what happened, and what to do."""
-    reference = f", request {error.request_id}" if error.request_id else ""
-    wait = f"in {duration(error.retry_after)}" if error.retry_after else "in a minute"
+    """Put an error response in plain words: what happened, and what to do."""
+    reference = f"{error.status_code}{f', request {error.request_id}' if error.request_id else ''}"
+    details = f"({reference}): {error.api_message}"
+    wait = f"Try again in {duration(error.retry_after) if error.retry_after else 'a minute'}."
     match error.status_code:
+        case 400 if error.api_message.startswith("You have reached your specified"):
+            advice = "An administrator can raise the limit in the Console."
+            return f"The organization has reached a limit that it set itself {details}", advice
         case 401:
-            return (
-                f"The API did not accept the credential (401{reference}): {error.api_message}",
-                "Check the API key (ANTHROPIC_API_KEY).",
-            )
+            return f"The API did not accept the credential {details}", "Check the API key (ANTHROPIC_API_KEY)."
         case 402:
-            return (
-                f"The API reports a billing problem (402{reference}): {error.api_message}",
-                "See the Console's billing page.",
-            )
+            return f"The API reports a billing problem {details}", "See the Console's billing page."
         case 403 if action != "ask":
-            return (
-                f"The credential may not {action} message batches (403{reference}): {error.api_message}",
-                "Use a credential that may do so in the workspace of the batch.",
-            )
+            advice = "Use a credential that may do so in the workspace of the batch."
+            return f"The credential may not {action} message batches {details}", advice
         case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
             where = f"the workspace {error.workspace_id}" if error.workspace_id else "this workspace"
+            advice = "The id may be mistyped, or the batch may be in another workspace: a request reaches only one."
             return (
-                f"There is no message batch {message_batch_id} in {where} (404{reference}){done}",
-                "The id may be mistyped, or the batch may be in another workspace: a request reaches only one. "
-                f"{LIST_THEM}",
-            )
-        case 400 if error.api_message.startswith("You have reached your specified"):
-            return (
-                f"The organization has reached a limit that it set itself (400{reference}): {error.api_message}",
-                "An administrator can raise the limit in the Console.",
+                f"There is no message batch {message_batch_id} in {where} ({reference}){done}",
+                f"{advice} {LIST_THEM}",
             )
         case 429 if error.spend_limit_reached:
-            return (
-                f"The organization has reached its monthly spend limit (429{reference}): {error.api_message}",
-                "Trying again does not help before the month ends. See the limits in the Console.",
-            )
+            advice = "Trying again does not help before the month ends. See the limits in the Console."
+            return f"The organization has reached its monthly spend limit {details}", advice
         case 429 | 529 as status:
-            what = "is limiting requests" if status == 429 else "is overloaded"
-            return f"The API {what} ({status}{reference})", f"Try again {wait}."
+            return f"The API is {'overloaded' if status == 529 else 'limiting requests'} ({reference})", wait
         case status if status >= 500 or status in {408, 409}:
-            return f"The API failed ({status}{reference}): {error.api_message}", ""
-        case status if error.type:
-            return f"The API refused the request ({status} {error.type}{reference}): {error.api_message}", ""
-        case status:
-            return f"The request was refused ({status}{reference}): {error.api_message}", CHECK_BASE_URL
+            return f"The API failed {details}", ""
+    if error.type:
+        refusal = f"({error.status_code} {error.type}{reference[3:]}): {error.api_message}"
+        return f"The API refused the request {refusal}", ""
+    return f"The request was refused {details}", CHECK_BASE_URL

@@ -120,7 +120,7 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _left(summary: Mapping[str, Any]) -> list[str]:
-    file, what = summary["requests_file"], f"{_requests(summary['to_resubmit'])} to be sent again"
+    file, what = summary["requests_file"], f"{_request_count(summary['to_resubmit'])} to be sent again"
     if file is None:
         lines = [
             f"{what}: the custom_ids are in resubmit_ids.txt. The API does not return requests. With --requests FILE, "
@@ -137,7 +137,7 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
         odd = [text.format(f"{file[field]:,}", **known) for field, text in _ODD_REQUESTS.items() if file[field]]
         lines = [f"{what}, from resubmit.jsonl.", *odd]
     lines += [
-        f"{_requests(used['requests'])} for {clean(model)}, a deprecated model (end of life: "
+        f"{_request_count(used['requests'])} for {clean(model)}, a deprecated model (end of life: "
         f"{clean(used['end_of_life'])}). From then on they fail: change the model in resubmit.jsonl before you send it."
         for model, used in summary["deprecated_models"].items()
     ]
@@ -147,7 +147,7 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _requests(number: int) -> str:
+def _request_count(number: int) -> str:
     return f"{counted(number, 'request')} {'is' if number == 1 else 'are'}"
 
 

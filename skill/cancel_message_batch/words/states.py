@@ -8,7 +8,7 @@ with the API's own clock (``MessageBatch.context``).
 import contextlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -28,7 +28,7 @@ _LIFETIME = timedelta(hours=25)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in the response.
+    """Derive what a cancel request, which ``took`` this many seconds, did from the batch in the response.
 
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
     request that was ``refused``, the batch was looked up.
@@ -100,10 +100,11 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, and which batches had not ended."""
-    last = f" (last: {trouble})" if trouble else ""
-    parts = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
+def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str) -> str:
+    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``."""
+    unknown = f"status unknown (last: {trouble})" if trouble else "status unknown"
+    known = [name for name in batch_ids if name in seen]
+    parts = [("not ended yet", known), (unknown, [name for name in batch_ids if name not in seen])]
     left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
     return f"{why}; {left}. The batches keep running; run `wait` again any time."
 
@@ -180,7 +181,7 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
 
 
 def needs_yes(message_batch_id: str) -> str:
-    """Tell the person that a batch was not canceled because nobody agreed to it."""
+    """Say to the person that a batch was not canceled because nobody agreed to it."""
     return (
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
@@ -226,33 +227,30 @@ def _results_url(batch: MessageBatch) -> str:
 def details(batch: MessageBatch) -> list[tuple[str, str]]:
     """Say what state a batch is in, for a person: pairs of a label and a value, in the order to show them."""
 
-    def when(time: datetime) -> str:
-        return f"{day_and_time(time, batch)} ({distance(time, batch)})"
+    def when(time: datetime | None) -> str:
+        return f"{day_and_time(time, batch)} ({distance(time, batch)})" if time else ""
 
-    known = facts(batch)
-    pairs = [("name", known.name)] if known.name else []
-    not_stopped = ", not stopped yet" if batch.processing_status == "canceling" else ""
-    pairs += [
-        ("status", f"{known.status}{not_stopped}"),
+    known, canceled = facts(batch), when(batch.cancel_initiated_at)
+    is_due = batch.expires_at > batch.context.as_of and not (batch.ended or batch.ended_at)
+    if batch.ended:
+        final = _final_counts(batch)
+        gone = f"{'gone' if batch.archived_at else 'no address given'}; they are kept for 29 days after creation"
+    else:
+        final = f"{f'so far {counts(batch)}; final' if batch.request_counts.finished else 'known'} once it has ended"
+        gone = ""
+    pairs = [
+        ("name", known.name),
+        ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
         ("requests", f"{known.requests:,}"),
         ("created", when(batch.created_at)),
+        ("canceled", f"requested {canceled}" if canceled else ""),
+        ("ended", when(batch.ended_at)),
+        ("ends by", when(batch.expires_at) if is_due else ""),
+        ("counts", final),
+        ("results", _results_url(batch) if batch.ended and batch.results_url else gone),
+        ("workspace", batch.context.workspace or ""),
     ]
-    if batch.cancel_initiated_at:
-        pairs.append(("canceled", f"requested {when(batch.cancel_initiated_at)}"))
-    if batch.ended_at:
-        pairs.append(("ended", when(batch.ended_at)))
-    elif not batch.ended and batch.expires_at > batch.context.as_of:
-        pairs.append(("ends by", when(batch.expires_at)))
-    if batch.ended:
-        gone = "gone" if batch.archived_at else "no address given"
-        results = _results_url(batch) if batch.results_url else f"{gone}; they are kept for 29 days after creation"
-        pairs += [("counts", _final_counts(batch)), ("results", results)]
-    else:
-        so_far = f"so far {counts(batch)}; final" if batch.request_counts.finished else "known"
-        pairs.append(("counts", f"{so_far} once it has ended"))
-    if batch.context.workspace:
-        pairs.append(("workspace", batch.context.workspace))
-    return pairs
+    return [(label, value) for label, value in pairs if value]
 
 
 def cancel_these(batches: Sequence[MessageBatch]) -> str:

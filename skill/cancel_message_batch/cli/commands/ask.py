@@ -1,17 +1,11 @@
 """``cancel-message-batch ask "…"``: say one thing to Claude."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import InvalidInputError
 from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import read_standard_input
-
-if TYPE_CHECKING:  # loads the official SDK
-    from cancel_message_batch.cli.screen import Screen
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,43 +16,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.selection import read_standard_input
+
     message = read_standard_input() if given.message == "-" else given.message
     if not message.strip():
         raise UsageError('say something, for example: ask "what is running?"')
-    from cancel_message_batch.api.models import checked_id
-
-    try:
-        given.may_cancel = [checked_id(message_batch_id) for message_batch_id in given.may_cancel]
-    except InvalidInputError as error:
-        raise UsageError(f"--may-cancel takes the id of one batch: {error}") from None
     with open_batches(given) as batches:
         check_sdk()
-        from cancel_message_batch.cli.screen import Screen, open_conversation
+        from cancel_message_batch.cli.screen import open_screen
 
-        screen = Screen(output, "ask", given.may_cancel)
-        with open_conversation(batches, given, screen) as conversation:
-            return _exit_code(screen, output) if screen.say(conversation, message) else ExitCode.FAILED
-
-
-def _exit_code(screen: "Screen", output: Output) -> ExitCode:
-    """Tell the person what was not done for want of a yes, and return the exit code for the whole turn."""
-    from cancel_message_batch.tools import CANCEL
-    from cancel_message_batch.words import states
-
-    codes = set() if screen.complete else {ExitCode.FAILED}
-    for (tool, message_batch_id), outcome in screen.outcomes.items():
-        if outcome.error is not None:
-            # An argument that the model got wrong matters only where it kept a batch from being canceled.
-            failed = tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError)
-            codes |= {ExitCode.FAILED} if failed else set()
-        elif outcome.declined:
-            output.warn(states.needs_yes(message_batch_id))
-            codes.add(ExitCode.NO_CONSENT)
-        elif tool == CANCEL.name:
-            codes.add(ExitCode.DONE)
-    if ExitCode.DONE in codes and len(codes) > 1:
-        return ExitCode.PARTLY
-    return min(codes, default=ExitCode.DONE)
+        with open_screen(batches, given, output, "ask") as screen:
+            return screen.exit_code() if screen.say(message) else ExitCode.FAILED
 
 
 COMMAND = Command(

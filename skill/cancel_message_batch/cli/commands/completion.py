@@ -8,7 +8,6 @@ from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.parser import build_parser
 from cancel_message_batch.cli.registry import COMMANDS, DEFAULT, Command, load
-from cancel_message_batch.cli.selection import matching
 
 # None of them lets the shell expand or run what stands in a candidate. A description follows after a tab.
 _SCRIPTS = {
@@ -76,7 +75,8 @@ def _candidates(before: Sequence[str], current: str) -> Iterator[str]:
 def _ids(statuses: Sequence[str]) -> Iterator[str]:
     """Yield the ids of the newest batches with their sizes and ages. If this fails, the script hides the message."""
     from cancel_message_batch.api.models import message_batch_id_fault
-    from cancel_message_batch.cli.table import size_and_age
+    from cancel_message_batch.cli.reports import size_and_age
+    from cancel_message_batch.cli.selection import matching
 
     given = build_parser(load("list")).parse(["--timeout", "3s", "--max-retries", "0"])
     with open_batches(given) as batches:

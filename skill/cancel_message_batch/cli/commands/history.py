@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import checked_id
 from cancel_message_batch.cli.terminal import paint, width, wrapped
 
 if TYPE_CHECKING:  # --help needs no record
@@ -24,6 +23,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.selection import checked_id
+
     message_batch_id = checked_id(given.id) if given.id is not None else None
     from cancel_message_batch.api.models import ascii_json
     from cancel_message_batch.record.store import open_record

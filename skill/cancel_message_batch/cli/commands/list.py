@@ -6,7 +6,6 @@ from cancel_message_batch.cli.arguments import add_connection, add_filters, open
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import check_names, matching
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +18,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.reports import print_batches
+    from cancel_message_batch.cli.selection import check_names, matching
 
     check_names(output)
     statuses = (given.status,) if given.status else ()

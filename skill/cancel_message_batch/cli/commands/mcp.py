@@ -1,14 +1,13 @@
 """``cancel-message-batch mcp``: serve the tools over the Model Context Protocol."""
 
 import argparse
-import functools
 import os
 import sys
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_results, parse_duration, parse_port, results_tools
+from cancel_message_batch.cli.arguments import add_results, parse_duration, parse_port, results_tools, using_port
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
-from cancel_message_batch.cli.output import Output, run_server
+from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 
 _IN_A_TERMINAL = (
@@ -59,8 +58,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         header = f"Clients must send this header: Authorization: Bearer {shown}"
         output.show([f"Serving the tools at {address}. Ctrl-C stops it.", header])
 
-    serve = functools.partial(mcp_server.serve_http, server, given.http, started, token=token)
-    return run_server(serve, port=given.http, advice="Choose another with --http.", output=output)
+    with using_port(given.http, "Choose another with --http."):
+        mcp_server.serve_http(server, given.http, started, token=token)
+    return ExitCode.DONE
 
 
 COMMAND = Command(

@@ -5,7 +5,6 @@ import argparse
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-from cancel_message_batch.cli.selection import checked_id
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,6 +13,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.selection import checked_id
+
     message_batch_id = checked_id(given.id)
     from cancel_message_batch.api.errors import InvalidInputError
     from cancel_message_batch.record.store import open_record

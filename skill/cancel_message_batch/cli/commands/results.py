@@ -7,7 +7,6 @@ from cancel_message_batch.cli.arguments import add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
-from cancel_message_batch.cli.selection import read_ids
 
 _TYPES = ("canceled", "expired", "errored", "succeeded", "all")
 
@@ -37,6 +36,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.selection import read_ids
+
     if not given.ids:
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status ended` shows those with results")
     ids = read_ids(given, "results")

@@ -2,16 +2,16 @@
 
 import argparse
 
-from cancel_message_batch.cli.arguments import parse_count, parse_port, parse_speed
-from cancel_message_batch.cli.exit_codes import ExitCode
-from cancel_message_batch.cli.output import Output, run_server
+from cancel_message_batch.cli.arguments import parse_count, parse_port, using_port
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
+from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=parse_port, default=8080, help="the port; 0 for any free one (default: 8080)")
     text = "how many times faster than the real API (default: 60)"
-    parser.add_argument("--speed", type=parse_speed, default=60.0, help=text)
+    parser.add_argument("--speed", type=float, default=60.0, help=text)
     text = "answer every Nth request with 429 (default: none)"
     parser.add_argument("--limit-every", type=parse_count, default=0, metavar="N", help=text)
 
@@ -22,9 +22,14 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     except ModuleNotFoundError as error:
         output.warn(f"The sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'")
         return ExitCode.USAGE
-    sandbox = Sandbox(port=given.port, account=Account.example(speed=given.speed), limit_every=given.limit_every)
-    advice = "Choose another with --port, or 0 for any."
-    return run_server(sandbox.serve, port=given.port, advice=advice, output=output)
+    try:
+        account = Account.example(speed=given.speed)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    sandbox = Sandbox(port=given.port, account=account, limit_every=given.limit_every)
+    with using_port(given.port, "Choose another with --port, or 0 for any."):
+        sandbox.serve()
+    return ExitCode.DONE
 
 
 COMMAND = Command(

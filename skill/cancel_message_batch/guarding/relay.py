@@ -224,7 +224,7 @@ class Relay:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             why = clean(str(error)) or "no connection in time"
             await _refuse(send, 502, f"{self._origin} cannot be reached ({why}). Nothing was sent.")
-        except HTTPError as error:
+        except httpx2.HTTPError as error:
             why = clean(str(error)) or "it broke the connection"
             await _refuse(send, 502, f"{self._origin} did not respond ({why}). The request may have arrived.")
 

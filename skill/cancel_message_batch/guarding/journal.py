@@ -31,7 +31,7 @@ class Journal:
     def note(self, batch: Created) -> None:
         """Note that a batch is about to be created; and the next time, what came of it."""
         where, requests = origin(batch.base_url), batch.requests or None
-        if not hasattr(self.record, "begin_program"):  # ADAPTER until the record has it
+        if not hasattr(self.record, "begin_program"):  # a record that keeps batches only
             if batch.message_batch_id:
                 known = KnownBatch(batch.message_batch_id, where, self.process, batch.workspace, self._name, requests)
                 self.record.add_creation(known, "run")

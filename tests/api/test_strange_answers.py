@@ -18,7 +18,7 @@ from tests.conftest import Run, described
 @pytest.mark.parametrize("operation", ["cancel", "retrieve"])
 def test_an_answer_about_another_batch_is_an_error(sandbox: Sandbox, call: Call, operation: str) -> None:
     sandbox.fail(Fault(match="batches/", times=0, status=200, body=described("msgbatch_other", "canceling")))
-    with pytest.raises(APIResponseError, match=f"asked about {EXAMPLE_ID} and answered about msgbatch_other") as caught:
+    with pytest.raises(APIResponseError, match=f"asked about {EXAMPLE_ID} and returned msgbatch_other") as caught:
         call(sandbox.url, operation, EXAMPLE_ID)
     assert caught.value.may_have_arrived is (operation == "cancel")
 
@@ -29,7 +29,7 @@ def test_the_outcome_of_a_cancel_that_answers_about_another_batch_is_unknown(
     sandbox.fail(Fault(match="cancel", status=200, body=described("msgbatch_other", "canceling")))
     outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, batches)
     assert outcome.is_error
-    assert f"Whether the cancellation of {EXAMPLE_ID} was accepted is unknown" in outcome.text
+    assert f"It is not known whether the cancellation of {EXAMPLE_ID} was accepted" in outcome.text
     assert "base URL" not in outcome.text
 
 

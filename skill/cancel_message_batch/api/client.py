@@ -137,7 +137,7 @@ class _Client(Generic[HTTPClient]):
             await self._transport.sleep(attempts.pause_after(error))
 
     def _translated(self, error: Exception, method: str, url: URL) -> MessageBatchError:
-        """Translate what came instead of an answer; what nobody expects is raised as it is."""
+        """Translate an exception that came instead of a response; return it unchanged if it is unexpected."""
         if isinstance(error, MessageBatchError):
             return error
         known = from_client(error, self._endpoint.place, secrets=self.connection.secrets)
@@ -160,7 +160,7 @@ class MessageBatches(_Client[Client]):
         workspace_id: The workspace to act in, for a credential that can act in several.
         timeout: Seconds for one whole call with its retries, above 0; ``math.inf`` for no limit. Connecting may take
             5 s of them at a time, and a silent connection is given up after 60 s.
-        max_retries: How often a request is sent again after a failure that may pass (408, 409, 429, 5xx, a broken
+        max_retries: How often a request is retried after a failure that may be temporary (408, 409, 429, 5xx, a broken
             connection); ``retry-after`` is honoured.
         http_client: An ``httpx2.Client`` to use instead of one of our own; ``close()`` closes it.
 
@@ -177,7 +177,7 @@ class MessageBatches(_Client[Client]):
         """Start canceling a batch (API reference: Cancel a Message Batch).
 
         The batch has not stopped when this returns: it is ``canceling``, and requests that cannot be interrupted may
-        still complete. The call is safe to repeat, and is repeated after failures that may pass.
+        still complete. The call is safe to repeat, and is retried after failures that may be temporary.
 
         Raises:
             InvalidInputError: The text is not a message batch id; nothing was sent.

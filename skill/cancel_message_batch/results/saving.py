@@ -174,7 +174,7 @@ class _Saving:
         others = lines - sum(counted.values())
         if not self._kept:
             self._folder.kept = RESULTS_FILE
-            left = f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
+            left = f"What was received is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again."
         else:
             left = f"The files in {self._folder.shown} were left as they are; remove them and run the command again."
         raise SaveError(

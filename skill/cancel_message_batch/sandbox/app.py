@@ -1,6 +1,6 @@
 """The sandbox's API: the Message Batches endpoints over an account, and the Messages endpoints over the stand-in.
 
-The API's documentation leaves some cases open. The sandbox decides them so: canceling a canceling batch changes
+The API's documentation leaves some cases open. This is what the sandbox does: canceling a canceling batch changes
 nothing; canceling an ended batch is an error (or returns the batch, by ``cancel_ended``); a malformed id gets a 404,
 like an unknown one; results of a batch that has not ended, and unknown cursors, get a 400.
 """

@@ -80,7 +80,7 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
     lines = [f"Interrupted. {counted(answered, 'cancel request')} {'was' if answered == 1 else 'were'} answered."]
     for ids, what in (
         (unanswered, "Sent but not answered, so these may be canceling: "),
-        (limited, "Answered 429, not canceled: "),
+        (limited, "Refused by the rate limit (429), not canceled: "),
         (unsent, "Not sent, so these are unchanged: "),
     ):
         if ids:
@@ -173,8 +173,8 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
     if asked:
         return f"Not canceled: the person said no to canceling {message_batch_id}. No cancellation was sent."
     return (
-        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client returned no yes; the person "
-        "may not have been shown the question. No cancellation was sent. They can run: "
+        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client did not return a yes; the "
+        "person may not have been shown the question. No cancellation was sent. They can run: "
         f"`cancel-message-batch {message_batch_id}`."
     )
 

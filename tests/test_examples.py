@@ -124,7 +124,7 @@ def _commands() -> list[str]:
 def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, command: str) -> None:
     (tmp_path / "ids.txt").write_text(EXAMPLE_ID)
     called = re.sub(r"^cancel-message-batch", f"{sys.executable} -m cancel_message_batch", command)
-    if " wait " in called or "results" in called:
+    if " wait " in command or "results" in command:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
     requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
     (tmp_path / "nightly.py").write_text("print('nothing to do')")

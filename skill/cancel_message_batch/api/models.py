@@ -61,14 +61,11 @@ class RequestCounts(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What is known about a batch that is not a field of the API's object.
+    """What is known about a batch that is not a field of the API's object; None where it is not known.
 
-    Args:
-        as_of: When the API sent the batch: by its own clock where the response named the time, else by this machine's.
-        clock_skew: How far ``as_of`` and the batch's own times may be apart.
-        origin: The origin (scheme, host, port) that sent the batch; None where it is not known.
-        workspace: The workspace that the response's header named; None where it named none.
-        name: The name that a person gave to the batch on this machine, safe to show; None where it has none.
+    ``as_of`` is when the API sent the batch, by its own clock where the response named the time; ``clock_skew`` is how
+    far that and the batch's own times may be apart. ``workspace`` is what the response's header named, ``name`` what a
+    person gave to the batch on this machine.
     """
 
     as_of: datetime = field(default_factory=lambda: datetime.now(UTC))

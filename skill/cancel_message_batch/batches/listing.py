@@ -21,9 +21,6 @@ class Filters:
     at_least: int | None = None  # requests
     named: str | None = None  # a pattern such as nightly*
 
-    def __bool__(self) -> bool:
-        return self != EVERY
-
     def match(self, batch: MessageBatch) -> bool:
         """Return whether to list a batch."""
         age, name = (batch.context.as_of - batch.created_at).total_seconds(), batch.context.name

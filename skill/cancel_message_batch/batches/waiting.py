@@ -60,7 +60,6 @@ class Wait:
             yield
 
     def _look(self, deadline: float) -> None:
-        """Look at the pending batches."""
         self.trouble, self._retry_after = None, 0.0
         end = max(deadline, time.monotonic() + SHORTEST_LOOK)
         missing = self.pending
@@ -77,7 +76,8 @@ class Wait:
             # A batch without a response must leave time for the others.
             share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self._see(name, within(self._batches, share).retrieve(name))
+                self.found[name] = within(self._batches, share).retrieve(name)
+                del self._not_the_api[name]
             except MessageBatchError as error:
                 self._note(error, (name,))
 
@@ -86,18 +86,13 @@ class Wait:
         missing = dict.fromkeys(names)
         for batch in Listing(within(self._batches, end - time.monotonic())):
             if batch.id in missing:
-                del missing[batch.id]
-                self._see(batch.id, batch)
+                self.found[batch.id] = batch
+                del missing[batch.id], self._not_the_api[batch.id]
             if not missing:
                 break
         return list(missing)
 
-    def _see(self, name: str, batch: MessageBatch) -> None:
-        self.found[name] = batch
-        del self._not_the_api[name]
-
     def _note(self, error: MessageBatchError, names: Sequence[str]) -> None:
-        """Note why batches could not be looked at."""
         elsewhere = isinstance(error, APIResponseError)
         for name in names:
             self._not_the_api[name] = self._not_the_api[name] + 1 if elsewhere else 0

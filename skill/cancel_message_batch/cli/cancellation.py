@@ -24,10 +24,7 @@ Note = Callable[[Mapping[str, ToolOutcome | None]], None]
 def cancel(
     batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
 ) -> dict[str, ToolOutcome]:
-    """Cancel batches, print each outcome as it comes, and then note them; returns them by id.
-
-    ``timeout`` is in seconds, for each of several batches.
-    """
+    """Cancel batches (several: in ``timeout`` seconds each), print each outcome as it comes, and then note them all."""
     if len(ids) == 1:
         outcomes = {ids[0]: _cancel_one(batches, ids[0], output, note)}
     else:

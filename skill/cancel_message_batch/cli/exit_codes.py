@@ -23,12 +23,7 @@ class ExitCode(IntEnum):
 
 
 # What the codes mean for every command. A command adds what they mean for it.
-EXITS = {
-    0: "done",
-    1: "the API or the network failed",
-    2: "wrong usage, or no credential",
-    130: "interrupted",
-}
+EXITS = {0: "done", 1: "the API or the network failed", 2: "wrong usage, or no credential", 130: "interrupted"}
 
 
 class UsageError(Exception):

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
-from .terminal import columns_of, write
+from .terminal import columns_of, fitted, write
 
 _PAUSE = 0.25  # seconds between two pictures
 
@@ -16,7 +16,7 @@ _PAUSE = 0.25  # seconds between two pictures
 def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool = False) -> Iterator[None]:
     """Show the picture on standard error if that is a terminal, and draw it again four times a second.
 
-    ``picture`` returns rows, as many as the terminal has room for are shown, and what stands below them.
+    ``picture`` returns rows, of which as many are shown as the terminal has room for, and what stands below them.
     """
     if quiet or not sys.stderr.isatty():
         yield
@@ -26,11 +26,11 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
 
     def draw(rows: Iterable[str], below: str) -> None:
         nonlocal shown
-        size = os.get_terminal_size(sys.stderr.fileno())
+        columns, height = os.get_terminal_size(sys.stderr.fileno())
         # The height is counted anew each time: a terminal that has become narrower wraps the lines that it shows.
         # They are erased one by one: tmux keeps a copy of a whole screen that is erased at once.
-        erase = "\r" + "\033[A\033[2K" * _height(shown, size.columns)
-        shown = _fitted(rows, below, size)
+        erase = "\r" + "\033[A\033[2K" * _height(shown, columns)
+        shown = _picture(rows, fitted(below, sys.stderr), columns, height or 24)
         write(sys.stderr, erase + shown)
 
     def keep_drawing() -> None:
@@ -50,12 +50,12 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
             draw((), "")
 
 
-def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:
+def _picture(rows: Iterable[str], below: str, columns: int, height: int) -> str:
     """Return the lines to show, each with its end, so that the cursor stands below them and nothing scrolls."""
     lines = []
-    room = size.lines - 2 - _height(f"{below}\n", size.columns)  # one for the cursor, one for the ellipsis
+    room = height - 2 - _height(f"{below}\n", columns)  # one for the cursor, one for the ellipsis
     for row in rows:
-        room -= _height(f"{row}\n", size.columns)
+        room -= _height(f"{row}\n", columns)
         if room < 0:
             lines.append("…")
             break
@@ -66,4 +66,4 @@ def _fitted(rows: Iterable[str], below: str, size: os.terminal_size) -> str:
 def _height(text: str, columns: int) -> int:
     """Return how many rows of a terminal the lines of a text take."""
     plain = re.sub(r"\033\[[\d;]*m", "", text)
-    return sum(max(1, -(-columns_of(line) // max(columns, 1))) for line in plain.splitlines())
+    return sum(max(1, -(-columns_of(line) // (columns or 80))) for line in plain.splitlines())

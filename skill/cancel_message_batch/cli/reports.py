@@ -14,7 +14,7 @@ from cancel_message_batch.words.states import details
 
 from .output import Output
 from .registry import PROGRAM
-from .terminal import copyable, cut, interactive, paint, width, wrapped
+from .terminal import copyable, cut, fitted, interactive, paint, width, wrapped
 
 _FEW = 3  # ids that fit into a suggested command
 _WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
@@ -30,18 +30,14 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     """Print one outcome: a failure as a message, a batch as a result."""
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
-    elif output.json:
-        output.print(outcome.batch.to_json())
-    elif not output.quiet:
-        output.print_prose(outcome.text)
+    else:
+        print_batch(outcome.batch, fitted(outcome.text, sys.stdout), output)
 
 
-def print_status(batch: MessageBatch, output: Output) -> None:
-    """Print all that is known about a batch; with ``--quiet`` nothing."""
-    if output.json:
-        output.print(batch.to_json())
-    elif not output.quiet:
-        output.print(block(batch, sys.stdout))
+def print_batch(batch: MessageBatch, text: str, output: Output) -> None:
+    """Print a batch: as JSON, as the text or, with ``--quiet``, not at all."""
+    if output.json or not output.quiet:
+        output.print(batch.to_json() if output.json else text)
 
 
 def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
@@ -58,23 +54,16 @@ def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
             break
 
 
-def suggest_wait(running: Sequence[str], output: Output) -> None:
-    """Show a person how to wait until batches have stopped, if there are any."""
-    some = f"wait {' '.join(running)}"
-    many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-    _suggest("To wait until stopped", some if len(running) <= _FEW else many, output, needed=bool(running))
+def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:
+    """Show a person at a terminal what to type next, if there are ids; ``many`` is the command for many."""
+    if ids and interactive() and not output.json:
+        shown = f"{command} {' '.join(ids)}" if len(ids) <= _FEW else many
+        output.say(f"{what}:\n{copyable(f'{PROGRAM} {shown}', width())}")
 
 
 def suggest_results(ended: Iterable[MessageBatch], output: Output) -> None:
-    """Show a person how to save the results of batches that have ended, if there are any."""
-    ids = [batch.id for batch in ended if batch.results_url]
-    command = f"results {' '.join(ids) if len(ids) <= _FEW else 'ID'}"
-    _suggest("To save the results", command, output, needed=bool(ids))
-
-
-def _suggest(what: str, command: str, output: Output, *, needed: bool) -> None:
-    if needed and interactive() and not output.json:
-        output.say(f"{what}:\n{copyable(f'{PROGRAM} {command}', width())}")
+    """Show a person how to save the results of batches that have ended."""
+    suggest("To save the results", "results", [batch.id for batch in ended if batch.results_url], "results ID", output)
 
 
 def fits() -> bool:

@@ -9,25 +9,17 @@ from typing import Any
 
 import anthropic
 
+from cancel_message_batch.agent import DEFAULT_MODEL, Conversation, Event, Incomplete, Text, ToolResult, ToolUse
 from cancel_message_batch.agent.approval import named_ids
-from cancel_message_batch.agent.conversation import (
-    DEFAULT_MODEL,
-    Conversation,
-    Event,
-    Incomplete,
-    Text,
-    ToolResult,
-    ToolUse,
-)
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
-from cancel_message_batch.api.errors import ConfigurationError, MessageBatchError, clean
+from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import MessageBatch, checked_id
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import failures, states
 
 from .arguments import results_tools
-from .exit_codes import Interrupted
+from .exit_codes import ExitCode, Interrupted, combined
 from .output import Output
 from .recording import note_cancels
 from .terminal import Prose, confirm, fitted, interactive, paint
@@ -36,8 +28,7 @@ from .terminal import Prose, confirm, fitted, interactive, paint
 class Screen:
     """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
 
-    It notes each cancel in the record. ``outcomes`` holds the last outcome of each call, by tool and id, and
-    ``complete`` is False once an answer was not complete. Batches in ``may_cancel`` need no other consent.
+    It notes each cancel in the record.
     """
 
     def __init__(
@@ -48,8 +39,8 @@ class Screen:
         output: Output,
         through: str,
     ) -> None:
-        self.outcomes: dict[tuple[str, str], ToolOutcome] = {}
-        self.complete = True
+        self._outcomes: dict[tuple[str, str], ToolOutcome] = {}  # the last of each call, by tool and id
+        self._complete = True  # whether each answer was
         self._output = output
         self._through = through
         self._may_cancel = [checked_id(name) for name in getattr(given, "may_cancel", ())]
@@ -88,14 +79,28 @@ class Screen:
         self._answer.end()
         return True
 
+    def exit_code(self) -> ExitCode:
+        """Return the exit code for the whole conversation, after telling the person what was not done without a yes."""
+        codes = [] if self._complete else [ExitCode.FAILED]
+        for (tool, message_batch_id), outcome in self._outcomes.items():
+            if outcome.error is not None:
+                # An argument that the model got wrong matters only if it kept a batch from being canceled.
+                if tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError):
+                    codes.append(ExitCode.FAILED)
+            elif outcome.declined:
+                self._output.warn(states.needs_yes(message_batch_id))
+                codes.append(ExitCode.NO_CONSENT)
+            elif tool == CANCEL.name:
+                codes.append(ExitCode.DONE)
+        return combined(codes)
+
     def _report(self, event: Event) -> None:
-        """Show what happens."""
         match event:
             case Text(text):
                 self._answer.write(text)
             case Incomplete(text):
                 self._answer.write(text)
-                self.complete = False
+                self._complete = False
             case ToolUse(name, arguments):
                 self._answer.end()
                 given = ", ".join(str(value) for value in arguments.values())
@@ -103,7 +108,7 @@ class Screen:
                 self._call = (name, given)
                 self._canceling = given if name == CANCEL.name else ""
             case ToolResult(outcome):
-                self.outcomes[self._call] = outcome
+                self._outcomes[self._call] = outcome
                 self._canceling = ""
                 self._dim(f"← {outcome.headline}")
                 if self._call[0] == CANCEL.name:
@@ -158,10 +163,7 @@ def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Outp
 
 
 def _credential(connection: Connection) -> dict[str, Any]:
-    """Return the credential in force as arguments of the SDK's client, which then looks for no other.
-
-    Empty where the SDK itself found the credential.
-    """
+    """Return the credential in force as arguments of the SDK's client; none if the SDK itself found it."""
     if connection.api_key:
         return {"api_key": connection.api_key}
     if connection.auth_token:

@@ -12,7 +12,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
-from cancel_message_batch.batches.listing import Filters, Listing
+from cancel_message_batch.batches.listing import EVERY, Filters, Listing
 from cancel_message_batch.record.names import has_record
 from cancel_message_batch.words import states
 
@@ -39,7 +39,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             ids.append(checked_id(word))
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and (filters_of(given) or given.orphaned):
+    if not given.all and (given.orphaned or filters_of(given) != EVERY):
         raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned go with --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
@@ -118,7 +118,7 @@ def matching(
 ) -> Iterator[MessageBatch]:
     """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
     filters = filters_of(given, statuses)
-    page = LARGEST_PAGE if filters or limit is None else min(limit, LARGEST_PAGE)
+    page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     found: Iterable[MessageBatch]
     listing = found = Listing(batches, filters, page=page)
     if given.orphaned:
@@ -130,7 +130,7 @@ def matching(
     if listing.unreadable:
         output.leave_out(states.unreadable(listing.unreadable))
     elif empty:
-        output.say(states.none_found(statuses, filtered=bool(filters_of(given)), orphaned=given.orphaned))
+        output.say(states.none_found(statuses, filtered=filters_of(given) != EVERY, orphaned=given.orphaned))
 
 
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:

@@ -69,8 +69,8 @@ def cut(text: str, columns: int) -> str:
 def fitted(text: str, stream: TextIO) -> str:
     """Wrap prose to the terminal's width; a stream that is not a terminal gets the text as it is.
 
-    Indented lines are left alone, because they are meant to be copied. So is a command in backticks: where it does not
-    fit into a line of prose, it gets lines of its own.
+    Indented lines, which are meant to be copied, stay as they are. A command in backticks that does not fit into a line
+    gets lines of its own.
     """
     if not stream.isatty():
         return text
@@ -87,7 +87,7 @@ def fitted(text: str, stream: TextIO) -> str:
 
 
 def copyable(command: str, columns: int) -> str:
-    """Indent a command. Where it is too long for a line, it goes on after a backslash, as a shell reads it."""
+    """Indent a command. If it is too long for a line, it continues after a backslash, as a shell reads it."""
     if len(command) + 2 <= columns:
         return f"  {command}"
     lines = wrapped(f"  {command}", columns - 2, indent="    ").splitlines()
@@ -142,10 +142,7 @@ def discard_typed_ahead() -> None:
 
 
 class Prose:
-    """Writes prose that streams in. A terminal gets a word only once it is whole, so that no line breaks within it.
-
-    A reader that goes away ends the output, never the work.
-    """
+    """Writes prose that streams in. A terminal gets a word only once it is whole, so that no line breaks within it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -19,18 +19,11 @@ _CUSTOM_ID = b'"custom_id"'  # not inside a prompt, where quotes are escaped
 
 @dataclass(eq=False)
 class Created:
-    """A batch that the command creates.
+    """A batch that the command creates. ``message_batch_id`` is empty until the API responds.
 
-    Args:
-        base_url: Where the command reaches the API, as in ``Connection.base_url``.
-        began: When its create request came.
-        message_batch_id: Its id; empty before the API's response.
-        requests: The number of its requests; 0 if it is not known.
-        headers: What a cancel needs of the headers of the last request about it that the API accepted. They hold the
-            credential, so they are kept in memory only.
-        status: The last processing status seen; "ended" also for a batch that was deleted.
-        sent: Whether the last request about it was sent whole.
-        answered: Whether the response to the create said what came of it.
+    ``headers`` are what a cancel needs of the last request about it that the API accepted. They hold the credential, so
+    they are kept in memory only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent``
+    says that the last request about it was sent whole, ``answered`` that the response says what came of the create.
     """
 
     base_url: str

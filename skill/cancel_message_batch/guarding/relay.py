@@ -51,20 +51,10 @@ Pieces = MemoryObjectSendStream[bytes]
 
 
 class Relay:
-    """Passes requests on to one API.
+    """Passes requests on to one API. ``note`` is called with each batch created, before the client has the response.
 
-    Args:
-        base_url: Where the API is, as ANTHROPIC_BASE_URL would say it.
-        note: Called with each batch that is created, before the client has the response.
-
-    Attributes:
-        url: The base URL for clients. It has the path and the user name of ``base_url``, so that clients send the same
-            paths and headers as without the relay.
-        created: The batches that were created, by id.
-        lost: Those that may have been created, with an id that is not known.
-
-    Raises:
-        ConfigurationError: The environment names a proxy or certificates that cannot be used.
+    ``url`` is the base URL for clients: with the path and the user name of the API's, so that they send the same as
+    without the relay. ``created`` holds the batches by id, ``lost`` those that may exist with an id that is not known.
     """
 
     def __init__(self, base_url: str, note: Callable[[Created], object]) -> None:

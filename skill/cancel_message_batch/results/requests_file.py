@@ -18,7 +18,6 @@ from .folder import checksum
 from .lines import parsed
 
 _PIECE = 2**18
-_GZIP = b"\x1f\x8b"
 _LIST = re.compile(r'\s*(?:\{\s*"requests"\s*:\s*)?\[')
 _INDENTED = re.compile(r"\s*\{\s*[\r\n]")
 _BETWEEN, _BREAK = re.compile(r"[ \t\r\n,]*"), re.compile(r"[\r\n][ \t\r\n]*")
@@ -72,7 +71,7 @@ class RequestsFile:
             raise InvalidInputError(f"{self.shown} cannot be read: {clean(error.strerror or str(error))}") from error
 
     def _each_request(self, file: Any) -> Iterator[bytes]:
-        reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(_GZIP) else file
+        reader = gzip.GzipFile(fileobj=file) if file.peek(2).startswith(b"\x1f\x8b") else file
         start = reader.read(_PIECE).removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
         reader.seek(0)
         if _LIST.match(start) or _INDENTED.match(start):

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,7 +27,6 @@ INVALID_FILE, UNANSWERED_FILE = "invalid.jsonl", "unanswered.jsonl"
 _SPLIT = {kind: f"{kind}.jsonl" for kind in TYPES}
 _OTHER = "other.jsonl"
 _GENERATED = (IDS_FILE, INVALID_FILE, UNANSWERED_FILE, _OTHER, *_SPLIT.values())
-_EXAMPLES = 20  # of custom_ids that a summary names
 
 
 @dataclass(frozen=True)
@@ -54,8 +53,7 @@ class Saved:
 class Options:
     """What is saved."""
 
-    # The types of results whose requests are sent again: succeeded, errored, canceled, expired, or all. None for RETRY,
-    # or whatever an earlier run was given if its files are complete.
+    # Types of results whose requests are sent again, or all. None: RETRY, or what a complete earlier run was given.
     retry: Sequence[str] | None = None
     split: bool = False  # whether each type of result gets a file of its own as well
     requests: RequestsFile | None = None  # that the batch was made of
@@ -172,14 +170,15 @@ class _Saving:
         if all(counted[kind] <= expected[kind] for kind in TYPES) and lines == sum(expected.values()):
             return
         others = lines - sum(counted.values())
+        due, came = (", ".join(f"{numbers[kind]:,} {kind}" for kind in TYPES) for numbers in (expected, counted))
         if not self._kept:
             self._folder.kept = RESULTS_FILE
             left = f"What was received is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again."
         else:
             left = f"The files in {self._folder.shown} were left as they are; remove them and run the command again."
         raise SaveError(
-            f"The results of {self._batch.id} do not match its counts: the batch has {_listed(expected)}; "
-            f"{lines:,} lines came, {_listed(counted)}{f', {others:,} others' if others else ''}. {left}"
+            f"The results of {self._batch.id} do not match its counts: the batch has {due}; "
+            f"{lines:,} lines came, {came}{f', {others:,} others' if others else ''}. {left}"
         )
 
     def _match(self, requests: RequestsFile) -> dict[str, Any]:
@@ -212,7 +211,7 @@ class _Saving:
             "requests": len(requests.custom_ids),
             "unanswered": unanswered,
             "repeated": repeated.total(),
-            "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:_EXAMPLES]],
+            "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:20]],
             "results_without_request": not_found,
             "to_resubmit_without_request": self._list_ids(always=wrong),
             "is_of_another_batch": wrong,
@@ -263,7 +262,3 @@ def _id_line(custom_id: str) -> bytes:
     """Return a custom_id as a line: as it is, or as JSON where it would not stay one line of text."""
     plain = custom_id.isascii() and custom_id.isprintable()
     return (custom_id if plain else json.dumps(custom_id)).encode() + b"\n"
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{counts[kind]:,} {kind}" for kind in TYPES)

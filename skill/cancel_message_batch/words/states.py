@@ -5,14 +5,12 @@ its counts but one may be zero, so a count of zero is never mentioned (API refer
 with the API's own clock (``MessageBatch.context``).
 """
 
-import contextlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.models import MessageBatch
 
 from .facts import amount, billed, counted, counts, day_and_time, distance, duration, facts, latest_end, moment, spaced
@@ -28,7 +26,7 @@ _LIFETIME = timedelta(hours=25)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
-    """Derive what a cancel request, which ``took`` so many seconds, did from the batch in the response.
+    """Derive what a cancel request, which ``took`` this many seconds, did from the batch in the response.
 
     The API answers a repeated cancel like the first one, so only its time shows that a cancellation is older. After a
     request that was ``refused``, the batch was looked up.
@@ -100,10 +98,11 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str], *, unknown: Sequence[str] = (), trouble: str = "") -> str:
-    """Say that waiting was given up, and which batches had not ended."""
-    last = f" (last: {trouble})" if trouble else ""
-    parts = [("not ended yet", batch_ids), (f"status unknown{last}", unknown)]
+def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str) -> str:
+    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``."""
+    unknown = f"status unknown (last: {trouble})" if trouble else "status unknown"
+    known = [name for name in batch_ids if name in seen]
+    parts = [("not ended yet", known), (unknown, [name for name in batch_ids if name not in seen])]
     left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
     return f"{why}; {left}. The batches keep running; run `wait` again any time."
 
@@ -180,7 +179,7 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
 
 
 def needs_yes(message_batch_id: str) -> str:
-    """Tell the person that a batch was not canceled because nobody agreed to it."""
+    """Say to the person that a batch was not canceled because nobody agreed to it."""
     return (
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
@@ -213,14 +212,10 @@ def _final(batch: MessageBatch) -> str:
 
 
 def _results_url(batch: MessageBatch) -> str:
-    """Return the URL of the results, marked if it leads to another server, and only if it is a plain URL."""
+    """Return the URL of the results, absolute or not, if it is a plain one."""
     url = batch.results_url or ""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
-        return "at a URL that cannot be shown"
-    with contextlib.suppress(ValueError):
-        if batch.context.origin in {None, origin(url)}:
-            return url
-    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
+    plain = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~:/?&=%+-]*)?", url) and len(url) <= 2000
+    return url if plain else "at a URL that cannot be shown"
 
 
 def details(batch: MessageBatch) -> list[tuple[str, str]]:

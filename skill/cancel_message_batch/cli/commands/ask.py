@@ -1,16 +1,11 @@
 """``cancel-message-batch ask "…"``: say one thing to Claude."""
 
 import argparse
-from typing import TYPE_CHECKING
 
-from cancel_message_batch.api.errors import InvalidInputError
 from cancel_message_batch.cli.arguments import add_conversation, check_sdk, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, UsageError, combined
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
-
-if TYPE_CHECKING:  # loads the official SDK
-    from cancel_message_batch.cli.screen import Screen
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,26 +26,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.cli.screen import open_screen
 
         with open_screen(batches, given, output, "ask") as screen:
-            return _exit_code(screen, output) if screen.say(message) else ExitCode.FAILED
-
-
-def _exit_code(screen: "Screen", output: Output) -> ExitCode:
-    """Tell the person what was not done for want of a yes, and return the exit code for the whole turn."""
-    from cancel_message_batch.tools import CANCEL
-    from cancel_message_batch.words import states
-
-    codes = [] if screen.complete else [ExitCode.FAILED]
-    for (tool, message_batch_id), outcome in screen.outcomes.items():
-        if outcome.error is not None:
-            # An argument that the model got wrong matters only if it kept a batch from being canceled.
-            if tool == CANCEL.name or not isinstance(outcome.error, InvalidInputError):
-                codes.append(ExitCode.FAILED)
-        elif outcome.declined:
-            output.warn(states.needs_yes(message_batch_id))
-            codes.append(ExitCode.NO_CONSENT)
-        elif tool == CANCEL.name:
-            codes.append(ExitCode.DONE)
-    return combined(codes)
+            return screen.exit_code() if screen.say(message) else ExitCode.FAILED
 
 
 COMMAND = Command(

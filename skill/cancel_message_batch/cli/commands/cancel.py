@@ -19,16 +19,13 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
     parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
-    parser.add_argument(
-        "--requests",
-        metavar="FILE",
-        help="with --results: the file that the batch was made from, to prepare what is left to send",
-    )
+    text = "with --results: the file that the batch was made from, to prepare what is left to send"
+    parser.add_argument("--requests", metavar="FILE", help=text)
     add_connection(parser)
 
 
 def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
-    """Refuse, before any request, flags that conflict and what would have to be asked where nobody can be asked."""
+    """Refuse, before any request, flags that conflict, and a question that nobody is there to answer."""
     if given.results is not None and (not given.wait or given.dry_run):
         raise UsageError("--results goes with --wait: results exist once a batch has ended")
     if given.requests is not None and given.results is None:
@@ -46,7 +43,7 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.cancellation import cancel, dry_run
     from cancel_message_batch.cli.recording import note_cancels
-    from cancel_message_batch.cli.reports import suggest_results, suggest_wait
+    from cancel_message_batch.cli.reports import suggest, suggest_results
     from cancel_message_batch.cli.selection import choose, read_ids
     from cancel_message_batch.record.names import record_path
 
@@ -90,7 +87,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             saved = save_all(batches, list(answered), Path(given.results), options, output)
             return saved if code == ExitCode.DONE else combined([code, saved])
     if not (given.wait and running):
-        suggest_wait(running, output)
+        many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+        suggest("To wait until stopped", "wait", running, many, output)
         suggest_results([batch for batch in answered.values() if batch.ended], output)
     return code
 

@@ -12,7 +12,7 @@ from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.terminal import interactive
 
 _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
-_PATIENCE = 2.0  # seconds in which batches whose program is gone are looked up
+_PATIENCE = 2.0  # seconds to look up the batches whose program is gone
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:

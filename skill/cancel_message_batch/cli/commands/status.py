@@ -1,6 +1,7 @@
 """``cancel-message-batch status ID …``: show where batches stand."""
 
 import argparse
+import sys
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, combined, exit_code
@@ -15,7 +16,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.recording import say_where_known
-    from cancel_message_batch.cli.reports import print_status
+    from cancel_message_batch.cli.reports import block, print_batch
     from cancel_message_batch.cli.selection import check_names, matching, read_ids
     from cancel_message_batch.tools import GET
 
@@ -26,13 +27,13 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     with open_batches(given) as batches:
         if given.all:
             for batch in matching(batches, given, output, "in_progress", "canceling"):
-                print_status(batch, output)
+                print_batch(batch, block(batch, sys.stdout), output)
         for message_batch_id in ids:
             outcome = outcomes[message_batch_id] = GET.run({"message_batch_id": message_batch_id}, batches)
             if outcome.batch is None:
                 output.warn(outcome.text)
             else:
-                print_status(outcome.batch, output)
+                print_batch(outcome.batch, block(outcome.batch, sys.stdout), output)
             codes.append(exit_code(outcome))
         say_where_known(outcomes, batches, output)
     return combined(codes)

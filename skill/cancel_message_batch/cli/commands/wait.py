@@ -45,23 +45,30 @@ def wait_for(
 ) -> ExitCode:
     """Wait until batches have ended, at most ``timeout`` seconds; show how it goes, and report each.
 
-    ``seen`` are the batches if they have just been looked up. A caller that ``saves`` the results next does not need
-    the hint how to.
+    ``seen`` are the batches if they have just been looked up; a caller that ``saves`` the results needs no hint how to.
     """
     from cancel_message_batch.batches.waiting import Wait
     from cancel_message_batch.cli.progress import live_lines
-    from cancel_message_batch.cli.reports import print_outcome, suggest_results
+    from cancel_message_batch.cli.reports import print_outcome, suggest_results, waiting_table
     from cancel_message_batch.tools import ToolOutcome
     from cancel_message_batch.words import failures, states
+    from cancel_message_batch.words.facts import counted
 
     wait, began = Wait(batches, ids, seen), time.monotonic()
     interrupted = False
     shown: dict[str, str] = {}
+
+    def picture() -> tuple[Iterable[str], str]:
+        rows = waiting_table(((name, wait.found.get(name)) for name in wait.pending), sys.stderr)
+        minutes, seconds = divmod(int(time.monotonic() - began), 60)
+        many = counted(len(wait.pending), "message batch")
+        below = f"waiting {minutes}:{seconds:02d} for {many}; the API reports no progress before the end"
+        return rows, f"{below}\ntrying again: {wait.trouble}" if wait.trouble else below
+
     try:
-        with live_lines(lambda: _picture(wait, time.monotonic() - began), quiet=output.quiet):
+        with live_lines(picture, quiet=output.quiet):
             for _ in wait.looks(timeout):
-                if not sys.stderr.isatty():
-                    shown = _show_changes(wait, shown, output)
+                shown = _show_changes(wait, shown, output)
     except KeyboardInterrupt:
         interrupted = True
     for text in dict.fromkeys(failures.failed(error, "get", name) for name, error in wait.failed.items()):
@@ -72,10 +79,8 @@ def wait_for(
     if not saves:
         suggest_results(ended, output)
     if wait.pending:
-        unknown = [name for name in wait.pending if name not in wait.found]
-        known = [name for name in wait.pending if name in wait.found]
         why = "Interrupted" if interrupted else "The time is up"
-        output.warn(states.not_ended(why, known, unknown=unknown, trouble=str(wait.trouble or "")))
+        output.warn(states.not_ended(why, wait.pending, seen=wait.found, trouble=str(wait.trouble or "")))
     if interrupted:
         raise Interrupted
     if wait.pending:
@@ -83,25 +88,14 @@ def wait_for(
     return combined([*map(error_code, wait.failed.values()), *(ExitCode.DONE for _ in ended)])
 
 
-def _picture(wait: "Wait", elapsed: float) -> tuple[Iterable[str], str]:
-    from cancel_message_batch.cli.reports import waiting_table
-    from cancel_message_batch.words.facts import counted
-
-    rows = waiting_table(((name, wait.found.get(name)) for name in wait.pending), sys.stderr)
-    minutes, seconds = divmod(int(elapsed), 60)
-    many = counted(len(wait.pending), "message batch")
-    below = f"waiting {minutes}:{seconds:02d} for {many}; the API reports no progress before the end"
-    return rows, f"{below}\ntrying again: {wait.trouble}" if wait.trouble else below
-
-
 def _show_changes(wait: "Wait", shown: dict[str, str], output: Output) -> dict[str, str]:
-    """Show a line for each status that has changed; return what is shown now."""
+    """Show a line for each status that has changed, if there is no terminal; return what is shown now."""
     from cancel_message_batch.words.facts import facts
 
     now = {facts(batch).id: facts(batch).status for batch in wait.found.values()}
     now["trying again:"] = str(wait.trouble or "")
     for what, status in now.items():
-        if status and shown.get(what) != status:
+        if status and shown.get(what) != status and not sys.stderr.isatty():
             output.say(f"{what} {status}")
     return now
 

@@ -73,7 +73,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     """
     arguments = dict(locals())
     if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
-        raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
+        raise ConfigurationError("Give only one of api_key, auth_token and profile.")
     base_url, base_url_source = (
         (base_url, "the argument given")
         if base_url
@@ -202,7 +202,7 @@ def _custom_secrets(headers: Mapping[str, str]) -> list[str]:
 def _header_value(what: str, source: str, value: str) -> str:
     value = value.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ConfigurationError(f"The {what} from {source} is empty or holds a character that no {what} has.")
+        raise ConfigurationError(f"The {what} from {source} is empty or has a character that a {what} cannot have.")
     return value
 
 
@@ -214,9 +214,9 @@ def _custom_headers(lines: str) -> dict[str, str]:
         if not colon:
             continue
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or re.search(r"[^\x20-\x7e]", value):
-            raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS holds a line that is no header: "{clean(name)}".')
+            raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS contains a line that is not a header: "{clean(name)}".')
         if name in _SET_BY_HTTP_CLIENT:
-            raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS holds {name}, which only the HTTP client can know.")
+            raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS sets {name}, which only the HTTP client can set.")
         headers[name] = value
     return headers
 

@@ -156,13 +156,13 @@ def message_batch_id_fault(value: str) -> str | None:
     if len(value) > ID_LIMIT:
         return f"it has {len(value):,} characters"
     if value.count(ID_PREFIX) > 1 and re.search(rf"[^A-Za-z0-9_-]+{ID_PREFIX}", value):
-        return "it holds more than one id; make one call for each"
+        return "it contains more than one id; make one call for each"
     if value.startswith("batch_"):
         return "it is an id of another provider's batch"
     if not value.startswith(ID_PREFIX):
         return f"it does not start with {ID_PREFIX}"
     if not re.fullmatch(ID_PATTERN, value):
-        return f"after {ID_PREFIX} it may hold only letters, digits, - and _"
+        return f"after {ID_PREFIX} it may contain only letters, digits, - and _"
     return None
 
 

@@ -158,8 +158,8 @@ def test_a_cancel_whose_requests_file_cannot_be_used_cancels_nothing(sandbox: Sa
     [
         (["results"], "which batch?"),
         (["results", "msgbatch_a", "--retry", "cancelled"], "is not one of"),
-        (["msgbatch_a", "--results", "x"], "--results goes with --wait"),
-        (["msgbatch_a", "--wait", "--requests", "x"], "--requests goes with --results"),
+        (["msgbatch_a", "--results", "x"], "--results needs --wait"),
+        (["msgbatch_a", "--wait", "--requests", "x"], "--requests needs --results"),
     ],
 )
 def test_wrong_usage_exits_2(sandbox: Sandbox, run: Run, arguments: list[str], said: str) -> None:

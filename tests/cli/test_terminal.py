@@ -170,7 +170,7 @@ def test_a_picker_that_is_left_with_nothing_chosen_cancels_nothing_and_says_so(
     screen.until(running[1])
     screen.type(keys)
     assert screen.end() == 0
-    assert "Nothing was chosen, so nothing was canceled." in screen.text
+    assert "Nothing was selected, so nothing was canceled." in screen.text
     assert cancels(sandbox) == []
 
 

@@ -177,7 +177,7 @@ class MessageBatches(_Client[Client]):
         """Start canceling a batch (API reference: Cancel a Message Batch).
 
         The batch has not stopped when this returns: it is ``canceling``, and requests that cannot be interrupted may
-        still complete. The call is safe to repeat, and is repeated after failures that may pass.
+        still complete. The call is safe to repeat, and is retried after failures that may be temporary.
 
         Raises:
             InvalidInputError: The text is not a message batch id; nothing was sent.

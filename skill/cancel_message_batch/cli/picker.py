@@ -14,7 +14,7 @@ from .reports import age, fits, last_columns, size_and_age
 from .terminal import cut, discard_typed_ahead, width
 
 _MARKS = 6  # columns in front of a choice, and one behind it
-_KEYS = "\n  Space: choose, a: all, Enter: go on, Ctrl-C: none"
+_KEYS = "\n  Space: select, a: all, Enter: continue, Ctrl-C: none"
 
 
 def pick(batches: Sequence[MessageBatch]) -> list[MessageBatch]:

@@ -18,7 +18,7 @@ COMMANDS = {
     "status": "show where batches stand",
     "wait": "wait until batches have stopped",
     "results": "save the results of ended batches, and what is left to send",
-    "ask": "say one thing to Claude, who has these tools",
+    "ask": "send one message to Claude, who has these tools",
     "chat": "talk with Claude, who has these tools",
     "run": "run a command; if it fails, cancel the batches it created",
     "name": "give a batch a name, which only this machine knows",

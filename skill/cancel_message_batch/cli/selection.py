@@ -40,7 +40,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
     if not given.all and (given.orphaned or filters_of(given) != EVERY):
-        raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned go with --all")
+        raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned need --all")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
     return list(dict.fromkeys(ids))
@@ -147,7 +147,7 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
 
         known = pick(known)
         if not known:
-            output.warn("Nothing was chosen, so nothing was canceled. Space chooses a batch, Enter goes on.")
+            output.warn("Nothing was selected, so nothing was canceled. Space selects a batch, Enter continues.")
             return ()
     if given.yes:
         return known

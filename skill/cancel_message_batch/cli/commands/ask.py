@@ -9,7 +9,7 @@ from cancel_message_batch.cli.registry import Command
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("message", help="what to say; - reads it from standard input")
+    parser.add_argument("message", help="the message; - reads it from standard input")
     text = "this batch may be canceled without a question; can be repeated"
     parser.add_argument("--may-cancel", action="append", default=[], metavar="ID", help=text)
     add_conversation(parser)
@@ -20,7 +20,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
     message = read_standard_input() if given.message == "-" else given.message
     if not message.strip():
-        raise UsageError('say something, for example: ask "what is running?"')
+        raise UsageError('give a message, for example: ask "what is running?"')
     with open_batches(given) as batches:
         check_sdk()
         from cancel_message_batch.cli.screen import open_screen
@@ -32,7 +32,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="ask",
     about=(
-        "Say one thing to Claude, who has the tools to list, look at and cancel batches. A batch is canceled at once "
+        "Send one message to Claude, who has the tools to list, check and cancel batches. A batch is canceled at once "
         "only if your whole message is an order to cancel it by its id. Any other cancel needs your yes; without a "
         "terminal, the answer is no."
     ),
@@ -43,5 +43,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
-    exits={4: "partly done", 6: "a cancel needed a yes, and none came"},
+    exits={4: "partly done", 6: "a cancel needed a yes and did not get one"},
 )

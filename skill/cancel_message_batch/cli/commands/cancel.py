@@ -27,11 +27,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
     """Refuse, before any request, flags that conflict, and a question that nobody is there to answer."""
     if given.results is not None and (not given.wait or given.dry_run):
-        raise UsageError("--results goes with --wait: results exist once a batch has ended")
+        raise UsageError("--results needs --wait: results exist once a batch has ended")
     if given.requests is not None and given.results is None:
-        raise UsageError("--requests goes with --results DIR")
+        raise UsageError("--requests needs --results DIR")
     if given.reason is not None and given.dry_run:
-        raise UsageError("--reason goes with a cancel, and --dry-run cancels nothing")
+        raise UsageError("--reason does not go with --dry-run, which cancels nothing")
     if interactive():
         return
     if given.all and not (given.yes or given.dry_run):

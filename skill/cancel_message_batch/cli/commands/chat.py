@@ -60,7 +60,7 @@ def _messages() -> Iterator[str]:
 
 COMMAND = Command(
     name="chat",
-    about="Talk with Claude, who has the tools to list, look at and cancel batches.",
+    about="Talk with Claude, who has the tools to list, check and cancel batches.",
     examples=("cancel-message-batch chat", "cancel-message-batch chat --model claude-opus-5-5"),
     arguments=add_conversation,
     run=_run,

@@ -59,7 +59,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             return
     else:
         yield True, "Credential accepted by the API"
-        seen = f"the newest is {newest[0].id} ({newest[0].status})" if newest else "there is no batch"
+        seen = f"the newest is {newest[0].id} ({newest[0].status})" if newest else "there are no batches"
         yield True, f"List: allowed; {seen}"
     for name, operation in (("Retrieve", batches.retrieve), ("Cancel", batches.cancel)):
         try:
@@ -72,7 +72,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
             if name == "Retrieve" and refusal and refusal.workspace_id:
                 yield None, f"Workspace: {refusal.workspace_id} (in the response)"
         else:
-            yield False, f"{name}: answered for a batch that does not exist; this is not the Anthropic API"
+            yield False, f"{name}: succeeded for a batch that does not exist, so this is not the Anthropic API"
 
 
 def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
@@ -103,9 +103,9 @@ def _problem(error: MessageBatchError, name: str) -> str:
 
 COMMAND = Command(
     name="doctor",
-    about="Check which credential and base URL are in force, and what they allow.",
+    about="Check which credential and base URL are in use, and what they allow.",
     examples=("cancel-message-batch doctor", "cancel-message-batch doctor --base-url http://localhost:8080"),
     arguments=add_connection,
     run=_run,
-    exits={1: "something failed, which the command names"},
+    exits={1: "something failed; the output says what"},
 )

@@ -13,7 +13,7 @@ from cancel_message_batch.cli.registry import PROGRAM, Command
 _IN_A_TERMINAL = (
     "This is a server for MCP clients, which start it themselves and talk to it on standard input and output.",
     f"To add it to Claude Code: `claude mcp add message-batches -- {PROGRAM} mcp`",
-    "It waits for a client here. Ctrl-C ends it.",
+    "It is waiting for a client. Press Ctrl-C to stop it.",
 )
 if TYPE_CHECKING:  # --help needs no HTTP client
     from cancel_message_batch.tools import ToolOutcome

@@ -26,11 +26,11 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="DIR", default="message-batches", help="save below DIR (default: message-batches)"
     )
     parser.add_argument(
-        "--requests", metavar="FILE", help="the file the batch was made of (JSON Lines or JSON, gzip or not)"
+        "--requests", metavar="FILE", help="the file that the batch was made from (JSON Lines or JSON, also gzip)"
     )
     shown = "which to send again (default: canceled,expired,errored; all for a wrong prompt)"
     parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
-    parser.add_argument("--split", action="store_true", help="write one file for each type of result as well")
+    parser.add_argument("--split", action="store_true", help="also write one file for each type of result")
     parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None, orphaned=False)
     add_connection(parser)
 
@@ -65,9 +65,9 @@ COMMAND = Command(
     run=_run,
     completes="any",
     exits={
-        1: "the API or the network failed, the results are incomplete, or the requests are of another batch",
+        1: "the API or the network failed, the results are incomplete, or the requests file belongs to another batch",
         3: "the results are gone",
-        4: "partly done, or something in the results is strange",
+        4: "partly done, or something in the results is unusual",
         5: "not ended yet",
     },
 )

@@ -111,5 +111,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
-    exits={4: "some have ended, and some could not be looked up", 5: "the time ran out"},
+    exits={4: "some have ended, and others could not be looked up", 5: "the time ran out"},
 )

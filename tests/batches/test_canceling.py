@@ -68,5 +68,5 @@ def test_an_unexpected_error_with_one_batch_leaves_the_others_canceled_and_repor
     assert said.returncode == 4
     assert sorted(said.stdout.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]
     assert "ZeroDivisionError" in said.stderr
-    assert f"Whether the cancellation of {ids[0]} was accepted is unknown" in said.stderr
+    assert f"It is not known whether the cancellation of {ids[0]} was accepted" in said.stderr
     assert "2 canceling" in said.stderr

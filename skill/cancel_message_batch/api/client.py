@@ -131,13 +131,13 @@ class _Client(Generic[HTTPClient]):
                     Request(method, url, headers=headers), deadline, self.connection.auth
                 )
                 return self._endpoint.read(parse, answer)
-            except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
+            except Exception as raised:  # noqa: BLE001 - an unexpected one is raised again
                 error = self._translated(raised, method, url)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
             await self._transport.sleep(attempts.pause_after(error))
 
     def _translated(self, error: Exception, method: str, url: URL) -> MessageBatchError:
-        """Translate what came instead of an answer; what nobody expects is raised as it is."""
+        """Translate what came instead of an answer; an unexpected exception is raised as it is."""
         if isinstance(error, MessageBatchError):
             return error
         known = from_client(error, self._endpoint.place, secrets=self.connection.secrets)
@@ -159,9 +159,9 @@ class MessageBatches(_Client[Client]):
         profile: A profile of the official SDK, by name.
         workspace_id: The workspace to act in, for a credential that can act in several.
         timeout: Seconds for one whole call with its retries, above 0; ``math.inf`` for no limit. Connecting may take
-            5 s of them at a time, and a silent connection is given up after 60 s.
-        max_retries: How often a request is sent again after a failure that may pass (408, 409, 429, 5xx, a broken
-            connection); ``retry-after`` is honoured.
+            5 s of them at a time, and a silent connection is dropped after 60 s.
+        max_retries: How often to retry after a failure that may pass (408, 409, 429, 5xx, a broken connection);
+            ``retry-after`` is honored.
         http_client: An ``httpx2.Client`` to use instead of one of our own; ``close()`` closes it.
 
     Raises:
@@ -189,7 +189,7 @@ class MessageBatches(_Client[Client]):
         return finish(self._cancel(message_batch_id))
 
     def retrieve(self, message_batch_id: str) -> MessageBatch:
-        """Look at a batch (API reference: Retrieve a Message Batch).
+        """Retrieve a batch (API reference: Retrieve a Message Batch).
 
         Raises:
             MessageBatchError: As for ``cancel``.
@@ -216,22 +216,20 @@ class MessageBatches(_Client[Client]):
     def download_results(self, batch: MessageBatch) -> Iterator[bytes | None]:
         """Download the results of a batch that has ended (API reference: Retrieve Message Batch results).
 
-        There is no limit for the whole download; 60 s without a byte end it. A download that breaks off is begun
-        again from the start, as often as ``max_retries`` allows. So is one that is answered 404 within 10 minutes after
-        the batch has ended, because results may be there a little later than the status says.
+        There is no time limit for the whole download; 60 s without a byte end it. A download that breaks off starts
+        over, as often as ``max_retries`` allows. So does one that is answered 404 within 10 minutes after the batch has
+        ended, because results may be there a little later than the status says.
 
         Args:
             batch: The batch.
 
         Yields:
-            The bytes piece by piece, or None where the download begins again: forget all pieces until then.
+            The bytes, piece by piece, or None when the download starts over: discard all pieces so far.
 
         Raises:
-            APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
-                nothing was sent there.
             MessageBatchError: As for ``cancel``.
         """
-        url = self._endpoint.results_url(batch)
+        url = self._endpoint.url(f"/{checked_id(batch.id)}/results")
         just_ended = batch.ended_at is not None and batch.context.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
 
         def passes(error: MessageBatchError) -> bool:
@@ -242,7 +240,7 @@ class MessageBatches(_Client[Client]):
             try:
                 yield from self._download(url)
                 return
-            except Exception as raised:  # noqa: BLE001 - what is not expected is raised again
+            except Exception as raised:  # noqa: BLE001 - an unexpected one is raised again
                 error = self._translated(raised, "GET", url)
             time.sleep(attempts.pause_after(error))
             yield None

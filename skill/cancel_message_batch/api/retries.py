@@ -32,22 +32,15 @@ def may_pass(error: MessageBatchError) -> bool:
 
 def refused_by_limit(error: MessageBatchError) -> bool:
     """Return whether a rate limit refused a request, and no earlier attempt may have arrived."""
-    return _rate_limited(error) and not error.may_have_arrived
-
-
-def _rate_limited(error: MessageBatchError) -> bool:
-    return isinstance(error, APIStatusError) and error.status_code == 429 and not error.spend_limit_reached
+    limited = isinstance(error, APIStatusError) and error.status_code == 429 and not error.spend_limit_reached
+    return limited and not error.may_have_arrived
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long one call may take, and when its request is sent again.
+    """How long one call may take, in seconds with its retries, and when its request is sent again.
 
-    Args:
-        timeout: Seconds for the call with its retries, above 0; ``math.inf`` sets no limit.
-        max_retries: How often a request is sent again at most.
-        wait_out_limits: Whether a 429 that says how long to wait is obeyed and does not count as a retry.
-        on_pause: Called with the error and the seconds before each pause.
+    With ``wait_out_limits``, a 429 that says how long to wait is obeyed and does not count as a retry.
     """
 
     timeout: float = CALL_TIMEOUT
@@ -60,26 +53,6 @@ class RetryPolicy:
             raise InvalidInputError(f"timeout is {self.timeout!r}; it must be a number of seconds above 0")
         if not isinstance(self.max_retries, int) or self.max_retries < 0:
             raise InvalidInputError(f"max_retries is {self.max_retries!r}; it must be a whole number from 0")
-
-    def obeys_limit(self, error: MessageBatchError) -> bool:
-        """Return whether this error is a rate limit that is waited out."""
-        return (
-            self.wait_out_limits
-            and self.max_retries > 0
-            and isinstance(error, APIStatusError)
-            and _rate_limited(error)
-            and error.retry_after is not None
-            and error.should_retry is not False
-        )
-
-    def pause(self, error: MessageBatchError, attempts: int) -> float:
-        """Return how many seconds to wait before the request is sent again, after so many attempts."""
-        asked = error.retry_after if isinstance(error, APIStatusError) else None
-        longest = min(FIRST_RETRY_PAUSE * 2.0 ** min(attempts - 1, 10), LONGEST_RETRY_PAUSE)
-        if asked is None:
-            return longest * (1 - 0.25 * random.random())  # noqa: S311 - jitter is no secret
-        # Many requests that each wait less than a second, again and again, would be a flood.
-        return max(asked, longest) if self.obeys_limit(error) and asked < 1 else asked
 
 
 @dataclass
@@ -97,10 +70,16 @@ class Attempts:
         """Return the seconds to wait before the next attempt, or raise the error if there is none."""
         self.number += 1
         self.may_have_arrived = error.may_have_arrived = error.may_have_arrived or self.may_have_arrived
-        limited, pause = self.policy.obeys_limit(error), self.policy.pause(error, self.number)
-        exhausted = self.retries >= self.policy.max_retries and not limited
+        policy = self.policy
+        status, asked = (error.status_code, error.retry_after) if isinstance(error, APIStatusError) else (0, None)
+        limited = policy.wait_out_limits and policy.max_retries > 0 and status == 429 and asked is not None
+        longest = min(FIRST_RETRY_PAUSE * 2.0 ** min(self.number - 1, 10), LONGEST_RETRY_PAUSE)
+        pause = longest * (1 - 0.25 * random.random()) if asked is None else asked  # noqa: S311 - jitter is no secret
+        if limited and pause < 1:  # many requests that each wait less than a second, again and again, would be a flood
+            pause = max(pause, longest)
+        exhausted = self.retries >= policy.max_retries and not limited
         if exhausted or not self.passes(error) or time.monotonic() + pause >= self.deadline:
             raise error
         self.retries += not limited
-        self.policy.on_pause(error, pause)
+        policy.on_pause(error, pause)
         return pause

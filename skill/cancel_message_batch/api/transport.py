@@ -89,7 +89,7 @@ def _read(read: Callable[..., bytes], max_bytes: int, timeout: float | None = No
 
 
 def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
-    """Do work in a thread, which is left behind at the deadline."""
+    """Do work in a thread, which is abandoned at the deadline."""
     from concurrent.futures import Future  # only a caller's client needs it
     from contextvars import copy_context
 
@@ -114,11 +114,11 @@ def _in_thread(work: Callable[[], Result], deadline: float) -> Result:
 
 
 class BlockingTransport:
-    """Sends over a sync client, and gives an exchange up at its deadline.
+    """Sends over a sync client, and abandons an exchange at its deadline.
 
     The HTTP client's own timeout is for one read, so a server that sends a byte now and then, or a status 100 again
-    and again, would never be given up. On the connections of a client of our own, each read ends with the deadline. A
-    caller's client and its connections are not changed: a thread sends over it, and is left behind at the deadline.
+    and again, would never time out. On the connections of our own client, each read ends at the deadline. A caller's
+    client and its connections are not changed: a thread sends over it, and is abandoned at the deadline.
     """
 
     def __init__(self, client: Client, *, own: bool) -> None:

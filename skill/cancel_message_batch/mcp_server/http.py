@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "CANCEL_MESSAGE_BATCH_MCP_TOKEN"  # noqa: S105 - the name of the variable that holds it
 
-_REQUEST_SECONDS = 10.0  # until a request has arrived with its body, from the start of the connection or the last one
+_REQUEST_SECONDS = 10.0  # for a request to arrive with its body
 _BODY_BYTES = 2**20
 _SESSIONS = 100
 _SESSION_SECONDS = 1800.0  # for which a session may be idle
@@ -39,17 +39,19 @@ def token_fault(token: str) -> str:
     return f"{TOKEN_VARIABLE} must be 16 or more letters, digits or any of - . _ ~ + / and may end in ="
 
 
-def serve_http(server: Server[Any], port: int, started: Callable[[str], None], *, token: str) -> None:
+def serve_loopback(server: Server[Any], port: int, started: Callable[[str], None], *, token: str) -> None:
     """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C; port 0 is any free one."""
     listening = create_server(("127.0.0.1", port))
-    listening.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # for its connections, or each response takes 40 ms longer
+    listening.setsockopt(
+        IPPROTO_TCP, TCP_NODELAY, 1
+    )  # its connections inherit it; each response would take 40 ms longer
     port = listening.getsockname()[1]
     started(f"http://127.0.0.1:{port}/mcp")
     _server(server, port, token).run(sockets=[listening])
 
 
 def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
-    """Set up a server for clients that bring the token, with requests that arrive in time."""
+    """Build a server that requires the token, and closes connections on which no request arrives in time."""
     import uvicorn
 
     hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
@@ -69,7 +71,7 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
         status_code=401,
         headers={"WWW-Authenticate": "Bearer"},
     )
-    waiting_since: dict[Any, float] = {}  # by the client's address; infinite while a request is answered
+    waiting_since: dict[Any, float] = {}  # by client address; infinite while a request is being answered
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,11 +87,11 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
                 waiting_since[scope["client"]] = math.inf
             return message
 
-        await (app if _brings(scope, token) else refused)(scope, receive_noting, send)
+        await (app if _has_token(scope, token) else refused)(scope, receive_noting, send)
         waiting_since[scope["client"]] = time.monotonic()
 
     async def cut_slow_clients() -> None:
-        """Close each connection on which no request arrives in time: uvicorn itself would wait forever."""
+        """Close each connection on which no request arrives in time. uvicorn itself would wait forever."""
         while not serving.force_exit:
             await asyncio.sleep(_REQUEST_SECONDS / 10)
             connections: list[Any] = list(serving.server_state.connections)
@@ -102,14 +104,14 @@ def _server(server: Server[Any], port: int, token: str) -> "uvicorn.Server":
 
     options: Any = {"http": "h11", "ws": "none", "proxy_headers": False, "log_level": "error"}
     serving = uvicorn.Server(uvicorn.Config(guarded, **options))
-    # A client's open stream is cut when the server stops, which is no error.
+    # A client's open stream is cut when the server stops, which is not an error.
     cut = "ASGI callable returned without completing response."
     logging.getLogger("uvicorn.error").addFilter(lambda line: not (serving.should_exit and line.getMessage() == cut))
     return serving
 
 
-def _brings(scope: Scope, token: str) -> bool:
-    """Return whether a request brings the token, in its one Authorization header."""
+def _has_token(scope: Scope, token: str) -> bool:
+    """Return whether a request has the token in its one Authorization header."""
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     scheme, _, credential = given[0].partition(b" ") if len(given) == 1 else (b"", b"", b"")
     return scheme.lower() == b"bearer" and hmac.compare_digest(credential.strip(), token.encode())

@@ -25,7 +25,7 @@ from .simulated_batch import (
     MINUTE,
     DocumentedBatch,
     SimulatedBatch,
-    params_fault,
+    params_problem,
 )
 
 # Python's dates end with the year 9999, and a batch has dates up to a month in the future.
@@ -50,12 +50,8 @@ _MIN_AGE: dict[StartingStatus, float] = {
 class Account:
     """A simulated account: the message batches of its workspaces, and its clock. Safe to use from several threads.
 
-    Two accounts with the same seed and the same calls have the same ids and the same numbers.
-
-    Args:
-        seed: The seed for ids and random numbers.
-        speed: How many times faster than the real service the sandbox processes requests.
-        clock: Returns the time, in seconds since the epoch.
+    Two accounts with the same seed and calls have the same ids and numbers. ``speed`` is how many times
+    faster than the real service it processes requests; ``clock`` returns seconds since the epoch.
     """
 
     def __init__(self, *, seed: int = 0, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
@@ -110,8 +106,9 @@ class Account:
     ) -> str:
         """Add a simulated batch with generated requests; return its id.
 
-        Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is what the real
-        service would still need for a batch that has not ended. Every ``error_every``-th request fails; 0 for none.
+        Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is the time that
+        the real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for
+        none.
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")
@@ -142,11 +139,11 @@ class Account:
         with self._lock:
             batch = self._make(len(requests), self.now(), workspace)
             batch.requests = requests
-            batch.failing = [index for index, request in enumerate(requests) if params_fault(request["params"])]
+            batch.failing = [index for index, request in enumerate(requests) if params_problem(request["params"])]
             return self._keep(batch)
 
     def get(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
-        """Find a batch. Raises an error as the API does, like the methods below."""
+        """Find a batch. This and the methods below raise the API's errors."""
         batch = self._batches.get(batch_id)
         if batch is None or batch.workspace != workspace:
             raise APIError(404, f"There is no message batch {batch_id} in this workspace.")
@@ -207,7 +204,7 @@ class Account:
         )
 
     def _work(self, size: int) -> float:
-        """Estimate the seconds that the real service needs for a batch of this size, give or take a fifth."""
+        """Estimate the seconds that the real service needs for a batch of this size, plus or minus a fifth."""
         return (10 * MINUTE + 0.3 * size) * self._random.uniform(0.8, 1.2)
 
     def _keep(self, batch: SimulatedBatch) -> SimulatedBatch:

@@ -40,7 +40,7 @@ class _Endpoint(HTTPEndpoint):
         self.state, self.body = self.scope["app"].state, self.scope["sandbox.json"]
         try:
             await super().dispatch()
-        except ValueError as error:  # of the account: what it cannot do
+        except ValueError as error:  # the account cannot do this
             raise APIError(400, str(error)) from error
 
 
@@ -66,7 +66,7 @@ class _Clock(_Endpoint):
 
 
 class _TrueStates(_Endpoint):
-    """The batches, with what the API does not show."""
+    """The batches, with facts that the API does not show."""
 
     async def get(self, request: Request) -> Response:
         now = self.state.account.now()

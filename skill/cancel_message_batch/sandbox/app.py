@@ -1,6 +1,6 @@
 """The sandbox's API: the Message Batches endpoints over an account, and the Messages endpoints over the stand-in.
 
-The API's documentation leaves some cases open. The sandbox decides them so: canceling a canceling batch changes
+The API's documentation leaves some cases open. The sandbox decides them as follows: canceling a canceling batch changes
 nothing; canceling an ended batch is an error (or returns the batch, by ``cancel_ended``); a malformed id gets a 404,
 like an unknown one; results of a batch that has not ended, and unknown cursors, get a 400.
 """
@@ -27,7 +27,7 @@ from .simulated_batch import DEFAULT_WORKSPACE, SimulatedBatch
 from .stand_in import STAND_IN_MODEL, StandIn
 
 MOCK_PREFIX = "/rest/anthropic-message-batches-api/1.0.0"
-PREFIXES = (f"{MOCK_PREFIX}/v1", MOCK_PREFIX, "/v1")  # of two that begin alike, the longer one first
+PREFIXES = (f"{MOCK_PREFIX}/v1", MOCK_PREFIX, "/v1")  # a prefix of another one comes after it
 VERSIONS = frozenset({"2023-06-01", "2026-10-21"})
 OTHER_WORKSPACE = "wrkspc_other"
 
@@ -185,7 +185,7 @@ def _workspace(request: Request, credential: str) -> str:
     workspace = request.headers.get("anthropic-workspace-id", DEFAULT_WORKSPACE)
     if not workspace.startswith("wrkspc_"):
         raise APIError(400, f'anthropic-workspace-id: "{workspace}" is not the id of a workspace')
-    # Such a key belongs to its workspace, whatever the header asks for.
+    # Such a key belongs to its own workspace, whatever the header says.
     return OTHER_WORKSPACE if credential.startswith("other") else workspace
 
 

@@ -21,7 +21,7 @@ ERROR_TYPES = {
 
 
 class APIError(Exception):
-    """Raised to answer a request with an error."""
+    """An error that the API returns for a request."""
 
     def __init__(self, status: int, message: str, details: dict[str, Any] | None = None) -> None:
         super().__init__(message)
@@ -40,7 +40,7 @@ def error_response(scope: Scope, error: APIError, headers: Mapping[str, str] | N
 
 
 async def _handle(request: Request, error: Exception) -> Response:
-    """Answer an error, an unknown path, a wrong method, or a bug of the sandbox as the API does."""
+    """Respond as the API does to an error, an unknown path, a wrong method, or a bug in the sandbox."""
     if isinstance(error, HTTPException):
         message = "Method not allowed" if error.status_code == 405 else f"Not found: {request.url.path}"
         return error_response(request.scope, APIError(error.status_code, message), error.headers)

@@ -17,7 +17,7 @@ _HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
 _HeaderValue = Annotated[str, Field(pattern=r"^[\t\x20-\x7e\xa0-\xff]*$")]
 
 Close = Callable[[Scope], None]
-"""Closes the connection of a request once what was sent has arrived. ASGI has no message for this."""
+"""Closes the connection of a request after what was sent so far. ASGI has no message for this."""
 
 
 @dataclass(config=ConfigDict(extra="forbid"))
@@ -53,15 +53,15 @@ class Fault:
     after: bool = False
 
     def matches(self, method: str, path: str) -> bool:
-        """Return whether a request fails by this fault."""
+        """Return whether this fault applies to a request."""
         line = f"{method} {path}"
         if "*" not in self.match:
             return self.match in line
-        # Only * is special: a path may hold the other characters that fnmatch knows.
+        # Only * is special: a path may contain the other characters that fnmatch treats specially.
         return fnmatchcase(line, self.match.replace("[", "[[]").replace("?", "[?]"))
 
     async def apply(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, close: Close) -> None:
-        """Answer one request to the app as this fault says."""
+        """Answer one request as this fault says, with or without the app. ``close`` closes the connection."""
         kept: list[Message] = []
 
         async def keep(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What every request passes before the API: checks of its origin and size, the journal, the faults."""
+"""What happens to every request before the API: checks of its origin and size, the journal, the faults."""
 
 import asyncio
 import contextlib
@@ -33,8 +33,7 @@ _HOST = re.compile(r"(?:https?:)?//(\[[0-9a-f:]+\]|[^][@:/?#]+)(?::[0-9]+)?")
 class Interceptor:
     """Stands between the clients and an app: the API, and the admin API below its prefix.
 
-    The journal, the faults and the rate limit are for the API only. The app finds the request's id, and its body as
-    parsed JSON, in the scope.
+    Journal, faults and rate limit are for the API only. The scope holds the request's id and its body, parsed.
     """
 
     app: ASGIApp
@@ -49,19 +48,19 @@ class Interceptor:
     _received_by_api: int = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one ASGI request."""
+        """Handle one ASGI request."""
         self._received += 1
         scope["sandbox.request_id"] = f"req_01sandbox{self._received:015d}"
         admin = f"{scope['path']}/".startswith(f"{ADMIN_PREFIX}/")
         limit = MAX_ADMIN_BODY if admin else MAX_BODY
-        if problem := _foreign(scope, self.hosts, admin=admin):
+        if problem := _refusal(scope, self.hosts, admin=admin):
             await _refuse(APIError(403, problem), scope, receive, self._completing(scope, send))
             return
         try:
             body = await _read_body(scope, receive, limit)
         except ClientDisconnect:
             return
-        # Parsed here once, for the journal and for the endpoint: a body may have 256 MB.
+        # Parsed once for the journal and the endpoint, since a body may have 256 MB.
         scope["sandbox.json"] = _parse(body or b"")
         if admin:
             entry = fault = None
@@ -109,8 +108,8 @@ class Interceptor:
         return completing
 
 
-def _foreign(scope: Scope, names: Iterable[str], *, admin: bool) -> str:
-    """Return why a request is refused: a web page may have sent it through a browser. Empty if it is accepted.
+def _refusal(scope: Scope, names: Iterable[str], *, admin: bool) -> str:
+    """Return why a request is refused, since a web page may have sent it through a browser; empty if it is not.
 
     The host is checked against DNS rebinding, where the name of a foreign page resolves to this machine. The origin
     is checked because a foreign page may send a POST without asking first. A request without an origin does not come
@@ -164,7 +163,7 @@ async def _refuse(error: APIError, scope: Scope, receive: Receive, send: Send) -
     """
 
     async def hold_open(message: Message) -> None:
-        # The response is complete for the client, by its content-length, and the connection is still open.
+        # For the client the response is complete, by its content-length, but the connection is still open.
         await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
 
     await error_response(scope, error, {"connection": "close"})(scope, receive, hold_open)

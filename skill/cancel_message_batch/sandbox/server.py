@@ -18,7 +18,7 @@ from .interceptor import LOOPBACK_NAMES, Interceptor
 from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
-_BACKLOG = 2048  # connections that may wait: a test starts a thousand clients at once
+_BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
 _SERVER_OPTIONS: Any = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None, "log_level": "error"}
 _SERVER_OPTIONS |= {"access_log": False, "server_header": False, "date_header": False, "proxy_headers": False}
 
@@ -31,7 +31,7 @@ class Sandbox:
         port: The port; 0 for any free one.
         account: By default, an example account.
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
-        limit_every: Every so many requests, one is answered 429; 0 for none.
+        limit_every: One of this many requests gets a 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
         workspace_header: Whether responses name their workspace, in the header ``anthropic-workspace-id``.
 
@@ -72,7 +72,7 @@ class Sandbox:
         self._thread: threading.Thread | None = None
 
     def fail(self, fault: Fault) -> None:
-        """Queue a fault, for the next request that it matches."""
+        """Queue a fault for the next requests that it matches."""
         # A copy, since a fault counts down and the caller may queue it again.
         self._faults.append(replace(fault))
 
@@ -83,7 +83,9 @@ class Sandbox:
         host, port = self._address
         family = AF_INET6 if ":" in host else AF_INET
         listener = create_server((host, port), family=family, backlog=_BACKLOG)
-        listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)  # for its connections, or each response takes 40 ms longer
+        listener.setsockopt(
+            IPPROTO_TCP, TCP_NODELAY, 1
+        )  # its connections inherit it; each response would take 40 ms longer
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listener.getsockname()[1]}"
         self._server = uvicorn.Server(uvicorn.Config(self._app, backlog=_BACKLOG, **_SERVER_OPTIONS))
@@ -104,7 +106,7 @@ class Sandbox:
         self._thread = None
 
     async def _listen(self, listener: socket) -> None:
-        """Serve until the sandbox stops, and drop the clients then: uvicorn itself would wait for them."""
+        """Serve until the sandbox stops, then drop the clients. uvicorn itself would wait for them."""
         serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._stopping.wait()
         serving.cancel()

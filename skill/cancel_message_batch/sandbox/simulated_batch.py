@@ -108,7 +108,7 @@ class SimulatedBatch:
         }
 
     def results(self, now: float) -> Iterator[dict[str, Any]]:
-        """Yield the lines of the results, in another order than the requests."""
+        """Yield the lines of the results, in a different order from the requests."""
         done = self.completed(now)
         rest = self._outcome_of_the_rest()
         stride = max(1, int(self.size * 0.618))
@@ -145,7 +145,7 @@ class DocumentedBatch(SimulatedBatch):
         super().__init__(id=DOCUMENTED_ID, size=100, created=created, work_start=created, work_end=math.inf)
 
     def ended_at(self, now: float) -> None:
-        """Return None: this batch never ends."""
+        """Return None, since this batch never ends."""
 
     archived_at = ended_at
 
@@ -159,7 +159,7 @@ class DocumentedBatch(SimulatedBatch):
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 
     def cancel(self, now: float) -> None:
-        """Cancel the batch, at the documented moment."""
+        """Cancel the batch at the documented moment."""
         self.cancel_at = datetime(2024, 8, 20, 19, tzinfo=UTC).timestamp()
 
 
@@ -168,7 +168,7 @@ def _timestamp(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
 
 
-def params_fault(params: Any) -> str | None:
+def params_problem(params: Any) -> str | None:
     """Return what is wrong with the parameters of one request, or None.
 
     The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
@@ -189,7 +189,7 @@ def _result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict
         result["message"] = described_message(fields, tokens(params["messages"]), "batch")
     elif outcome == "errored":
         error = {"type": "api_error", "message": f"{_RESULT_LABEL} Internal server error"}
-        if fault := params_fault(params):
-            error = {"type": "invalid_request_error", "message": fault}
+        if problem := params_problem(params):
+            error = {"type": "invalid_request_error", "message": problem}
         result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
     return {"custom_id": custom_id, "result": result}

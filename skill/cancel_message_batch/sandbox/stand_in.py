@@ -137,7 +137,7 @@ class StandIn:
 
 
 class _OfferedTools:
-    """The tools that a request offers, and how it wants them used (API reference: Create a Message, tool_choice)."""
+    """The tools that a request offers, and how they may be used (API reference: Create a Message, tool_choice)."""
 
     def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: ToolChoice | None) -> None:
         if choice and not tools:
@@ -250,7 +250,7 @@ def _written(message: dict[str, Any]) -> str:
 
 
 def _tool_calls(messages: list[dict[str, Any]]) -> list[_ToolCall]:
-    """Return the tool calls in messages, with their results."""
+    """Return the tool calls in some messages, with their results."""
     calls: dict[str, _ToolCall] = {}
     for turn, message in enumerate(messages):
         for block in _blocks(message):

@@ -169,7 +169,7 @@ def test_a_handler_takes_our_batches_or_the_official_sdks(sandbox: Sandbox, eith
     sandbox.fail(Fault(match="cancel", status=200, body="<html>", content_type="text/html"))
     page = CANCEL.run({"message_batch_id": target}, either)
     assert page.is_error
-    assert "unknown" in page.text
+    assert "not known" in page.text
     sandbox.fail(Fault(match="cancel", drop=True, after=True))
     assert "it may have been" in CANCEL.run({"message_batch_id": target}, either).text
 

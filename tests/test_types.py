@@ -9,7 +9,8 @@ from .conftest import ROOT
 SNIPPET = """
 import anthropic
 from cancel_message_batch import MessageBatch, MessageBatches, cancel_message_batch, guard, results_function
-from cancel_message_batch.agent import Conversation
+from cancel_message_batch import Conversation
+from cancel_message_batch import MesageBatches
 
 with MessageBatches(api_key="key") as batches:
     batch: MessageBatch = batches.cancel("msgbatch_a")
@@ -54,6 +55,7 @@ def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_pat
     assert 'has no attribute "cancle"' in told
     assert 'Argument 1 to "cancel"' in told
     assert 'has no attribute "speak"' in told
+    assert 'has no attribute "MesageBatches"' in told
     assert 'is "cancel_message_batch.api.models.MessageBatch"' in told
     assert 'is "int"' in told
     assert told.count('is "str"') == 2
@@ -62,4 +64,4 @@ def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_pat
     assert told.count('is "anthropic.types.beta.messages.beta_message_batch.BetaMessageBatch"') == 2
     assert '"AbstractAsyncContextManager[AsyncBatches, None]" has no attribute "__enter__"' in told
     assert 'No overload variant of "guard" matches' in told
-    assert told.count("error:") == 7, told
+    assert told.count("error:") == 8, told

@@ -59,13 +59,14 @@ _MODULES = (
 )
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = next(module for module, names in _MODULES if name in names)
-    value = getattr(import_module(module, __name__), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take every name for a public one
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = next(module for module, names in _MODULES if name in names)
+        globals()[name] = value = getattr(import_module(module, __name__), name)
+        return value
 
 
 def __dir__() -> list[str]:

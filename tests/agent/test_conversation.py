@@ -96,7 +96,7 @@ def test_a_batch_that_the_model_found_needs_the_persons_yes(sandbox: Sandbox, ta
     assert cancels(sandbox) == [newest]
 
 
-@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "The client returned no yes")])
+@pytest.mark.parametrize(("answer", "told"), [(False, "said no"), (None, "The client did not return a yes")])
 def test_without_a_yes_nothing_is_sent_and_the_model_learns_so(
     sandbox: Sandbox, talk: Talk, answer: bool | None, told: str
 ) -> None:
@@ -190,7 +190,7 @@ def test_the_person_is_not_asked_about_one_batch_in_place_of_another(
     assert person.asked == []
     assert cancels(sandbox) == []
     outcome = next(event.outcome for event in person.events if isinstance(event, ToolResult))
-    assert f"was asked about {meant} and answered about {other}" in outcome.text
+    assert f"was asked about {meant} and returned {other}" in outcome.text
 
 
 def test_nobody_is_asked_about_a_batch_that_does_not_exist_or_has_ended(

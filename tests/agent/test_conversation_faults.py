@@ -79,7 +79,7 @@ def test_a_credential_that_an_error_repeats_is_not_shown(model: Model, run: Run)
 def test_a_client_with_an_impossible_credential_does_not_show_it(batches: MessageBatches, sandbox: Sandbox) -> None:
     with anthropic.Anthropic(auth_token=f"{SECRET}\nX", base_url=sandbox.url, max_retries=0) as client:
         conversation = Conversation(client, batches)
-        with pytest.raises(ConfigurationError, match="a character that no header may have") as caught:
+        with pytest.raises(ConfigurationError, match="a character that headers cannot have") as caught:
             conversation.say("hi")
     assert "SECRET" not in str(caught.value)
 

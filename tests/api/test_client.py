@@ -109,7 +109,7 @@ def test_with_options_takes_what_the_constructor_takes_and_keeps_the_rest(sandbo
         here.with_options(timeout=5).retrieve(EXAMPLE_ID)
         with pytest.raises(APIConnectionError):
             batches.retrieve(EXAMPLE_ID)
-        with pytest.raises(ConfigurationError, match="not several"):
+        with pytest.raises(ConfigurationError, match="only one of"):
             here.with_options(api_key="k", auth_token="t")
         unknown: Any = batches.with_options
         with pytest.raises(TypeError):

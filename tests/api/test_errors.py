@@ -135,7 +135,7 @@ def test_errors_without_an_answer_are_the_sdks_too(sandbox: Sandbox, call: Call)
     assert foreign.value.status_code == foreign.value.response.status_code == 200
     with pytest.raises(anthropic.AnthropicError, match="not a message batch id"):
         call(sandbox.url, "cancel", "5")
-    with pytest.raises(anthropic.AnthropicError, match="not several"):
+    with pytest.raises(anthropic.AnthropicError, match="only one of"):
         call(sandbox.url, "cancel", EXAMPLE_ID, options={"auth_token": "t"})
 
 

@@ -52,9 +52,9 @@ def test_an_interrupted_wait_reports_the_batches_that_have_ended(sandbox: Sandbo
         assert process.stderr
         assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"
         process.send_signal(signal.SIGINT)
-        told, errors = process.communicate(timeout=30)
+        said, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"Message batch {ended} (5 requests) has ended" in told
+    assert f"Message batch {ended} (5 requests) has ended" in said
     assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors
 
 
@@ -72,7 +72,7 @@ def test_cancels_under_a_lasting_limit_say_what_they_wait_for_and_that_nothing_w
         _, errors = process.communicate(timeout=30)
     assert waits == "The API is limiting requests (429): trying again in 30 s.\n"
     assert process.returncode == 130
-    assert re.search(r"Answered 429, not canceled: (msgbatch_\w+ ?){2}", errors)
+    assert re.search(r"Refused by the rate limit \(429\), not canceled: (msgbatch_\w+ ?){2}", errors)
     assert "may be canceling" not in errors
 
 
@@ -97,5 +97,5 @@ def test_a_cancel_that_waits_after_a_429_is_reported_as_not_canceled(sandbox: Sa
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
-    assert f"Answered 429, not canceled: {EXAMPLE_ID}" in errors
+    assert f"Refused by the rate limit (429), not canceled: {EXAMPLE_ID}" in errors
     assert "may be canceling" not in errors

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -204,7 +205,8 @@ def test_what_a_command_leaves_running_loses_the_api_and_that_is_reported(sandbo
     )
     done = run_process("run", "--", *a_script(code))
     assert (done.returncode, done.stdout) == (0, "")
-    assert "still had 1 connection to the API" in done.stderr
+    (left,) = re.findall(r"processes that it started are still running \((\d+)\)", done.stderr)
+    os.kill(int(left), signal.SIGKILL)
     assert "Traceback" not in done.stderr
 
 
@@ -248,6 +250,185 @@ def test_a_second_signal_waits_for_the_response_to_the_cancel(sandbox: Sandbox, 
     assert cancels(sandbox) == [batch]
 
 
+def test_a_cancel_is_tried_again_until_the_network_is_back(sandbox: Sandbox, run_process: Run) -> None:
+    for fault in (
+        Fault(match="cancel", drop=True),
+        Fault(match="cancel", status=429),
+        Fault(match="cancel", status=503),
+    ):
+        sandbox.fail(fault)
+    sandbox.fail(Fault(match="cancel", status=529))
+    done = run_process("run", "--", *a_script("create(); sys.exit(7)"))
+    batch = done.stdout.strip()
+    assert cancels(sandbox) == [batch] * 5
+    assert "Not canceled yet: " in done.stderr
+    assert re.search(r"Trying again for up to \d\d seconds; Ctrl-C\s+ends this", done.stderr)
+    assert f"\nCanceling: {batch}. " in done.stderr
+
+
+def test_the_deadline_ends_the_waiting_and_what_is_left_is_reported(sandbox: Sandbox, run_process: Run) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=503))
+    began = time.monotonic()
+    done = run_process("run", "--deadline", "2s", "--", *a_script("create(); sys.exit(7)"))
+    assert time.monotonic() - began < 20
+    assert len(cancels(sandbox)) > 1
+    assert f"To cancel: `cancel-message-batch {done.stdout.strip()}`" in done.stderr
+
+
+def test_a_second_ctrl_c_ends_the_waiting_and_what_is_left_is_reported(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, status=503))
+    with started("--", *a_script(WAIT)) as process:
+        batch = line(process)
+        process.send_signal(signal.SIGINT)
+        eventually(lambda: cancels(sandbox))
+        process.send_signal(signal.SIGHUP)  # a shell that has lost its terminal may send it again: no reason to stop
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert f"To cancel: `cancel-message-batch {batch}`" in errors
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_handles_a_signal_and_ends_well_has_failed_all_the_same(
+    sandbox: Sandbox, number: signal.Signals
+) -> None:
+    code = f"import signal; signal.signal({number:d}, lambda *_: sys.exit(0)); {WAIT}"
+    with started("--", *a_script(code)) as process:
+        batch = line(process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert cancels(sandbox) == [batch]
+    assert f"was interrupted by {number.name} (exit code 0). Canceling" in errors
+
+
+def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_not_failed(sandbox: Sandbox) -> None:
+    sandbox.fail(Fault(match="cancel", delay=0.5))  # the command does not wait for the response
+    code = (
+        "import signal, threading; signal.signal(2, lambda *_: sys.exit(0)); a = create()\n"
+        "try: time.sleep(60)\n"
+        "finally:\n"
+        "    threading.Thread(target=call, args=('POST', URL + '/' + a + '/cancel', b''), daemon=True).start()\n"
+        "    time.sleep(0.2)"
+    )
+    with started("--", *a_script(code)) as process:
+        batch = line(process)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, cancels(sandbox), errors) == (0, [batch], "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_other_signals_reach_the_command_and_mean_no_failure(sandbox: Sandbox, number: signal.Signals) -> None:
+    code = f"import signal; signal.signal({number:d}, lambda *_: sys.exit(0)); {WAIT}"
+    with started("--", *a_script(code)) as process:
+        assert line(process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, cancels(sandbox), errors) == (0, [], "")
+
+
+def test_an_exit_code_is_seen_although_a_supervisor_ignores_its_children(sandbox: Sandbox) -> None:
+    ignoring = ["sh", "-c", "trap '' CHLD; exec \"$@\"", "sh", *PROGRAM, "run", "--"]
+    done = subprocess.run(
+        [*ignoring, *a_script("create(); sys.exit(3)")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, cancels(sandbox)) == (3, [done.stdout.strip()])
+
+
+def test_open_files_are_passed_on(sandbox: Sandbox, tmp_path: Path) -> None:
+    code = f"{PROGRAM[0]} -m cancel_message_batch run -- sh -c 'echo kept >&7' 7>{tmp_path}/seven"
+    assert subprocess.run(["sh", "-c", code], timeout=60, check=False).returncode == 0
+    assert (tmp_path / "seven").read_text() == "kept\n"
+
+
+def test_a_command_that_closes_its_standard_streams_is_watched_to_its_end(sandbox: Sandbox, run_process: Run) -> None:
+    done = run_process("run", "--", *a_script("create(); [os.close(n) for n in (0, 1, 2)]; os._exit(3)"))
+    assert (done.returncode, cancels(sandbox)) == (3, [done.stdout.strip()])
+
+
+@pytest.mark.parametrize("key", ["sk-ant-api03-" + "k" * 20, "a-gateways-key"])
+def test_the_key_in_the_environment_is_a_stand_in_that_only_this_proxy_exchanges(
+    sandbox: Sandbox, run_process: Run, key: str
+) -> None:
+    code = (
+        "key, token = os.environ['ANTHROPIC_API_KEY'], os.environ['ANTHROPIC_CUSTOM_HEADERS'].split()[-1]\n"
+        "create(**{'x-api-key': key, 'anthropic-version': '2023-06-01'})\n"
+        "create(**{'Authorization': 'Bearer ' + token, 'anthropic-version': '2023-06-01'})\n"
+        "print(key, token); sys.exit(1)"
+    )
+    headers = {"ANTHROPIC_CUSTOM_HEADERS": "X-Team: a\nAuthorization: Bearer " + "t" * 20}
+    done = run_process("run", "--", *a_script(code), ANTHROPIC_API_KEY=key, **headers)
+    *_, shown, token = done.stdout.split()
+    assert "tttt" not in token
+    assert key not in (shown, token)
+    assert shown.startswith("sk-ant-api03-") is key.startswith("sk-ant-api03-")
+    sent = [entry.headers.get("x-api-key") or entry.headers["authorization"] for entry in sandbox.journal]
+    assert sorted(sent) == sorted([f"…{key[-4:]}", "Bearer …tttt"] * 2)
+
+
+def test_a_command_without_a_request_is_reported_if_it_fails(sandbox: Sandbox, run_process: Run) -> None:
+    done = run_process("run", "--", "sh", "-c", "exit 4")
+    assert "sh failed (exit code 4), and no request of it came through `run`" in done.stderr
+    assert "stand-in" in done.stderr
+    assert run_process("run", "--", "true").stderr == ""
+    assert "came through" not in run_process("run", "--", *a_script("call('GET', URL); sys.exit(4)")).stderr
+
+
+def test_a_command_line_in_quotes_is_answered_with_the_one_without(run: Run) -> None:
+    done = run("run", "--", "python x.py", ANTHROPIC_BASE_URL="http://127.0.0.1:9")
+    assert done.returncode == 127
+    assert "Without the quotes: `cancel-message-batch run -- python x.py`" in done.stderr
+
+
+def test_the_address_stays_the_same_with_a_port_of_its_own(sandbox: Sandbox, run_process: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = run_process("run", "--port", port, "--", *a_script("create()"))
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"Port {port} cannot be used" in refused.stderr
+    shows = ["run", "--port", port, "--", *a_script("create(); print(os.environ['ANTHROPIC_BASE_URL'])")]
+    first, second = (run_process(*shows).stdout.split()[1] for _ in range(2))
+    assert first == second
+    assert first.startswith(f"http://127.0.0.1:{port}/")
+    assert run_process("run", "--", *shows[4:]).stdout.split()[1] != first
+    (secret,) = open_record().path.parent.glob("run-token")  # type: ignore[union-attr]
+    assert secret.stat().st_mode & 0o777 == 0o600
+
+
+def test_our_own_commands_behind_it_note_the_api_itself(sandbox: Sandbox, run_process: Run) -> None:
+    own = [*PROGRAM, "--yes"]
+    guarded = (
+        "import anthropic; from cancel_message_batch import guard\n"
+        "with guard(anthropic.Anthropic()) as batches:\n"
+        "    made = batches.create(requests=[{'custom_id': 'q', 'params': {'model': 'm', 'max_tokens': 9,\n"
+        "        'messages': [{'role': 'user', 'content': 'Hi'}]}}]).id\n"
+        f"import subprocess; subprocess.run([*{own!r}, made], stdout=-3); print(made)"
+    )
+    done = run_process("run", "--", sys.executable, "-c", guarded)
+    known = open_record(pytest.fail).history(done.stdout.strip())
+    assert [(entry.through, entry.what, entry.origin) for entry in known] == [
+        ("command line", "cancel", sandbox.url),
+        ("guard", "create", sandbox.url),
+        ("run", "create", sandbox.url),
+    ]
+
+
+def test_a_connection_of_somebody_else_is_not_blamed_on_the_command(sandbox: Sandbox) -> None:
+    code = "create(); print(URL, flush=True); input()"
+    command = [*PROGRAM, "run", "--", *a_script(code)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as process:
+        line(process)
+        host, port = line(process).split("/")[2].split(":")
+        with socket.create_connection((host, int(port))) as foreign:
+            foreign.sendall(f"GET /v1/models HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+            assert foreign.recv(100).startswith(b"HTTP/1.1 404")
+            _, errors = process.communicate("\n", timeout=30)
+    assert errors == ""
+
+
 FORKS = pytest.mark.filterwarnings("ignore:.*forkpty:DeprecationWarning")  # the child does nothing but start a program
 
 
@@ -279,6 +460,17 @@ def test_a_ctrl_c_in_a_terminal_reaches_the_command_once(sandbox: Sandbox) -> No
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 41
     os.close(terminal)
     assert len(cancels(sandbox)) == 1
+
+
+@FORKS
+def test_a_ctrl_c_that_is_sent_to_us_alone_reaches_the_command_in_a_terminal_too(sandbox: Sandbox) -> None:
+    pid, terminal = in_a_terminal(a_script(WAIT))
+    batch = until(terminal, r"(msgbatch_\w+)\r")[1]
+    os.kill(pid, signal.SIGINT)
+    until(terminal, "check again")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    os.close(terminal)
+    assert cancels(sandbox) == [batch]
 
 
 @FORKS

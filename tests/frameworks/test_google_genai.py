@@ -115,7 +115,7 @@ def test_after_a_broken_connection_the_model_is_told_that_the_cancel_may_have_be
 ) -> None:
     sandbox.fail(Fault(match="cancel", drop=True, after=True, times=0))
     (told,) = run(gemini, (CANCEL.name, {"message_batch_id": running}))
-    assert f"Whether the cancellation of {running} was accepted is unknown; it may have been." in told
+    assert f"It is not known whether the cancellation of {running} was accepted; it may have been." in told
 
 
 def test_the_model_is_given_our_words_the_types_and_the_id_as_required(gemini: Gemini) -> None:

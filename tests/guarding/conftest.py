@@ -4,12 +4,14 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
 from cancel_message_batch.guarding.created import Created
 from cancel_message_batch.guarding.relay import Relay
 
+TOKEN = "token-of-a-test"
 BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
 
 
@@ -113,20 +115,28 @@ def upstream() -> Iterator[Upstream]:
 class Behind:
     """A relay in front of the upstream server."""
 
-    def __init__(self, base_url: str, opened: ExitStack) -> None:
+    def __init__(self, base_url: str, opened: ExitStack, **options: Any) -> None:
         self.noted: list[Created] = []
         self._opened = opened
-        self.relay = opened.enter_context(Relay(base_url, self.noted.append))
+        self.before: list[tuple[int, str]] = []  # what was noted before a create was sent
+        self.relay = opened.enter_context(Relay(base_url, self._note, token=TOKEN, **options))
         self.relay.start()
         self.host = self.relay.url.split("/")[2]
+
+    def _note(self, batch: Created) -> None:
+        if batch.message_batch_id:
+            self.noted.append(batch)
+        elif not batch.sent:
+            self.before.append((batch.requests, batch.sha256))
 
     def connect(self) -> Connection:
         host, port = self.host.split(":")
         return Connection(self._opened.enter_context(socket.create_connection((host, int(port)))))
 
     def request(self, start: bytes, *headers: bytes, body: bytes = b"") -> bytes:
-        """Build a request with the host and the length that it needs."""
-        lines = [start, b"Host: " + self.host.encode(), *headers]
+        """Build a request with the token, the host and the length that it needs."""
+        method, _, rest = start.partition(b" ")
+        lines = [method + b" /" + TOKEN.encode() + rest, b"Host: " + self.host.encode(), *headers]
         if body:
             lines.append(b"Content-Length: %d" % len(body))
         return b"\r\n".join([*lines, b"", body])

@@ -239,7 +239,7 @@ def test_an_api_that_hangs_holds_a_program_only_until_the_deadline(
                 slow.fail(Fault(match=hanging, times=0, hang=True))
                 raise TroubleError
     (name,) = cancels(slow)
-    assert f"Whether the cancellation of {name} was accepted is unknown" in notes[0]
+    assert f"It is not known whether the cancellation of {name} was accepted" in notes[0]
     assert f"To cancel: `cancel-message-batch {name}`" in notes[0]
 
 

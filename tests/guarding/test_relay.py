@@ -1,6 +1,7 @@
 """What a program sees of the API through the relay: the same as without it. Plain sockets show each byte."""
 
 import gzip
+import hashlib
 import json
 import shutil
 import ssl
@@ -14,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch.api.errors import ConfigurationError
+from cancel_message_batch.guarding.created import Created
 from cancel_message_batch.guarding.relay import Relay
 
-from .conftest import BATCH, Behind, Connection, Upstream
+from .conftest import BATCH, TOKEN, Behind, Connection, Upstream
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 CREATE = b"POST /gateway/v1/messages/batches?beta=true HTTP/1.1"
@@ -69,7 +71,9 @@ def test_a_request_and_its_response_arrive_as_they_were_sent(upstream: Upstream,
     client = behind.connect()
     body = bytes(range(256)) * 9
     client.send(
-        b"PUT /gateway/v1/x%2F..//y?a=%20b&c HTTP/1.1\r\nhost: " + behind.host.encode() + b"\r\nX-API-Key: secret\r\n"
+        b"PUT /token-of-a-test/gateway/v1/x%2F..//y?a=%20b&c HTTP/1.1\r\nhost: "
+        + behind.host.encode()
+        + b"\r\nX-API-Key: secret\r\n"
         b"Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nTE: trailers\r\nUpgrade: h2c\r\nKeep-Alive: 5\r\n"
         b"Accept-Encoding: br\r\ncontent-length: 2304\r\n\r\n" + body
     )
@@ -161,7 +165,7 @@ def test_a_client_of_http_1_0_is_served(upstream: Upstream, behind: Behind) -> N
 
     upstream.script = script
     client = behind.connect()
-    client.send(b"GET /gateway/v1/models HTTP/1.0\r\nx-api-key: k\r\n\r\n")
+    client.send(b"GET /token-of-a-test/gateway/v1/models HTTP/1.0\r\nx-api-key: k\r\n\r\n")
     assert client.rest() == b"HTTP/1.1 200 OK\r\nx-mine: 1\r\nConnection: close\r\n\r\nuntil the end"
     (request,) = seen
     assert request.startswith(b"GET /gateway/v1/models HTTP/1.1\r\n")
@@ -266,6 +270,136 @@ def test_a_response_before_the_end_of_the_request_arrives(upstream: Upstream, be
 
 
 @pytest.mark.parametrize(
+    ("base", "path", "sent"),
+    [
+        ("", "/messages", "/v1/messages"),
+        ("", "/messages/batches?limit=1", "/v1/messages/batches?limit=1"),
+        ("", "/v1/messages/batches", "/v1/messages/batches"),
+        ("", "/v1/models", "/v1/models"),
+        ("", "/messages-of-a-gateway", "/messages-of-a-gateway"),
+        ("/v1", "/messages", "/v1/messages"),
+        ("/v1/", "v1/messages", "/v1/messages"),
+        ("/gate", "/messages/batches", "/gate/v1/messages/batches"),
+        ("/gate", "/v1/messages", "/gate/v1/messages"),
+        ("/rest/1.0.0", "/messages", "/rest/1.0.0/messages"),
+        ("/rest/1.0.0", "/v1/messages", "/rest/1.0.0/v1/messages"),
+    ],
+)
+def test_a_base_url_is_taken_with_and_without_v1(upstream: Upstream, base: str, path: str, sent: str) -> None:
+    def script(connection: Connection) -> None:
+        assert connection.message().split()[1] == sent.encode()
+        connection.send(OK)
+
+    upstream.script = script
+    with ExitStack() as opened:
+        behind = Behind(f"http://127.0.0.1:{upstream.port}{base}", opened)
+        client = behind.connect()
+        client.send(behind.request(f"GET {base}{path} HTTP/1.1".encode()))
+        assert client.message() == OK
+
+
+@pytest.mark.parametrize("path", ["/", "/v1/messages", "/token-of-a-tes/v1/messages", "/%74oken-of-a-test/v1/messages"])
+def test_who_does_not_know_the_token_is_refused(upstream: Upstream, behind: Behind, path: str) -> None:
+    client = behind.connect()
+    client.send(f"POST {path} HTTP/1.1\r\nHost: {behind.host}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+    response = client.message()
+    assert response.startswith(b"HTTP/1.1 404")
+    assert b"Take the base URL from ANTHROPIC_BASE_URL" in response
+    assert upstream.connections == 0
+
+
+def test_a_stand_in_is_exchanged_for_the_real_credential_in_any_header(upstream: Upstream) -> None:
+    seen = []
+
+    def script(connection: Connection) -> None:
+        seen.append(connection.message())
+        connection.send(created())
+
+    upstream.script = script
+    with ExitStack() as opened:
+        behind = Behind(f"http://127.0.0.1:{upstream.port}", opened, stand_ins={"stand-in": "real"})
+        client = behind.connect()
+        client.send(
+            behind.request(b"POST /v1/messages/batches HTTP/1.1", b"Authorization: Bearer stand-in", body=b"{}")
+        )
+        client.message()
+    assert b"authorization: Bearer real\r\n" in seen[0]
+    assert [batch.headers for batch in behind.noted] == [{"authorization": "Bearer real"}]
+
+
+@pytest.mark.parametrize(
+    ("url", "passed_back"),
+    [
+        (b"http://API/gateway/v1/messages/batches/b/results", b"RELAY/gateway/v1/messages/batches/b/results"),
+        (b"http:\\/\\/API\\/b\\/results?a=1", b"RELAY/b/results?a=1"),
+        (b"https://API/b/results", b"https://API/b/results"),
+        (b"/v1/messages/batches/b/results", b"/v1/messages/batches/b/results"),
+        (b"http://[", b"http://["),
+    ],
+)
+@pytest.mark.parametrize("path", ["", "/msgbatch_other", "/msgbatch_other/cancel"])
+def test_a_results_url_of_the_api_leads_through_the_relay(
+    upstream: Upstream, behind: Behind, path: str, url: bytes, passed_back: bytes
+) -> None:
+    def body(url: bytes) -> bytes:
+        return (
+            rb'{"data": [{"x": "\"results_url\": \"http://API\"", "results_url" : "%b"}, {"results_url":null}]}' % url
+        )
+
+    def script(connection: Connection) -> None:
+        connection.message()
+        connection.send(created(body=body(url).replace(b"API", b"127.0.0.1:%d" % upstream.port)))
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(f"GET /gateway/v1/messages/batches{path} HTTP/1.1".encode()))
+    expected = body(passed_back.replace(b"RELAY", f"http://{behind.host}/{TOKEN}".encode()))
+    assert client.message().endswith(b"\r\n\r\n" + expected.replace(b"API", b"127.0.0.1:%d" % upstream.port))
+
+
+def test_a_create_is_noted_before_its_last_byte_is_sent(upstream: Upstream, behind: Behind) -> None:
+    before = []
+
+    def script(connection: Connection) -> None:
+        connection.until(b"\r\n\r\n")
+        connection.exactly(len(REQUESTS))
+        before.extend(behind.before)
+        connection.send(created())
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(CREATE, b"Content-Length: %d" % len(REQUESTS)) + REQUESTS[:50])
+    time.sleep(0.2)
+    client.send(REQUESTS[50:])
+    client.message()
+    assert before == [(2, hashlib.sha256(REQUESTS).hexdigest())]
+
+
+def test_a_record_that_is_locked_holds_no_create_up(upstream: Upstream) -> None:
+    def script(connection: Connection) -> None:
+        connection.message()
+        connection.send(created())
+
+    upstream.script = script
+    noted: list[str] = []
+
+    def note(batch: Created) -> None:
+        time.sleep(2)
+        noted.append(batch.message_batch_id)
+
+    with Relay(f"http://127.0.0.1:{upstream.port}/gateway", note, token=TOKEN) as relay, ExitStack() as opened:
+        relay.start()
+        behind = Behind(f"http://127.0.0.1:{upstream.port}/gateway", opened)
+        behind.host = relay.url.split("/")[2]
+        client = behind.connect()
+        began = time.monotonic()
+        client.send(behind.request(CREATE, body=REQUESTS))
+        assert client.message().endswith(BATCH)
+        assert time.monotonic() - began < 2
+    assert noted[-1] == "msgbatch_01new"
+
+
+@pytest.mark.parametrize(
     ("request_", "status"),
     [
         (b"GET / HTTP/1.1\r\nHost: rebound.example\r\n\r\n", b"403"),
@@ -304,7 +438,10 @@ def test_a_request_with_two_lengths_is_one_request_for_the_api_too(upstream: Ups
     upstream.script = script
     client = behind.connect()
     lengths = (b"Content-Length: 4", b"Transfer-Encoding: chunked", b"Connection: close, Content-Length")
-    client.send(behind.request(b"POST / HTTP/1.1", *lengths) + b"5\r\nGET /\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\n\r\n")
+    client.send(
+        behind.request(b"POST / HTTP/1.1", *lengths)
+        + b"5\r\nGET /\r\n0\r\n\r\nGET /token-of-a-test/smuggled HTTP/1.1\r\n\r\n"
+    )
     assert client.message().endswith(b"ok")
     behind.relay.stop(0)
     head, _, body = seen[0].partition(b"\r\n\r\n")
@@ -475,7 +612,7 @@ def test_no_way_of_writing_the_path_takes_a_create_around_the_watch(
 @pytest.mark.parametrize(
     ("location", "followed"),
     [
-        ("/elsewhere?a=b", "/elsewhere?a=b"),
+        ("/elsewhere?a=b", "http://RELAY/elsewhere?a=b"),
         ("http://API/gateway/v1/new?a=%20b", "http://RELAY/gateway/v1/new?a=%20b"),
         ("//API/new", "http://RELAY/new"),
         ("https://API/new", "https://API/new"),
@@ -495,7 +632,7 @@ def test_a_redirect_to_the_api_leads_through_the_relay(
     upstream.script = script
     client = behind.connect()
     client.send(behind.request(b"GET /gateway/v1/models HTTP/1.1"))
-    expected = followed.replace("API", api).replace("RELAY", behind.host)
+    expected = followed.replace("API", api).replace("RELAY", f"{behind.host}/{TOKEN}")
     assert f"\r\nlocation: {expected}\r\n".encode() in client.message().replace(b"Location", b"location")
 
 
@@ -534,7 +671,7 @@ def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstr
     for path in (b"/gateway/v1/messages/batches/msgbatch_other", b"/gateway/v1/messages/batches/msgbatch_01new"):
         client.send(behind.request(b"GET " + path + b" HTTP/1.1", b"x-api-key: new"))
         client.message()
-    assert (batch.status, batch.headers["x-api-key"]) == ("ended", "new")
+    assert (batch.status, batch.headers["x-api-key"]) == ("ended", "old")  # anybody may look at it with a key
     assert behind.noted == [batch]
 
 

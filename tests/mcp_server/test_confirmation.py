@@ -20,7 +20,7 @@ from .clients import ERAS, LEGACY, MODERN, call, in_memory, text
 
 YES = types.ElicitResult(action="accept", content={ANSWER: "yes"})
 NO = types.ElicitResult(action="accept", content={ANSWER: "no"})
-UNANSWERED = "The client returned no yes; the person may not have been shown the question."
+UNANSWERED = "The client did not return a yes; the person may not have been shown the question."
 
 
 def answering(answer: types.ElicitResult | types.ErrorData, asked: list[Any] | None = None) -> Any:
@@ -105,7 +105,7 @@ def test_a_client_that_fails_to_ask_returns_no_answer(sandbox: Sandbox, running:
 @pytest.mark.parametrize("era", ERAS)
 def test_a_client_that_cannot_ask_cancels_nothing(sandbox: Sandbox, running: str, era: str) -> None:
     result = call(CANCEL.name, {"message_batch_id": running}, era, confirm=True)
-    assert "The client returned no yes" in text(result)
+    assert "The client did not return a yes" in text(result)
     assert cancels(sandbox) == []
 
 

@@ -260,7 +260,7 @@ def test_a_call_ends_at_its_deadline_whatever_the_api_does(
     assert result.is_error
     assert "did not answer within" in text(result)
     if tool is CANCEL:
-        assert f"Whether the cancellation of {running} was accepted is unknown" in text(result)
+        assert f"It is not known whether the cancellation of {running} was accepted" in text(result)
 
 
 def test_in_a_terminal_it_says_what_it_is_for_and_how_to_end_it() -> None:

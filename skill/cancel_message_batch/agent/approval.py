@@ -5,15 +5,7 @@ anything else the person is asked: a bare id, an unknown word, a condition, a ne
 The rule lists what is an order, because nobody can list everything that is not. An unnecessary question costs a second;
 a wrong cancellation costs a batch.
 
-To add a language, add a block to the table. It has six fields, separated by ";": the language and its words for "and";
-greetings and similar words, which may come before an order; words of haste and politeness; what a batch is called, with
-# for the ids; orders, with _ for the batch and ~ for up to three words from the third field; orders in the form of a
-question. The notation is EBNF: [optional], {repeated}, (group), a|b.
-
-Leave out every negation, and every word that can also state, ask or wish something ("can I", an infinitive), that can
-also mean to pause, delete, finish or keep, or that means something else in a similar language. A word before an order
-can turn it into a statement ("now they cancel"), and thanks after it can mean thanks for a past cancel: allow a word
-only where it cannot change the meaning.
+The notation is EBNF: [optional], {repeated}, (group), a|b. CONTRIBUTING.md says how to add a language.
 """
 
 import re

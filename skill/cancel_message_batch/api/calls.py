@@ -94,6 +94,6 @@ async def call_for_batch(
 def check_same_batch(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
     """Return the batch if it is the one that was asked about."""
     if batch.id != message_batch_id:
-        what = f"the API was asked about {message_batch_id} and answered about {clean(batch.id, limit=80)}"
+        what = f"the API was asked about {message_batch_id} and returned {clean(batch.id, limit=80)}"
         raise APIResponseError(what, may_have_arrived=canceling, from_api=True)
     return batch

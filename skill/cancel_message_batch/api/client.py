@@ -227,11 +227,9 @@ class MessageBatches(_Client[Client]):
             The bytes, piece by piece, or None when the download starts over: discard all pieces so far.
 
         Raises:
-            APIResponseError: The batch has no results_url, or one that leads to another server than the base URL:
-                nothing was sent there.
             MessageBatchError: As for ``cancel``.
         """
-        url = self._endpoint.results_url(batch)
+        url = self._endpoint.url(f"/{checked_id(batch.id)}/results")
         just_ended = batch.ended_at is not None and batch.context.as_of - batch.ended_at < _RESULTS_MAY_BE_LATE
 
         def passes(error: MessageBatchError) -> bool:

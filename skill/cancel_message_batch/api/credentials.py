@@ -20,6 +20,8 @@ DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
+BEHIND = "CANCEL_MESSAGE_BATCH_BEHIND"  # where the proxy of `run` is, and the API behind it: two origins
+
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 _ONE_OF = frozenset({"api_key", "auth_token", "profile"})  # these arguments exclude each other
 _SET_BY_HTTP_CLIENT = frozenset({"content-length", "transfer-encoding", "host", "connection"})
@@ -71,7 +73,7 @@ def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in
     """
     arguments = dict(locals())
     if sum(value is not None for value in (api_key, auth_token, profile)) > 1:
-        raise ConfigurationError("Give one of api_key, auth_token and profile, not several.")
+        raise ConfigurationError("Give only one of api_key, auth_token and profile.")
     base_url, base_url_source = (
         (base_url, "the argument given")
         if base_url
@@ -160,10 +162,12 @@ def sdk_base_url(base_url: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Return the scheme, host and port of a URL."""
+    """Return the scheme, host and port of a URL; of the API itself, if the URL is that of the proxy of `run`."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
+    found = f"{parts.scheme}://{parts.hostname}:{port}"
+    proxy, _, api = os.environ.get(BEHIND, "").partition(" ")
+    return api if api and found == proxy else found
 
 
 def _api_root(base_url: str, source: str) -> tuple[str, str]:
@@ -198,7 +202,7 @@ def _custom_secrets(headers: Mapping[str, str]) -> list[str]:
 def _header_value(what: str, source: str, value: str) -> str:
     value = value.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", value):
-        raise ConfigurationError(f"The {what} from {source} is empty or holds a character that no {what} has.")
+        raise ConfigurationError(f"The {what} from {source} is empty or has a character that a {what} cannot have.")
     return value
 
 
@@ -210,9 +214,9 @@ def _custom_headers(lines: str) -> dict[str, str]:
         if not colon:
             continue
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9a-z-]+", name) or re.search(r"[^\x20-\x7e]", value):
-            raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS holds a line that is no header: "{clean(name)}".')
+            raise ConfigurationError(f'ANTHROPIC_CUSTOM_HEADERS contains a line that is not a header: "{clean(name)}".')
         if name in _SET_BY_HTTP_CLIENT:
-            raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS holds {name}, which only the HTTP client can know.")
+            raise ConfigurationError(f"ANTHROPIC_CUSTOM_HEADERS sets {name}, which only the HTTP client can set.")
         headers[name] = value
     return headers
 

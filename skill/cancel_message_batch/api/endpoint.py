@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from httpx2 import URL, InvalidURL
+from httpx2 import URL
 
 from cancel_message_batch import __version__
 
@@ -24,7 +24,7 @@ from .errors import (
     redirected,
     safe_response,
 )
-from .models import Context, MessageBatch, checked_id
+from .models import Context, checked_id
 from .transport import Answer
 
 Result = TypeVar("Result")
@@ -51,7 +51,7 @@ class Endpoint:
     def page_query(self, limit: int, after_id: str | None, before_id: str | None) -> dict[str, str]:
         """Return the query of one page."""
         if not isinstance(limit, int) or not 1 <= limit <= 1000:
-            raise InvalidInputError(f"limit is {limit}; it must be from 1 to 1000")
+            raise InvalidInputError(f"limit is {limit!r}; it must be from 1 to 1000")
         if after_id and before_id:
             raise InvalidInputError("give after_id or before_id, not both")
         cursors = {"after_id": after_id, "before_id": before_id}
@@ -76,24 +76,6 @@ class Endpoint:
         context = Context(origin=self._origin, workspace=workspace or None)
         time = header_date(answer.response.headers.get("date"))
         return replace(context, as_of=time, clock_skew=timedelta(seconds=5)) if time else context
-
-    def results_url(self, batch: MessageBatch) -> URL:
-        """Return where the results of a batch are."""
-        if not batch.results_url:
-            raise APIResponseError(f"the API gives no results_url for {clean(batch.id, limit=80)}", from_api=True)
-        try:
-            url = URL(batch.results_url)
-            same = origin(batch.results_url) == self._origin and not url.userinfo
-        except (InvalidURL, ValueError):
-            same = False
-        if not same:
-            shown = clean(batch.results_url, secrets=self._connection.secrets)
-            raise APIResponseError(
-                f"the results_url leads to another server than the base URL ({shown}); nothing was sent there, because "
-                "the credential would go with it. If that is the API, make it the base URL",
-                from_api=True,
-            )
-        return url
 
     def refusal(self, answer: Answer) -> MessageBatchError:
         """Return the error for an answer that is not what was asked for."""

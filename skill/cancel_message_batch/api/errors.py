@@ -154,7 +154,7 @@ class APIStatusError(MessageBatchError):
         self.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         self.from_api = envelope.get("type") == "error" and error is not envelope
         self.spend_limit_reached = self.error_code == "enforced_spend_limit_reached"
-        # A refusal (4xx, 529) took no effect; a fault on the API's side may have come after the effect.
+        # A refused request (4xx, 529) had no effect; after another server error it may have had one.
         uncertain = self.status_code >= 500 and self.status_code != 529
         what = f"the API answered {self.status_code}{f' {self.type}' if self.type else ''}: {self.api_message}"
         super().__init__(what, may_have_arrived=uncertain, response=response)
@@ -184,7 +184,7 @@ class APIResponseError(MessageBatchError):
 
 
 def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
-    """Make a foreign text safe to show: one line, no control characters, no secret, at most ``limit`` characters."""
+    """Make text from elsewhere safe to show: one line without control characters and secrets, cut at ``limit``."""
     text = _masked(text, secrets)
     text = "".join(" " if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} else c for c in text)
     text = " ".join(text.split())
@@ -277,7 +277,7 @@ def redirected(place: str, response: "Response") -> APIResponseError:
     with contextlib.suppress(ValueError):
         location = urljoin(str(response.request.url), location)
     target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location)) or "nowhere"
-    what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, make it the base URL"
+    what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, use it as the base URL"
     return APIResponseError(what, response=response)
 
 
@@ -295,8 +295,8 @@ def from_client(
     """
     names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__.partition(".")[0] in {"httpx2", "httpx"}}
     why = clean(str(error), secrets=secrets, limit=80) or type(error).__name__
-    if why.startswith("Illegal header"):  # the text repeats the value, which may be a credential nobody told us about
-        return ConfigurationError("the credential, or another header, holds a character that no header may have")
+    if why.startswith("Illegal header"):  # the text repeats the value, which may be a credential that we do not know of
+        return ConfigurationError("the credential or another header holds a character that headers cannot have")
     if "ConnectTimeout" in names:
         return APITimeoutError(f"{place} cannot be reached (no connection in time)")
     if "TimeoutException" in names or isinstance(error, TimeoutError):
@@ -304,7 +304,7 @@ def from_client(
     if names & {"ConnectError", "ProxyError"}:
         return APIConnectionError(f"{place} cannot be reached ({why})")
     if "DecodingError" in names:
-        return APIResponseError(f"{place} answered with something unreadable", may_have_arrived=True)
+        return APIResponseError(f"the response of {place} cannot be read", may_have_arrived=True)
     if "RequestError" in names:
         return APIConnectionError(f"the connection to {place} broke ({why})", may_have_arrived=True)
     return None

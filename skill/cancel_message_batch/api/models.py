@@ -61,14 +61,11 @@ class RequestCounts(BaseModel):
 
 @dataclass(frozen=True)
 class Context:
-    """What is known about a batch that is not a field of the API's object.
+    """What is known about a batch that is not a field of the API's object; None where it is not known.
 
-    Args:
-        as_of: When the API sent the batch: by its own clock where the response named the time, else by this machine's.
-        clock_skew: How far ``as_of`` and the batch's own times may be apart.
-        origin: The origin (scheme, host, port) that sent the batch; None where it is not known.
-        workspace: The workspace that the response's header named; None where it named none.
-        name: The name that a person gave to the batch on this machine, safe to show; None where it has none.
+    ``as_of`` is when the API sent the batch, by its own clock where the response named the time; ``clock_skew`` is how
+    far that and the batch's own times may be apart. ``workspace`` is what the response's header named, ``name`` what a
+    person gave to the batch on this machine.
     """
 
     as_of: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -159,13 +156,13 @@ def message_batch_id_fault(value: str) -> str | None:
     if len(value) > ID_LIMIT:
         return f"it has {len(value):,} characters"
     if value.count(ID_PREFIX) > 1 and re.search(rf"[^A-Za-z0-9_-]+{ID_PREFIX}", value):
-        return "it holds more than one id; make one call for each"
+        return "it contains more than one id; make one call for each"
     if value.startswith("batch_"):
         return "it is an id of another provider's batch"
     if not value.startswith(ID_PREFIX):
         return f"it does not start with {ID_PREFIX}"
     if not re.fullmatch(ID_PATTERN, value):
-        return f"after {ID_PREFIX} it may hold only letters, digits, - and _"
+        return f"after {ID_PREFIX} it may contain only letters, digits, - and _"
     return None
 
 

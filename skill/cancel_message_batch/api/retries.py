@@ -38,13 +38,9 @@ def refused_by_limit(error: MessageBatchError) -> bool:
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long one call may take, and when its request is sent again.
+    """How long one call may take, in seconds with its retries, and when its request is sent again.
 
-    Args:
-        timeout: Seconds for the call with its retries, above 0; ``math.inf`` sets no limit.
-        max_retries: How often a request is sent again at most.
-        wait_out_limits: Whether a 429 that says how long to wait is obeyed and does not count as a retry.
-        on_pause: Called with the error and the seconds before each pause.
+    With ``wait_out_limits``, a 429 that says how long to wait is obeyed and does not count as a retry.
     """
 
     timeout: float = CALL_TIMEOUT

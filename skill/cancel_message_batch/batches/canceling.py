@@ -52,6 +52,7 @@ async def cancel_many(
         if refused_by_limit(error):
             progress.limited[message_batch_id] = time.monotonic() + seconds
             limited(seconds)
+        policy.on_pause(error, seconds)
 
     async def cancel(message_batch_id: str) -> None:
         async with slots:

@@ -1,8 +1,4 @@
-"""The commands: their names, one-line helps and near misses, what a command is, and how one is loaded.
-
-``--help``, ``--version`` and completion load command modules, and must be quick. So a command module imports only
-light modules at its top, and the rest when the command runs.
-"""
+"""The commands: their names and one-line helps. Their modules import what is heavy only when they run."""
 
 import argparse
 from collections.abc import Callable

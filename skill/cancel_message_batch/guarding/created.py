@@ -1,9 +1,11 @@
 """What the requests of a command, and the API's responses, say about the batches that it creates."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from httpx2 import DecodingError, Response
 
@@ -19,18 +21,12 @@ _CUSTOM_ID = b'"custom_id"'  # not inside a prompt, where quotes are escaped
 
 @dataclass(eq=False)
 class Created:
-    """A batch that the command creates.
+    """A batch that the command creates. ``message_batch_id`` is empty until the API responds.
 
-    Args:
-        base_url: Where the command reaches the API, as in ``Connection.base_url``.
-        began: When its create request came.
-        message_batch_id: Its id; empty before the API's response.
-        requests: The number of its requests; 0 if it is not known.
-        headers: What a cancel needs of the headers of the last request about it that the API accepted. They hold the
-            credential, so they are kept in memory only.
-        status: The last processing status seen; "ended" also for a batch that was deleted.
-        sent: Whether the last request about it was sent whole.
-        answered: Whether the response to the create said what came of it.
+    ``headers`` are what a cancel needs of its create request. They hold the credential, so they are kept in memory
+    only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent`` says that the last
+    request about it was sent whole, ``answered`` that the response says what came of the create. ``intent`` is its
+    number in the record, from before it was sent.
     """
 
     base_url: str
@@ -42,10 +38,18 @@ class Created:
     status: str = "in_progress"
     sent: bool = False
     answered: bool = False
+    intent: int | None = None
     _end: bytes = field(default=b"", repr=False)
+    _hash: Any = field(default_factory=hashlib.sha256, repr=False)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its create request's body, as far as it was counted."""
+        return str(self._hash.hexdigest())
 
     def count(self, piece: bytes) -> None:
-        """Count the requests in the next piece of a create request."""
+        """Count the requests in the next piece of a create request, and hash it."""
+        self._hash.update(piece)
         self.requests += (self._end + piece).count(_CUSTOM_ID)
         self._end = (self._end + piece)[1 - len(_CUSTOM_ID) :]
 
@@ -68,6 +72,7 @@ class Created:
         self.answered, self.message_batch_id, self.status = True, name, status
         self.requests = requests or self.requests
         self.workspace = clean(response.headers.get("anthropic-workspace-id", ""), limit=200) or self.workspace
-        sent = response.request.headers.items()
-        self.headers = {header: value for header, value in sent if not _OF_ONE_REQUEST.fullmatch(header)}
+        if new:  # anybody's key that the API accepts may look at a batch later
+            sent = response.request.headers.items()
+            self.headers = {header: value for header, value in sent if not _OF_ONE_REQUEST.fullmatch(header)}
         return new

@@ -1,7 +1,11 @@
 """The relay on loopback: it passes a command's requests on to one API, and notes the batches created through it.
 
 uvicorn reads the requests and httpx2 sends them, so proxies and certificates are those of the official SDK. Bodies pass
-in pieces and stay encoded as they are. The relay adds no credential, so nobody else gains anything by using its port.
+in pieces and stay encoded as they are, except that a ``results_url`` leads through the relay too.
+
+Only who knows the token in the relay's path may use it: no other user of this machine, and no web page. The command's
+credentials may be stand-ins, which the relay alone exchanges for the real ones. So whoever listens at the port once the
+relay is gone learns nothing of worth from the processes that still send there.
 """
 
 import asyncio
@@ -9,13 +13,15 @@ import contextlib
 import json
 import posixpath
 import re
+import secrets
 import sys
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
 from threading import Thread
 from typing import Any, Self
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import anyio
 import httpx2
@@ -30,7 +36,9 @@ from cancel_message_batch.api.errors import clean
 from .created import Created
 
 _CLOSING_SECONDS = 0.2  # for the connections of a process that has just ended
+_NOTING_SECONDS = 0.5  # that a create waits for the record
 _BATCHES = re.compile(r"/*(.*)/messages/batches(?:/([\w-]+)(?:/cancel)?)?", re.DOTALL)
+_RESULTS_URL = re.compile(rb'("results_url"\s*:\s*)("(?:[^"\\]|\\.)*")')
 
 # They hold for one connection only (RFC 9110, section 7.6.1), where bodies are framed anew and uvicorn answers Expect.
 _HOP_BY_HOP = ["connection", "expect", "http2-settings", "keep-alive", "proxy-authorization", "proxy-connection", "te"]
@@ -53,36 +61,46 @@ Pieces = MemoryObjectSendStream[bytes]
 class Relay:
     """Passes requests on to one API.
 
-    Args:
-        base_url: Where the API is, as ANTHROPIC_BASE_URL would say it.
-        note: Called with each batch that is created, before the client has the response.
+    ``note`` is called with each batch before its create request is sent whole, and again once it is known what came of
+    it, before the client has the response: one call at a time, and a create does not wait long for it. ``stand_ins``
+    holds the real one of each credential that the command was given. ``token`` is what the path begins with.
 
-    Attributes:
-        url: The base URL for clients. It has the path and the user name of ``base_url``, so that clients send the same
-            paths and headers as without the relay.
-        created: The batches that were created, by id.
-        lost: Those that may have been created, with an id that is not known.
-
-    Raises:
-        ConfigurationError: The environment names a proxy or certificates that cannot be used.
+    ``url`` is the base URL for clients: with the path and the user name of the API's, so that they send the same as
+    without the relay. ``created`` holds the batches by id, ``lost`` those that may exist with an id that is not known.
+    ``requests`` counts what came through. An OSError says that the port cannot be used.
     """
 
-    def __init__(self, base_url: str, note: Callable[[Created], object]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        note: Callable[[Created], object],
+        *,
+        stand_ins: Mapping[str, str] | None = None,
+        port: int = 0,
+        token: str = "",
+    ) -> None:
         self.created: dict[str, Created] = {}
         self.lost: list[Created] = []
-        self._creating: list[Created] = []
+        self.requests = 0
+        self._awaited: list[Created] = []  # with a create or a cancel under way
         self._note = note
+        self._notes = ThreadPoolExecutor(1)
+        self.stand_ins = stand_ins or {}
         parts = urlsplit(base_url)
         userinfo, at, place = parts.netloc.rpartition("@")
         self._origin = f"{parts.scheme}://{place}"
+        self._base = parts.path.rstrip("/").encode()
         timeout, limits = Timeout(None, connect=10.0), Limits()  # the clients have their own
         self._client = build_client(httpx2.AsyncClient, timeout=timeout, limits=limits)
-        self._listener = create_server(("127.0.0.1", 0), backlog=2048)
+        self._listener = create_server(("127.0.0.1", port), backlog=2048)
         # asyncio does this for the sockets that it opens itself. Without it, each response takes 40 ms longer.
         self._listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
         port = self._listener.getsockname()[1]
-        self._place, self._hosts = f"127.0.0.1:{port}", {b"127.0.0.1:%d" % port, b"localhost:%d" % port}
-        self.url = urlunsplit(("http", f"{userinfo}{at}{self._place}", parts.path, "", ""))
+        self._hosts = {b"127.0.0.1:%d" % port, b"localhost:%d" % port}
+        self._token = f"/{token or secrets.token_urlsafe(24)}"
+        self._root = f"http://127.0.0.1:{port}{self._token}"
+        self.url = urlunsplit(("http", f"{userinfo}{at}127.0.0.1:{port}", f"{self._token}{parts.path}", "", ""))
+        self._clients: set[Any] = set()  # the addresses of those that know the token
         self._server = uvicorn.Server(uvicorn.Config(self._respond, **_SERVER_OPTIONS))
         self._thread = Thread(target=anyio.run, args=(self._serve,), name="relay", daemon=True)
 
@@ -105,18 +123,27 @@ class Relay:
         self._thread.start()
 
     def stop(self, seconds: float) -> int:
-        """Stop once no create is under way, or after so many seconds; returns how many connections were still held."""
+        """Stop once no create or cancel is under way, or after so many seconds.
+
+        Returns how many connections its clients still held.
+        """
         if not self._thread.is_alive():
             return 0
-        connections = self._server.server_state.connections
-        for limit, waiting in ((seconds, self._creating), (_CLOSING_SECONDS, connections)):
+        for limit, waiting in ((seconds, lambda: self._awaited), (_CLOSING_SECONDS, self._connections)):
             end = time.monotonic() + limit
-            while waiting and time.monotonic() < end:
+            while waiting() and time.monotonic() < end:
                 time.sleep(0.01)
-        held = max(0, len(connections) - len(self._creating))
+        held = max(0, len(self._connections()) - len(self._awaited))
         self._server.should_exit = True
         self._thread.join()
+        self._notes.shutdown()
         return held
+
+    def _connections(self) -> list[Any]:
+        """Return the open connections of clients; not those that others opened."""
+        return [
+            one for one in list(self._server.server_state.connections) if getattr(one, "client", None) in self._clients
+        ]
 
     async def _serve(self) -> None:
         # Connections beyond the limit of open files wait. asyncio would print a traceback for each.
@@ -127,48 +154,73 @@ class Relay:
     async def _respond(self, scope: Any, receive: Receive, send: Send) -> None:
         """Respond to one request (ASGI)."""
         if fault := self._fault(scope):
-            await _refuse(send, 403, fault)
+            await _refuse(send, *fault)
             return
-        batch = self._batch(scope["method"], scope["path"])
+        self.requests += 1
+        self._clients.add(tuple(scope["client"]))
+        target = self._target(scope["raw_path"].removeprefix(self._token.encode()))
+        match = _BATCHES.fullmatch(posixpath.normpath(unquote(target.decode("latin-1"))))  # as the API may read it
+        batch = self.created.get(match[2] or "") if match else None
+        if match and scope["method"] == "POST" and not match[2]:
+            batch = Created(f"{self._origin}/{quote(match[1])}".rstrip("/"))
+        if batch and scope["method"] == "POST":
+            self._awaited.append(batch)
+        target += b"?" * bool(scope["query_string"]) + scope["query_string"]
         pieces, body = anyio.create_memory_object_stream[bytes]()
         try:
             async with pieces, body, anyio.create_task_group() as tasks:
-                tasks.start_soon(_read, receive, pieces, batch, tasks.cancel_scope.cancel)
-                await self._exchange(scope, body, send, batch)
+                tasks.start_soon(self._read, receive, pieces, batch, tasks.cancel_scope.cancel)
+                await self._exchange(scope, target, body, send, batch, about_batches=bool(match))
                 tasks.cancel_scope.cancel()
         finally:
-            if batch in self._creating:
-                self._creating.remove(batch)
-                self.lost += [batch] if batch.sent and not batch.answered else []
+            if batch in self._awaited:
+                self._awaited.remove(batch)
+                if not batch.message_batch_id:
+                    self.lost += [batch] if batch.sent and not batch.answered else []
+                    self._notes.submit(self._note, batch)
 
-    def _fault(self, scope: Any) -> str:
+    def _fault(self, scope: Any) -> tuple[int, str] | None:
         """Return why a request is refused: a web page whose name leads here may have sent it (DNS rebinding)."""
         hosts = {value.lower() for name, value in scope["headers"] if name == b"host"}
         if not hosts <= self._hosts:  # only HTTP/1.0 does without one
-            return "The Host header is not the address of this relay."
-        return "" if scope["raw_path"].startswith(b"/") else "Only paths of the API are passed on."
+            return 403, "The Host header is not the address of this relay."
+        if not scope["raw_path"].startswith(b"/"):
+            return 403, "Only paths of the API are passed on."
+        token, given = self._token.encode(), b"/" + scope["raw_path"].split(b"/")[1]
+        if not secrets.compare_digest(token, given):
+            return 404, "This is another run's address. Take the base URL from ANTHROPIC_BASE_URL, with its whole path."
+        return None
 
-    def _batch(self, method: str, path: str) -> Created | None:
-        """Return the batch that a request creates, or that was created and the request is about."""
-        match = _BATCHES.fullmatch(posixpath.normpath(path))  # as the API may read it
-        if not match or match[2] or method != "POST":
-            return self.created.get(match[2]) if match else None
-        batch = Created(f"{self._origin}/{quote(match[1])}".rstrip("/"))
-        self._creating.append(batch)
-        return batch
+    def _target(self, path: bytes) -> bytes:
+        """Return the path at the API. Programs take a base URL for one with /v1, or for one without."""
+        rest = path.removeprefix(self._base)
+        if (rest == path and self._base) or not re.match(rb"(/v1)?/messages(/|$)", rest):
+            return path or b"/"
+        if re.search(rb"/(v\d+|\d+(\.\d+)+)$", self._base):
+            return self._base + (rest.removeprefix(b"/v1") if self._base.endswith(b"/v1") else rest)
+        return self._base + b"/v1" * rest.startswith(b"/messages") + rest
 
-    async def _exchange(self, scope: Any, body: AsyncIterable[bytes], send: Send, batch: Created | None) -> None:
-        headers = _passed_on(scope["headers"])
+    async def _exchange(
+        self,
+        scope: Any,
+        target: bytes,
+        body: AsyncIterable[bytes],
+        send: Send,
+        batch: Created | None,
+        *,
+        about_batches: bool,
+    ) -> None:
+        headers = _passed_on([(name, self._real(value)) for name, value in scope["headers"]])
         headers.pop("host", None)
-        if batch:
+        if about_batches:
             headers["accept-encoding"] = "identity"  # another coding may be unknown here
         has_body = {b"content-length", b"transfer-encoding"} & {name for name, _ in scope["headers"]}
         content = body if has_body else None
-        target = {"target": scope["raw_path"] + b"?" * bool(scope["query_string"]) + scope["query_string"]}
-        request = httpx2.Request(scope["method"], self._origin, headers=headers, content=content, extensions=target)
+        extensions = {"target": target}
+        request = httpx2.Request(scope["method"], self._origin, headers=headers, content=content, extensions=extensions)
         try:
             async with contextlib.aclosing(await self._client.send(request, stream=True)) as response:
-                await self._pass_back(response, send, batch)
+                await self._pass_back(response, send, batch, about_batches=about_batches)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError) as error:
             why = clean(str(error)) or "no connection in time"
             await _refuse(send, 502, f"{self._origin} cannot be reached ({why}). Nothing was sent.")
@@ -176,24 +228,34 @@ class Relay:
             why = clean(str(error)) or "it broke the connection"
             await _refuse(send, 502, f"{self._origin} did not respond ({why}). The request may have arrived.")
 
-    async def _pass_back(self, response: httpx2.Response, send: Send, batch: Created | None) -> None:
-        """Pass a response back. One about a batch is read before the client has it."""
+    def _real(self, value: bytes) -> bytes:
+        for stand_in, real in self.stand_ins.items():
+            value = value.replace(stand_in.encode(), real.encode())
+        return value
+
+    async def _pass_back(
+        self, response: httpx2.Response, send: Send, batch: Created | None, *, about_batches: bool
+    ) -> None:
+        """Pass a response back. One about batches is read before the client has it."""
         headers = _passed_on(response.headers.raw)
-        whole = b"".join([piece async for piece in response.aiter_raw()]) if batch else b""
+        whole = b"".join([piece async for piece in response.aiter_raw()]) if about_batches else b""
         if batch and batch.learn(response, whole):
             self.created[batch.message_batch_id] = batch
-            await asyncio.to_thread(self._note, batch)
+            await self._noted(batch)
+        if about_batches and not response.headers.get("content-encoding"):
+            before, whole = whole, _RESULTS_URL.sub(self._through_us, whole)
+            if whole != before and "content-length" in headers:
+                headers["content-length"] = str(len(whole))
         if response.next_request:  # a redirect
             url = response.next_request.url
             if origin(str(url)) == origin(self._origin):
-                if httpx2.URL(headers["location"]).host:
-                    headers["location"] = f"http://{self._place}{url.raw_path.decode()}"
-            elif batch in self._creating and response.status_code in {307, 308}:
+                headers["location"] = f"{self._root}{url.raw_path.decode()}"
+            elif batch and not batch.message_batch_id and response.status_code in {307, 308}:
                 fault = "The API redirects this to another server, where `run` could not see the batch: "
                 await _refuse(send, 403, fault + "set ANTHROPIC_BASE_URL to that server.")
                 return
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers.raw})
-        if not batch:
+        if not about_batches:
             try:
                 async for piece in response.aiter_raw():
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -201,20 +263,44 @@ class Relay:
                 return
         await send({"type": "http.response.body", "body": whole})
 
+    def _through_us(self, found: re.Match[bytes]) -> bytes:
+        """Return a results_url of the API as the command reaches it: some send no key to another origin."""
+        with contextlib.suppress(ValueError):
+            url = json.loads(found[2])
+            if origin(url) == origin(self._origin):
+                parts = urlsplit(url)
+                return found[1] + json.dumps(self._root + urlunsplit(("", "", *parts[2:]))).encode()
+        return found[0]
 
-async def _read(receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]) -> None:
-    """Read a request, and hang up when the client does, unless the response is to say what became of a batch."""
-    while (message := await receive())["type"] != "http.disconnect":
-        if message["body"]:
-            with contextlib.suppress(anyio.BrokenResourceError):  # the API has answered before the end
-                await pieces.send(message["body"])
-        if batch:
-            batch.count(message["body"])
-            batch.sent = not message["more_body"]
-        if not message["more_body"]:
-            pieces.close()
-    if not (batch and batch.sent):
-        hang_up()
+    async def _noted(self, batch: Created) -> None:
+        """Note a batch; a record that is locked is waited for in another thread, and not for long here."""
+        noting = asyncio.wrap_future(self._notes.submit(self._note, batch))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(noting), _NOTING_SECONDS)
+
+    async def _read(
+        self, receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]
+    ) -> None:
+        """Read a request, and hang up when the client does, unless the response is to say what became of a batch."""
+        creating, held = batch is not None and not batch.message_batch_id, b""
+        while (message := await receive())["type"] != "http.disconnect":
+            piece, last = message["body"], not message["more_body"]
+            if batch and creating:
+                batch.count(piece)
+                if last:
+                    await self._noted(batch)
+                    piece = held + piece
+                else:  # the last piece waits until the batch is noted
+                    piece, held = held, piece
+            if piece:
+                with contextlib.suppress(anyio.BrokenResourceError):  # the API has answered before the end
+                    await pieces.send(piece)
+            if batch:
+                batch.sent = last
+            if last:
+                pieces.close()
+        if not (batch and batch.sent):
+            hang_up()
 
 
 def _passed_on(raw: list[tuple[bytes, bytes]]) -> Headers:
@@ -229,7 +315,7 @@ def _passed_on(raw: list[tuple[bytes, bytes]]) -> Headers:
 
 async def _refuse(send: Send, status: int, message: str) -> None:
     """Respond in the API's own form."""
-    kind = "permission_error" if status == 403 else "api_error"
+    kind = {403: "permission_error", 404: "not_found_error"}.get(status, "api_error")
     error = {"type": kind, "message": f"cancel-message-batch run: {message}"}
     body = json.dumps({"type": "error", "error": error}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]

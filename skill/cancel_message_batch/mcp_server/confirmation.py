@@ -111,10 +111,9 @@ def _form(batch: MessageBatch) -> types.ElicitRequestFormParams:
 
 
 def _answer(returned: Any) -> bool | None:
-    """Read what a client returned: True for a yes, False for a no, None for anything else.
+    """Read what a client returned: True for a yes, False for a no, None for anything else, such as a mere decline.
 
-    Some clients show two buttons and no field; there, accepting is the yes. Some decline without showing anything, so
-    declining is not a no.
+    Some clients show two buttons and no field: there, accepting is the yes. Some decline without showing anything.
     """
     if not isinstance(returned, types.ElicitResult) or returned.action != "accept":
         return None

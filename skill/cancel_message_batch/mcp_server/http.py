@@ -39,7 +39,7 @@ def token_fault(token: str) -> str:
     return f"{TOKEN_VARIABLE} must be 16 or more letters, digits or any of - . _ ~ + / and may end in ="
 
 
-def serve_http(server: Server[Any], port: int, started: Callable[[str], None], *, token: str) -> None:
+def serve_loopback(server: Server[Any], port: int, started: Callable[[str], None], *, token: str) -> None:
     """Serve streamable HTTP at ``/mcp`` on loopback, until Ctrl-C; port 0 is any free one."""
     listening = create_server(("127.0.0.1", port))
     listening.setsockopt(

@@ -103,13 +103,9 @@ class _UnusableError(Exception):
 
 
 class Record:
-    """The record. If the file cannot be used, no method raises: the first one warns, and all do without it.
+    """The record. If the file cannot be used, no method raises: the first one warns in one line, and all do without it.
 
     ``path`` is the file, or None if the record is turned off. ``fault`` says why the last operation failed, or is None.
-
-    Args:
-        path: The file, which need not be there.
-        warn: Called with one line for the person.
     """
 
     def __init__(self, path: Path | None, warn: Callable[[str], None] | None = None) -> None:

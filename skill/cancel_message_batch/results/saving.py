@@ -173,7 +173,7 @@ class _Saving:
         due, came = (", ".join(f"{numbers[kind]:,} {kind}" for kind in TYPES) for numbers in (expected, counted))
         if not self._kept:
             self._folder.kept = RESULTS_FILE
-            left = f"What came is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again to start over."
+            left = f"What was received is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again."
         else:
             left = f"The files in {self._folder.shown} were left as they are; remove them and run the command again."
         raise SaveError(

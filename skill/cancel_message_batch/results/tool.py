@@ -50,18 +50,9 @@ def async_results_function(directory: Path | str) -> Callable[[str], Awaitable[s
     """
 
     async def save_message_batch_results(message_batch_id: str) -> str:
-        """Save the results of one Anthropic Message Batch that has ended as files on the user's machine, in the
-        directory that the user chose. Use it when the user wants the results, or wants to know what finished and what
-        is left to send. It returns a summary (counts, errors, tokens, estimated cost, file names) and never the results
-        themselves: tell the user where the files are. It sends, cancels and deletes nothing. Calling it again downloads
-        nothing if the files are complete. A batch that has not ended has no results: check it with get_message_batch.
-        Copy the msgbatch_ id exactly; an unknown id is not found.
-
-        Args:
-            message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
-        """
         return (await results_tool(directory).run_async({"message_batch_id": message_batch_id})).text
 
+    save_message_batch_results.__doc__ = results_function(directory).__doc__
     return save_message_batch_results
 
 

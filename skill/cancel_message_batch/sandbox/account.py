@@ -50,12 +50,8 @@ _MIN_AGE: dict[StartingStatus, float] = {
 class Account:
     """A simulated account: the message batches of its workspaces, and its clock. Safe to use from several threads.
 
-    Two accounts with the same seed and the same calls have the same ids and the same numbers.
-
-    Args:
-        seed: The seed for ids and random numbers.
-        speed: How many times faster than the real service the sandbox processes requests.
-        clock: Returns the time, in seconds since the epoch.
+    Two accounts with the same seed and calls have the same ids and numbers. ``speed`` is how many times
+    faster than the real service it processes requests; ``clock`` returns seconds since the epoch.
     """
 
     def __init__(self, *, seed: int = 0, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:

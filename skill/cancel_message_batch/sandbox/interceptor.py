@@ -33,8 +33,7 @@ _HOST = re.compile(r"(?:https?:)?//(\[[0-9a-f:]+\]|[^][@:/?#]+)(?::[0-9]+)?")
 class Interceptor:
     """Stands between the clients and an app: the API, and the admin API below its prefix.
 
-    The journal, the faults and the rate limit are for the API only. The app finds the request's id, and its body as
-    parsed JSON, in the scope.
+    Journal, faults and rate limit are for the API only. The scope holds the request's id and its body, parsed.
     """
 
     app: ASGIApp

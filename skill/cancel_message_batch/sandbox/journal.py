@@ -14,14 +14,10 @@ _CREDENTIAL_HEADERS = frozenset({"x-api-key", "authorization", "proxy-authorizat
 
 @dataclass
 class JournalEntry:
-    """One request to the API, and how it was answered.
+    """One request to the API, and the status of its response: None if none was sent.
 
-    Args:
-        headers: With names in lower case. Only the last four characters of a credential are kept.
-        body: The body, if it is JSON and the request was not refused with a status from 400 to 499.
-        at: When the request arrived, in seconds since the epoch by the account's clock.
-        status: The HTTP status of the response. None until there is one, and if none was sent.
-        size: The bytes of the path, the query, the headers and the body as they were sent.
+    Header names are in lower case, credentials masked up to their last four characters. There is a body if it is
+    JSON and the request was not refused (400 to 499). ``at`` is by the account's clock; ``size`` counts bytes as sent.
     """
 
     method: str

@@ -55,9 +55,7 @@ class Plan:
     tool: str = ""
     inputs: tuple[dict[str, Any], ...] = ()
     text: str = ""
-    then: Callable[[list[tuple[str, str]]], "Plan | None"] | None = (
-        None  # what to do about the ids and names that it lists
-    )
+    then: Callable[[list[tuple[str, str]]], "Plan | None"] | None = None  # about the ids and names that it lists
 
 
 def ids_in(text: str) -> list[str]:

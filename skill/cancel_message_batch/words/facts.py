@@ -85,7 +85,7 @@ def counted(number: int, what: str) -> str:
 def latest_end(batch: MessageBatch) -> str:
     """Say by when a batch will have ended."""
     overdue = batch.expires_at < batch.context.as_of
-    return "at the latest 24 h after creation" if overdue else f"at the latest at {moment(batch.expires_at, batch)}"
+    return "within 24 h of creation" if overdue else f"by {moment(batch.expires_at, batch)}"
 
 
 def billed(counts: str) -> str:

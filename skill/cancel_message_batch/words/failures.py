@@ -30,7 +30,9 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
     if isinstance(error, APIStatusError):
         what, advice = _refused(error, action, message_batch_id)
     elif isinstance(error, APIResponseError) and action == "ask":
-        advice = "Try again; if it stays so, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
+        advice = (
+            "Try again; if it fails again, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
+        )
     elif isinstance(error, APIResponseError):
         advice = "" if error.from_api else CHECK_BASE_URL
     elif isinstance(error, APIConnectionError):
@@ -45,7 +47,7 @@ def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> s
         return ""
     if error.may_have_arrived:
         return (
-            f"Whether the cancellation of {message_batch_id} was accepted is unknown; it may have been. "
+            f"It is not known whether the cancellation of {message_batch_id} was accepted; it may have been. "
             "Get its status: if it is still in_progress, cancel again, which is safe to repeat."
         )
     return f"{message_batch_id} was not canceled; if it was running, it still is."

@@ -10,12 +10,33 @@ from .facts import amount, counted, sentence, spaced
 from .states import NOT_IMMEDIATE
 
 
+def command_ended(command: str, end: str, interrupted: str) -> str:
+    """Say what ended a command: a signal or an exit code, and the signal that was to end it."""
+    if not end.startswith("exit code"):
+        return f"{command} was ended by {end}"
+    return f"{command} was interrupted by {interrupted} ({end})" if interrupted else f"{command} failed ({end})"
+
+
 def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
     """Say that a command ended so (``how``), and whether the batches that it created are canceled now."""
     if not keep:
         return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
     ids = spaced(batch_ids)
     return f"{how}. Not canceled (--keep), and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
+
+
+def nothing_came_through(how: str, *, stand_in: bool) -> str:
+    """Say that ``run`` saw no request of a command that ended so (``how``)."""
+    key = " Its key is a stand-in that works at that address only." if stand_in else ""
+    return (
+        f"{how}, and no request of it came through `run`, which knows of no batch: the command has to send its "
+        f"requests to the address in ANTHROPIC_BASE_URL.{key}"
+    )
+
+
+def still_trying(why: str, seconds: float) -> str:
+    """Say why a cancel is not confirmed yet, and for how long it will be tried."""
+    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds; Ctrl-C ends this."
 
 
 def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
@@ -47,12 +68,14 @@ def creation_lost(began: datetime, requests: int) -> str:
     )
 
 
-def connections_held(number: int) -> str:
-    """Say that a process which a command left running lost its connections to the API."""
-    what = counted(number, "connection")
+def left_by_command(processes: Sequence[int], connections: int) -> str:
+    """Say which processes a command left running, and that they lost their connections to the API."""
+    what = f"processes that it started are still running ({', '.join(map(str, processes))})"
+    if not processes:
+        what = f"a process that it started still had {counted(connections, 'connection')} to the API"
     return (
-        f"The command has ended, but a process that it started still had {what} to the API. They are closed now, "
-        "because `cancel-message-batch run` ends with the command."
+        f"The command has ended, but {what}. They cannot reach the API any more, because `cancel-message-batch run` "
+        "ends with the command."
     )
 
 

@@ -37,7 +37,7 @@ def no_results_now(error: APIStatusError, message_batch_id: str) -> str:
     """Say that the API answered 404 for the results of a batch that exists."""
     reference = f", request {error.request_id}" if error.request_id else ""
     return (
-        f"The API has no results for message batch {message_batch_id} now (404{reference}), though the batch exists "
+        f"The API has no results for message batch {message_batch_id} (404{reference}), although the batch exists "
         "and has ended. This happens just after a batch has ended: run the same command again in a minute."
     )
 
@@ -53,19 +53,19 @@ def results_gone(batch: MessageBatch) -> str:
 def paid_retried(retry: Sequence[str]) -> str:
     """Say, before it is done, that requests which succeeded are prepared to be sent again; else return nothing."""
     if "all" in retry:
-        which = "every request is prepared to be sent again, also those that succeeded and are paid for"
+        which = "every request is prepared for sending again, including those that succeeded and are paid for"
     elif "succeeded" in retry:
-        which = "requests that succeeded and are paid for are prepared to be sent again too"
+        which = "requests that succeeded and are paid for are also prepared for sending again"
     else:
         return ""
-    return f"--retry {','.join(retry)}: {which}. They would be billed once more."
+    return f"--retry {','.join(retry)}: {which}. They would be billed again."
 
 
 def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:
     """Say what was saved of a batch, what it means, and what is left to send."""
     name, shown = clean(str(summary["message_batch_id"]), limit=ID_LIMIT), clean(path, limit=400)
     start = (
-        f"All results of message batch {name} are in {shown} already: nothing was downloaded."
+        f"All results of message batch {name} are already in {shown}: nothing was downloaded."
         if there
         else f"Saved the results of message batch {name} in {shown}."
     )
@@ -76,7 +76,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     lines = [start, f"{counted(summary['results'], 'result')}: {billed(by_type) or 'none of a known type'}.{nothing}"]
     lines += [
         f"{number:,} results have the type {clean(kind)}, which this version does not know. They are in "
-        "results.jsonl; their requests are not prepared to be sent again."
+        "results.jsonl; their requests are not prepared for sending again."
         for kind, number in summary["unknown_types"].items()
     ]
     lines += [f"{summary[field]:,} {what}" for field, what in _ODD_LINES.items() if summary[field]]
@@ -86,7 +86,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
         for group in summary["errors"]
     ]
     lines += [
-        f"{group['count']:,} succeeded but not finished: stop_reason {clean(reason)}{_for_example(group)}."
+        f"{group['count']:,} succeeded but are not finished: stop_reason {clean(reason)}{_for_example(group)}."
         for reason, group in summary["unfinished"].items()
     ]
     lines += _spent(summary) + _left(summary)
@@ -115,7 +115,7 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
             "estimate; the Console shows what is billed."
         )
     elif summary["tokens"]:
-        lines.append("No estimate of the cost: the prices of these models are not known.")
+        lines.append("The cost cannot be estimated: the prices of these models are not known.")
     return lines
 
 
@@ -124,7 +124,7 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
     if file is None:
         lines = [
             f"{what}: the custom_ids are in resubmit_ids.txt. The API does not return requests. With --requests FILE, "
-            "the file the batch was made of, they are written to resubmit.jsonl."
+            "the file that the batch was made from, the requests are written to resubmit.jsonl."
         ]
     elif file["is_of_another_batch"]:
         lines = [

@@ -5,14 +5,12 @@ its counts but one may be zero, so a count of zero is never mentioned (API refer
 with the API's own clock (``MessageBatch.context``).
 """
 
-import contextlib
 import re
 from collections import Counter
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
-from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.models import MessageBatch
 
 from .facts import amount, billed, counted, counts, day_and_time, distance, duration, facts, latest_end, moment, spaced
@@ -80,7 +78,7 @@ def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str],
     lines = [f"Interrupted. {counted(answered, 'cancel request')} {'was' if answered == 1 else 'were'} answered."]
     for ids, what in (
         (unanswered, "Sent but not answered, so these may be canceling: "),
-        (limited, "Answered 429, not canceled: "),
+        (limited, "Refused by the rate limit (429), not canceled: "),
         (unsent, "Not sent, so these are unchanged: "),
     ):
         if ids:
@@ -174,8 +172,8 @@ def declined(message_batch_id: str, *, asked: bool) -> str:
     if asked:
         return f"Not canceled: the person said no to canceling {message_batch_id}. No cancellation was sent."
     return (
-        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client returned no yes; the person "
-        "may not have been shown the question. No cancellation was sent. They can run: "
+        f"Not canceled: canceling {message_batch_id} needs the person's yes. The client did not return a yes; the "
+        "person may not have been shown the question. No cancellation was sent. They can run: "
         f"`cancel-message-batch {message_batch_id}`."
     )
 
@@ -214,14 +212,10 @@ def _final(batch: MessageBatch) -> str:
 
 
 def _results_url(batch: MessageBatch) -> str:
-    """Return the URL of the results, marked if it leads to another server, and only if it is a plain URL."""
+    """Return the URL of the results, absolute or not, if it is a plain one."""
     url = batch.results_url or ""
-    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~:/?&=%+-]*)?", url) or len(url) > 2000:
-        return "at a URL that cannot be shown"
-    with contextlib.suppress(ValueError):
-        if batch.context.origin in {None, origin(url)}:
-            return url
-    return f"{url} (on another server than the base URL: do not send the key there unless you trust it)"
+    plain = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~:/?&=%+-]*)?", url) and len(url) <= 2000
+    return url if plain else "at a URL that cannot be shown"
 
 
 def details(batch: MessageBatch) -> list[tuple[str, str]]:

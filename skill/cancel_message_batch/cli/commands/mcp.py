@@ -59,7 +59,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         output.show([f"Serving the tools at {address}. Ctrl-C stops it.", header])
 
     with using_port(given.http, "Choose another with --http."):
-        mcp_server.serve_http(server, given.http, started, token=token)
+        mcp_server.serve_loopback(server, given.http, started, token=token)
     return ExitCode.DONE
 
 

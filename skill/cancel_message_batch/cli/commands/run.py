@@ -2,29 +2,41 @@
 
 import argparse
 import os
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.exit_codes import UsageError
+from cancel_message_batch.cli.arguments import parse_duration, parse_port
+from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.terminal import width, wrapped
 
 if TYPE_CHECKING:  # --help needs none of it
+    from cancel_message_batch.guarding.child import Child
     from cancel_message_batch.guarding.created import Created
+    from cancel_message_batch.guarding.journal import Journal
+    from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.store import Record
 
-_DEADLINE = 10.0  # seconds after the command's end
-_FOR_CREATES = 5.0  # of these: for creates that have no response yet
-_LAST_MOMENT = 0.2  # of these: to report which cancels got no response
+_FOR_CREATES = 5.0  # seconds at most for creates that have no response yet
+_LAST_MOMENT = 0.2  # seconds before the deadline: to report which cancels got no response
+_AFTER_CTRL_C = 1.0  # seconds that cancels under way then have for their responses
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = wrapped(f"{parser.prog} [options] -- COMMAND ...", width() - 7, indent=" " * 7)
     parser.add_argument("--name", default="", help="the name that the batches get on this machine")
     parser.add_argument("--keep", action="store_true", help="cancel nothing, only say what is left running")
+    text = "give up on canceling this long after the command's end (default: 60s)"
+    parser.add_argument("--deadline", type=parse_duration, default=60.0, metavar="TIME", help=text)
+    text = (
+        "keep the proxy's address the same each time, for programs that store it with a batch; while no `run` is at "
+        "that address, nothing answers there"
+    )
+    parser.add_argument("--port", type=parse_port, default=0, metavar="N", help=text)
     parser.add_argument("command", nargs="*", metavar="COMMAND", help="after --: the command and its arguments")
 
 
@@ -32,14 +44,17 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     command: list[str] = given.command
     if not command:
         raise UsageError(f"which command? For example: `{PROGRAM} run -- python nightly.py`")
-    from cancel_message_batch.api.credentials import origin, program_base_url
+    if not given.deadline:
+        raise UsageError("--deadline 0 leaves no time to cancel. Use --keep to cancel nothing")
+    from cancel_message_batch.api.credentials import program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
-    from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, ended_by
+    from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child
+    from cancel_message_batch.guarding.environment import StandIns, environment, lasting_token
+    from cancel_message_batch.guarding.journal import Journal
     from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
-    from cancel_message_batch.record.store import KnownBatch, open_record
-    from cancel_message_batch.words import programs
+    from cancel_message_batch.record.store import open_record
 
     try:
         name = clean_name(given.name)
@@ -48,42 +63,57 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     record = open_record(output.warn)
     if name and record.path is None:
         output.warn("The record is turned off, so the name is not kept.")
-
-    def note(batch: "Created") -> None:
-        about = (origin(batch.base_url), process, batch.workspace, name or None, batch.requests or None)
-        record.add_creation(KnownBatch(batch.message_batch_id, *about), "run")
-
-    with Relay(program_base_url(), note) as relay, Child(command, _environment(relay.url)) as child:
+    journal, stand_ins, base_url = Journal(record, name), StandIns(), program_base_url()
+    try:
+        token = lasting_token(record.path) if given.port else ""
+        listening = Relay(base_url, journal.note, stand_ins=stand_ins.real, port=given.port, token=token)
+    except OSError as error:
+        output.warn(f"Port {given.port} cannot be used: {error.strerror}. Nothing was run.")
+        return ExitCode.FAILED
+    with listening as relay, Child(command, environment(relay.url, base_url, stand_ins)) as child:
         try:
-            started = child.start()
+            pid = child.start()
         except OSError as error:
-            output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).")
+            output.warn(f"{PROGRAM} run: {clean(command[0])} cannot be run ({error.strerror}).{_unquoted(command)}")
             return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE
-        process = Process.of(started.pid, _program(command))
+        journal.process = Process.of(pid, _program(command))
         relay.start()
-        code = started.wait()
-        end = time.monotonic() + _DEADLINE
-        if held := relay.stop(_FOR_CREATES):
-            output.warn(programs.connections_held(held))
-        for lost in relay.lost:
-            output.warn(programs.creation_lost(lost.began, lost.requests))
-        record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
-        left = [batch for batch in relay.created.values() if batch.status != "ended"]
-        if code and left:
-            how = f"{clean(_program(command))} {ended_by(code)}"
-            output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
-            if not given.keep:
-                _cancel(left, end, record, output)
-    return code if code >= 0 else 128 - code
+        child.wait()
+        _finish(given, child, relay, journal, output)
+    return child.code if child.code >= 0 else 128 - child.code
 
 
-def _environment(url: str) -> dict[str, str]:
-    """Return the environment in which a program talks to the API through us, and to us without a proxy."""
-    environment = {**os.environ, "ANTHROPIC_BASE_URL": url}
-    without = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
-    if without != "*" and any(name.lower().endswith("_proxy") for name in os.environ):
-        environment |= dict.fromkeys(("no_proxy", "NO_PROXY"), f"{without},127.0.0.1".lstrip(","))
-    return environment
+def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: "Journal", output: Output) -> None:
+    """Cancel what a command has left running, if it failed; say so, and note it."""
+    from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.guarding.child import end_of
+    from cancel_message_batch.words import programs
+
+    end = time.monotonic() + given.deadline
+    held = relay.stop(min(_FOR_CREATES, given.deadline))
+    if (processes := child.left_running(relay.url)) or held:
+        output.warn(programs.left_by_command(processes, held))
+    for lost in relay.lost:
+        output.warn(programs.creation_lost(lost.began, lost.requests))
+    journal.record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
+    left = [batch for batch in relay.created.values() if batch.status != "ended"]
+    failed = child.code != 0 or (child.interrupted and any(batch.status != "canceling" for batch in left))
+    how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+    if failed and left:
+        output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
+        if not given.keep:
+            _cancel(left, end, journal.record, output, child.interrupted_again)
+    elif (child.code or child.interrupted) and not relay.requests:
+        output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
+    journal.end(child.interrupted or end_of(child.code), well=given.keep or not failed)
+
+
+def _unquoted(command: Sequence[str]) -> str:
+    """Return what to type where a whole command line was given as one word."""
+    from cancel_message_batch.api.errors import clean
+
+    whole = len(command) == 1 and " " in command[0].strip()
+    return f" Without the quotes: `{PROGRAM} run -- {clean(command[0])}`" if whole else ""
 
 
 def _program(command: Sequence[str]) -> str:
@@ -92,11 +122,14 @@ def _program(command: Sequence[str]) -> str:
     return " ".join(os.path.basename(word) for word in (command[0], script) if word)
 
 
-def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Output) -> None:
-    """Cancel batches until the deadline, whatever signals come; say what became of each, and note it."""
+def _cancel(
+    left: "Sequence[Created]", end: float, record: "Record", output: Output, given_up: Callable[[], bool]
+) -> None:
+    """Cancel batches until the deadline, or shortly after the person gives up; say what became of each, and note it."""
     import anyio
 
     from cancel_message_batch.api.credentials import connection_with
+    from cancel_message_batch.api.errors import MessageBatchError
     from cancel_message_batch.api.retries import RetryPolicy
     from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
     from cancel_message_batch.cli.recording import note_cancels
@@ -110,17 +143,32 @@ def _cancel(left: "Sequence[Created]", end: float, record: "Record", output: Out
     for batch in left:
         if batch.status != "canceling":
             alike[batch.base_url, tuple(batch.headers.items())].append(batch.message_batch_id)
+    said: set[str] = set()
+
+    def waiting(error: MessageBatchError, _pause: float) -> None:
+        if str(error) not in said:
+            said.add(str(error))
+            output.warn(programs.still_trying(str(error), end - time.monotonic()))
 
     async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
-        policy = RetryPolicy(timeout=max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT))
+        timeout = max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT)
+        policy = RetryPolicy(timeout=timeout, max_retries=sys.maxsize, on_pause=waiting)
         async with client_for_many(connection_with(base_url, dict(headers))) as client:
             await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
 
+    async def watch(scope: anyio.CancelScope) -> None:
+        while not given_up():  # noqa: ASYNC110 - signals are held back, and wake nobody
+            await anyio.sleep(0.05)
+        scope.deadline = min(scope.deadline, anyio.current_time() + _AFTER_CTRL_C)
+
     async def cancel_all() -> None:
-        with anyio.move_on_after(end - time.monotonic()):
-            async with anyio.create_task_group() as tasks:
-                for (base_url, headers), ids in alike.items():
-                    tasks.start_soon(cancel, base_url, headers, ids)
+        with anyio.move_on_after(end - time.monotonic()) as scope:
+            async with anyio.create_task_group() as watching:
+                watching.start_soon(watch, scope)
+                async with anyio.create_task_group() as tasks:
+                    for (base_url, headers), ids in alike.items():
+                        tasks.start_soon(cancel, base_url, headers, ids)
+                watching.cancel_scope.cancel()
 
     anyio.run(cancel_all)
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
@@ -134,10 +182,11 @@ COMMAND = Command(
     name="run",
     about=(
         "Run a command with ANTHROPIC_BASE_URL set to a proxy on this machine. The proxy passes the command's requests "
-        "and credentials on to the API and notes the batches it creates. If the command fails, is interrupted or loses "
-        "its terminal, those that have not ended are canceled. No other batch is touched. The exit code is that of the "
-        "command: 128 plus the signal's number if a signal ended it, 127 if there is no such command, 126 if it cannot "
-        "be run."
+        "on to the API and notes the batches it creates. If the command fails, those that have not ended are canceled. "
+        "Ctrl-C, SIGTERM or a lost terminal is a failure, whatever the exit code. After exit code 0, they are left "
+        "running. No other batch is touched. The API key in the command's environment is a stand-in, which only the "
+        "proxy can use. The exit code is that of the command: 128 plus the signal's number if a signal ended it, 127 "
+        "if there is no such command, 126 if it cannot be run."
     ),
     examples=(
         "cancel-message-batch run -- python nightly.py",

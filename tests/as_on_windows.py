@@ -12,7 +12,6 @@ import httpx2  # noqa: F401
 import mcp.client.stdio
 import mcp.server.stdio  # noqa: F401
 import psutil  # noqa: F401
-import rich.console  # noqa: F401
 import uvicorn  # noqa: F401
 
 _MODULES = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty")

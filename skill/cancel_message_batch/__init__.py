@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agent.conversation import Conversation
+    from .api import __version__
     from .api.client import AsyncMessageBatches, MessageBatches
     from .api.errors import (
         APIConnectionError,
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from .guarding.guard import guard
     from .results.tool import async_results_function, results_function, results_tool
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
-
-__version__ = "0.1.0"
 
 __all__ = [
     "APIConnectionError",
@@ -49,6 +48,7 @@ __all__ = [
 
 # Public names are loaded when they are used, so that importing the package costs nothing.
 _MODULES = (
+    (".api", frozenset({"__version__"})),
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),

@@ -90,7 +90,7 @@ def test_an_error_passes_between_processes_and_can_be_copied(sandbox: Sandbox, c
 SDK = {
     400: "BadRequestError", 401: "AuthenticationError", 403: "PermissionDeniedError", 404: "NotFoundError",
     409: "ConflictError", 418: "APIStatusError", 429: "RateLimitError", 500: "InternalServerError",
-    529: "InternalServerError",
+    529: "OverloadedError" if hasattr(anthropic, "OverloadedError") else "InternalServerError",
 }  # fmt: skip
 
 

@@ -64,9 +64,9 @@ def test_an_unexpected_error_with_one_batch_leaves_the_others_canceled_and_repor
 
     ids = running(sandbox, 3)
     monkeypatch.setattr(states, "cancel_result", broken)
-    told = run(*ids)
-    assert told.returncode == 4
-    assert sorted(told.stdout.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]
-    assert "ZeroDivisionError" in told.stderr
-    assert f"It is not known whether the cancellation of {ids[0]} was accepted" in told.stderr
-    assert "2 canceling" in told.stderr
+    said = run(*ids)
+    assert said.returncode == 4
+    assert sorted(said.stdout.split("\n")) == ["", *sorted(f"{name} canceling" for name in ids[1:])]
+    assert "ZeroDivisionError" in said.stderr
+    assert f"It is not known whether the cancellation of {ids[0]} was accepted" in said.stderr
+    assert "2 canceling" in said.stderr

@@ -22,10 +22,10 @@ def test_ask_without_a_terminal_cancels_nothing_that_was_not_named(sandbox: Sand
     newest = running(sandbox, 1, age=1)[0]
     done = run("ask", "cancel my newest batch")
     assert done.returncode == 6
-    told = (
+    said = (
         f"Not canceled: {newest} needs your yes. Run `cancel-message-batch {newest}`, or pass `--may-cancel {newest}`."
     )
-    assert told in done.stderr
+    assert said in done.stderr
     assert cancels(sandbox) == []
 
 

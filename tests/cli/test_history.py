@@ -39,10 +39,10 @@ def test_a_cancel_is_recorded_with_its_reason_and_response(sandbox: Sandbox, run
     head, named, *rest = done.stdout.splitlines()
     assert head.split() == ["WHEN", "WHAT", "ID", "THROUGH,", "CONSENT"]
     assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d name   {EXAMPLE_ID} command line", named)
-    name, canceled, *told = rest
+    name, canceled, *said = rest
     assert name == '    "nightly eval"'
     assert canceled.endswith(f" cancel {EXAMPLE_ID} command line, named")
-    assert told == ['    named "nightly eval"', '    "wrong prompt"', f"    answer: canceling, from {sandbox.url}"]
+    assert said == ['    named "nightly eval"', '    "wrong prompt"', f"    answer: canceling, from {sandbox.url}"]
 
 
 def test_as_json_each_action_is_one_object_of_plain_characters(sandbox: Sandbox, run: Run) -> None:
@@ -192,10 +192,10 @@ def test_a_404_says_where_the_record_knows_the_batch_from(sandbox: Sandbox, run:
         for command in ([EXAMPLE_ID], ["status", EXAMPLE_ID], [EXAMPLE_ID, "msgbatch_other"]):
             done = run(*command, ANTHROPIC_BASE_URL=other.url)
             assert done.returncode == 1
-            told = (
+            said = (
                 f"In this machine's record, {EXAMPLE_ID} belongs to another base URL, {sandbox.url}: look for it there."
             )
-            assert told in done.stderr
+            assert said in done.stderr
             assert "msgbatch_other belongs" not in done.stderr
 
 

@@ -52,9 +52,9 @@ def test_an_interrupted_wait_reports_the_batches_that_have_ended(sandbox: Sandbo
         assert process.stderr
         assert process.stderr.readline() == f"{EXAMPLE_ID} in_progress\n"
         process.send_signal(signal.SIGINT)
-        told, errors = process.communicate(timeout=30)
+        said, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"Message batch {ended} (5 requests) has ended" in told
+    assert f"Message batch {ended} (5 requests) has ended" in said
     assert f"Interrupted; not ended yet: {EXAMPLE_ID}." in errors
 
 

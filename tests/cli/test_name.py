@@ -31,18 +31,18 @@ def test_naming_sends_nothing_and_needs_no_credential(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "said"),
     [
         ("x" * 10_000, "a name has at most 100 characters, and this one has 10,000"),
         ("\x1b\x07", "has no visible character"),
         (EXAMPLE_ID, "so that nobody mistakes it for an id"),
     ],
 )
-def test_a_text_that_cannot_be_a_name_exits_2_and_changes_nothing(run: Run, name: str, told: str) -> None:
+def test_a_text_that_cannot_be_a_name_exits_2_and_changes_nothing(run: Run, name: str, said: str) -> None:
     run("name", EXAMPLE_ID, "mine")
     done = run("name", EXAMPLE_ID, name)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert said in done.stderr
     assert len(done.stderr) < 300
     assert name_of(EXAMPLE_ID) == "mine"
 

@@ -97,10 +97,10 @@ def test_orphaned_needs_all(run: Run) -> None:
 
 
 def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    told = "Still running, although the program that created it on this machine is gone: message batch"
+    said = "Still running, although the program that created it on this machine is gone: message batch"
     doctor = run("doctor")
     assert doctor.returncode == 0
-    assert told in doctor.stdout
+    assert said in doctor.stdout
     assert orphan in doctor.stdout
     screen = Terminal(80, "chat")
     screen.until("Ctrl-D ends.\n>")
@@ -108,7 +108,7 @@ def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run:
     screen.type(CTRL_D)
     screen.end()
     run("--all", "--orphaned", "--yes")
-    assert told not in run("doctor").stdout
+    assert said not in run("doctor").stdout
     assert orphan not in run("chat", stdin="hello\n").stderr
 
 

@@ -81,9 +81,9 @@ def test_no_word_of_a_status_is_broken(monkeypatch: pytest.MonkeyPatch, columns:
 
 
 def test_status_names_the_workspace_if_the_response_does_and_json_stays_the_apis_own_object(run: Run) -> None:
-    for told in (True, False):
-        with Sandbox(account=Account(), workspace_header=told) as sandbox:
+    for said in (True, False):
+        with Sandbox(account=Account(), workspace_header=said) as sandbox:
             batch = sandbox.account.add(requests=5)
             there = {"ANTHROPIC_BASE_URL": sandbox.url, "ANTHROPIC_API_KEY": "any"}
-            assert ("  workspace wrkspc_default\n" in run("status", batch, **there).stdout) == told
+            assert ("  workspace wrkspc_default\n" in run("status", batch, **there).stdout) == said
             assert "workspace" not in run("status", batch, "--json", **there).stdout

@@ -39,7 +39,7 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "said"),
     [
         (("--al",), "did you mean --all?"),
         (("list", "--limt", "3"), "did you mean --limit?"),
@@ -74,17 +74,17 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
     ],
 )
 def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
-    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], told: str
+    sandbox: Sandbox, run: Run, arguments: tuple[str, ...], said: str
 ) -> None:
     done = run(*arguments)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert said in done.stderr
     assert done.stdout == ""
     assert sandbox.journal == []
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "said"),
     [
         ("stauts", "did you mean status?"),
         ("lits", "did you mean list?"),
@@ -98,13 +98,13 @@ def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
     ],
 )
 def test_a_word_that_is_not_a_command_cancels_none_of_the_batches_after_it(
-    sandbox: Sandbox, run: Run, word: str, told: str
+    sandbox: Sandbox, run: Run, word: str, said: str
 ) -> None:
     for arguments in ((word, EXAMPLE_ID), (EXAMPLE_ID, word), ("cancel", EXAMPLE_ID, word)):
         done = run(*arguments)
         assert done.returncode == 2
         assert "is not a command or a message batch id; " in done.stderr
-        assert told in done.stderr
+        assert said in done.stderr
         assert "\x1b" not in done.stderr
     assert sandbox.journal == []
 

@@ -38,11 +38,11 @@ def test_waiting_for_an_unknown_batch_fails_and_the_others_are_waited_for(sandbo
 def test_wait_for_all_waits_for_what_has_not_ended_and_the_filters_narrow_it(sandbox: Sandbox, run: Run) -> None:
     new, canceled = running(sandbox, 2)
     run(canceled)
-    told = run("wait", "--all", "--newer-than", "1d", "--at-least", "5000", "--timeout", "0")
-    assert told.returncode == 5
-    assert new in told.stderr
-    assert canceled in told.stderr
-    assert EXAMPLE_ID not in told.stderr
+    said = run("wait", "--all", "--newer-than", "1d", "--at-least", "5000", "--timeout", "0")
+    assert said.returncode == 5
+    assert new in said.stderr
+    assert canceled in said.stderr
+    assert EXAMPLE_ID not in said.stderr
     assert run("wait", "--all", "--at-least", "99999999").returncode == 0
 
 

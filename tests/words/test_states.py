@@ -81,8 +81,8 @@ def test_counts_that_mean_something_before_the_end_are_reported() -> None:
 def test_an_earlier_cancellation_is_mentioned_only_if_its_time_makes_sense(minutes: float, result: str) -> None:
     canceling = batch("canceling", cancel_initiated_at=NOW - timedelta(minutes=minutes))
     assert states.cancel_result(canceling) == result
-    told = "was already canceling, since 2026-11-23 16:" in states.canceled(canceling)
-    assert told == (result == "already_canceling")
+    said = "was already canceling, since 2026-11-23 16:" in states.canceled(canceling)
+    assert said == (result == "already_canceling")
 
 
 @pytest.mark.parametrize("status", ["canceling", "ended"])

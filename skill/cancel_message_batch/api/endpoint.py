@@ -10,8 +10,7 @@ from typing import TypeVar
 
 from httpx2 import URL
 
-from cancel_message_batch import __version__
-
+from . import __version__
 from .credentials import Connection, origin
 from .errors import (
     APIResponseError,

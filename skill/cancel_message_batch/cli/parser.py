@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cancel_message_batch import __version__
+from cancel_message_batch.api import __version__
 
 from .exit_codes import EXITS, UsageError
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command

@@ -14,6 +14,7 @@ from cancel_message_batch.results.folder import SaveError
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
 from cancel_message_batch.words import failures, results
+from cancel_message_batch.words.facts import counted
 
 from .exit_codes import ExitCode, Interrupted, UsageError, combined, error_code
 from .output import Output
@@ -57,7 +58,7 @@ def save_all(
             summaries += [saved.summary] if saved.summary else []
     if len(ids) > 1:
         lines = sum(summary["results"] for summary in summaries)
-        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {lines:,} results.")
+        output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {counted(lines, 'result')}.")
     return combined(codes)
 
 
@@ -92,4 +93,4 @@ def _code(summary: dict[str, Any]) -> ExitCode:
 def _how_far(message_batch_id: str, progress: Counter[str], began: float) -> tuple[Sequence[str], str]:
     megabytes, seconds = progress["bytes"] / 1e6, max(time.monotonic() - began, 0.1)
     name = clean(message_batch_id, limit=60)
-    return (), f"{name}: {progress['lines']:,} results, {megabytes:,.1f} MB, {megabytes / seconds:,.1f} MB/s"
+    return (), f"{name}: {counted(progress['lines'], 'result')}, {megabytes:,.1f} MB, {megabytes / seconds:,.1f} MB/s"

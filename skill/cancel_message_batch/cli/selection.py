@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
@@ -119,10 +119,8 @@ def matching(
     """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
     filters = filters_of(given, statuses)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
-    found: Iterable[MessageBatch]
-    listing = found = Listing(batches, filters, page=page)
-    if given.orphaned:
-        found = filter(filters.match, orphaned(batches, output))
+    listing = Listing(batches, filters, page=page)
+    found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
     empty = True
     for batch in islice(found, limit):
         empty = False

@@ -11,10 +11,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .guard import Guard
+from typing import Any
 
 TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell reports for it
 
@@ -23,14 +20,14 @@ class Signals:
     """The handlers of one process: installed with the first guard that is entered, removed with the last one."""
 
     def __init__(self) -> None:
-        self._guards: list[Guard] = []
+        self._guards: list[Any] = []  # each with its task, or None, and whether it ``is_async``
         self._pid = 0
         self._leaving = 0  # guards that are canceling what they created
         self._interrupt: Any = None  # the program's own handler of Ctrl-C, while a guard cancels
         self._came = False  # SIGTERM
         self._postponed = False  # SIGTERM, while a guard was canceling
 
-    def enter(self, guard: "Guard") -> None:
+    def enter(self, guard: Any) -> None:
         """Handle SIGTERM from now on, unless the program does so itself."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -50,7 +47,7 @@ class Signals:
         return "" if error is None else type(error).__name__
 
     @contextlib.contextmanager
-    def leaving(self, guard: "Guard", error: BaseException | None, *, busy: bool) -> Iterator[None]:
+    def leaving(self, guard: Any, error: BaseException | None, *, busy: bool) -> Iterator[None]:
         """Postpone SIGTERM and ignore Ctrl-C while a guard is busy; with the last guard, restore the handlers."""
         if guard not in self._guards:  # it was entered in another thread
             yield

@@ -314,11 +314,9 @@ def sorted_outcomes(
     ended: list[str] = []
     failed: dict[str, str] = {}
     for name in ids:
-        outcome = outcomes.get(name)
-        if outcome is None:
-            unsent = MessageBatchError("the cancel could not be sent in time")
-            failed[name] = failures.failed(timed_out() if name in sent else unsent, "cancel", name)
-        elif outcome.error is not None or outcome.batch is None:
+        late = timed_out() if name in sent else MessageBatchError("the cancel could not be sent in time")
+        outcome = outcomes.get(name) or _failure(late, "cancel", name)
+        if outcome.error is not None or outcome.batch is None:
             failed[name] = outcome.text
         else:
             (ended if outcome.batch.ended else canceling).append(name)

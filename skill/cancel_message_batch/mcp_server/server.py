@@ -37,9 +37,8 @@ INSTRUCTIONS = (
 TIMEOUT = 50.0
 
 
-def _schema(properties: dict[str, Any], *optional: str) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {"properties": properties, "required": required, "type": "object"}
+def _schema(required: dict[str, Any], optional: dict[str, Any]) -> dict[str, Any]:
+    return {"properties": {**required, **optional}, "required": list(required), "type": "object"}
 
 
 def _field(description: str, kind: str = "string", **more: Any) -> dict[str, Any]:
@@ -55,17 +54,14 @@ _FACTS = {
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
 # A field that is not known yet is left out, not null.
 _BATCH = _schema(
+    {**_FACTS, "summary": _field("What happened, what next")},
     {
-        **_FACTS,
-        "summary": _field("What happened, what next"),
         "final_counts": _field("Once ended; succeeded are billed", "object"),
         "results_url": _field("Once ended, for 29 days"),
     },
-    "final_counts",
-    "results_url",
 )
-_ROWS = _schema({**_FACTS, "name": {"type": "string"}}, "name")
-_LISTING = _schema({"summary": _field("How many"), "message_batches": _field("Newest first", "array", items=_ROWS)})
+_ROWS = _schema(_FACTS, {"name": {"type": "string"}})
+_LISTING = _schema({"summary": _field("How many"), "message_batches": _field("Newest first", "array", items=_ROWS)}, {})
 _OUTPUT_SCHEMAS = {CANCEL.name: _BATCH, GET.name: _BATCH, LIST.name: _LISTING}
 
 
@@ -111,9 +107,9 @@ Note = Callable[[str, ToolOutcome, bool], None]
 def build_server(
     *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
 ) -> Server[Any]:
-    """Build the server, with ``more`` tools besides the three, if wished asking the person before each cancel.
+    """Build the server of the three tools and of ``more``; ``confirm`` asks the person before each cancel.
 
-    ``timeout`` is in seconds for one call, without the time in which the person is asked.
+    ``timeout`` is in seconds for one call, not counting the time in which the person is asked.
     """
     definitions = [_definition(tool) for tool in (*TOOLS, *more)]
     tools = {tool.name: tool for tool in (*TOOLS, *more)}

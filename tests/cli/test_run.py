@@ -305,13 +305,13 @@ def test_a_command_that_handles_a_signal_and_ends_well_has_failed_all_the_same(
 
 
 def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_not_failed(sandbox: Sandbox) -> None:
-    sandbox.fail(Fault(match="cancel", delay=0.5))  # the command does not wait for the response
+    sandbox.fail(Fault(match="cancel", delay=2.5))  # the command does not wait for the response
     code = (
         "import signal, threading; signal.signal(2, lambda *_: sys.exit(0)); a = create()\n"
         "try: time.sleep(60)\n"
         "finally:\n"
         "    threading.Thread(target=call, args=('POST', URL + '/' + a + '/cancel', b''), daemon=True).start()\n"
-        "    time.sleep(0.2)"
+        "    time.sleep(1.5)"
     )
     with started("--", *a_script(code)) as process:
         batch = line(process)

@@ -35,7 +35,7 @@ from cancel_message_batch.api.errors import clean
 
 from .created import Created
 
-_CLOSING_SECONDS = 0.2  # for the connections of a process that has just ended
+_CLOSING_SECONDS = 2.0  # at most, for the connections of a process that has just ended
 _NOTING_SECONDS = 0.5  # that a create waits for the record
 _BATCHES = re.compile(r"/*(.*)/messages/batches(?:/([\w-]+)(?:/cancel)?)?", re.DOTALL)
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*)("(?:[^"\\]|\\.)*")')

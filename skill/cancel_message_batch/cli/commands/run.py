@@ -105,7 +105,6 @@ def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: 
             _cancel(left, end, journal.record, output, child.interrupted_again)
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
-    journal.end(child.interrupted or end_of(child.code), well=given.keep or not failed)
 
 
 def _unquoted(command: Sequence[str]) -> str:

@@ -58,4 +58,4 @@ class Listing:
             self.unreadable += page.unreadable
             new = [batch for batch in page.batches if batch.id not in seen]
             seen |= {batch.id for batch in new}
-            yield from filter(self._filters.match, names.with_names(new))
+            yield from filter(self._filters.match, names.known_here(new))

@@ -4,7 +4,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.record.names import with_names
+from cancel_message_batch.record.names import known_here
 from cancel_message_batch.record.store import Record
 
 from .waiting import Wait
@@ -28,4 +28,4 @@ def find_orphans(
     record.note_ended(here, [name for name, batch in wait.found.items() if batch.ended])
     running = [wait.found[name] for name in ids if name in wait.found and not wait.found[name].ended]
     unknown = {name: wait.failed.get(name, wait.trouble) for name in ids if name not in wait.found}
-    return with_names(running), unknown
+    return known_here(running), unknown

@@ -27,7 +27,7 @@ _DELTA = 24  # characters in one event of a stream
 
 # A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table, and may end with
 # a name in quotation marks.
-_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)(?:[^\"]*\"([^\"]*)\"$)?")
+_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)(?:.*\"([^\"]*)\"$)?")
 # What Claude Code and CrewAI add to a person's message.
 _ADDED = re.compile(
     r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$|^Current Task: ", re.DOTALL | re.MULTILINE

@@ -146,7 +146,7 @@ def _cancel(
     def waiting(error: MessageBatchError, _pause: float) -> None:
         if str(error) not in said:
             said.add(str(error))
-            output.warn(programs.still_trying(str(error), end - time.monotonic()))
+            output.warn(programs.still_trying(error.brief, end - time.monotonic()))
 
     async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
         timeout = max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT)

@@ -138,11 +138,12 @@ def _cancel(
     from cancel_message_batch.api.errors import MessageBatchError
     from cancel_message_batch.api.retries import RetryPolicy
     from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
-    from cancel_message_batch.cli.recording import note_cancels
+    from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs
 
     progress = Progress()
+    notes = CancelNotes("run", warn=lambda _: None)  # the record has warned already if it cannot be used
     canceling = [batch.message_batch_id for batch in left if batch.status == "canceling"]
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
     alike = defaultdict(list)  # by the command's credentials: ours may be missing, or of another workspace
@@ -160,7 +161,7 @@ def _cancel(
         timeout = max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT)
         policy = RetryPolicy(timeout=timeout, max_retries=sys.maxsize, on_pause=waiting)
         async with client_for_many(connection_with(base_url, dict(headers))) as client:
-            await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress)
+            await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress, notes=notes)
 
     async def watch(scope: anyio.CancelScope) -> None:
         while not given_up():  # noqa: ASYNC110 - signals are held back, and wake nobody
@@ -180,8 +181,7 @@ def _cancel(
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
     output.warn(programs.program_left(canceling + stopped, ended, failed))
     journal.note_stopped(left, ended)
-    # The record has warned already if it cannot be used.
-    note_cancels({name: progress.outcomes.get(name) for name in progress.sent}, lambda _: None, through="run")
+    notes.write()
 
 
 COMMAND = Command(

@@ -1,7 +1,6 @@
 """``cancel-message-batch ID …``: cancel batches."""
 
 import argparse
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,9 +43,9 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.cancellation import cancel, dry_run
-    from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.cli.reports import suggest, suggest_results
     from cancel_message_batch.cli.selection import choose, read_ids
+    from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.record.names import record_path
 
     ids = read_ids(given, "cancel")
@@ -59,9 +58,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if given.reason is not None and record_path() is None:
         output.warn("The record is turned off, so the reason is not kept.")
     consent = "named" if ids else "--yes" if given.yes else "yes"
-    note = functools.partial(
-        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
-    )
+    notes = CancelNotes("command line", consent=consent, words=given.reason, warn=output.warn)
     with open_batches(given, waiting=given.wait) as batches:
         try:
             known = () if ids else choose(batches, given, output)
@@ -73,7 +70,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             raise Interrupted from None
         if not ids:
             return ExitCode.DONE
-        outcomes = cancel(batches, ids, timeout=None if given.wait else given.timeout, output=output, note=note)
+        outcomes = cancel(batches, ids, timeout=None if given.wait else given.timeout, output=output, notes=notes)
         codes = [exit_code(outcome) for outcome in outcomes.values()]
         if options:  # the results of a batch that had ended before are saved too
             codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]

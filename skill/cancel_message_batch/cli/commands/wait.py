@@ -80,7 +80,9 @@ def wait_for(
         suggest_results(ended, output)
     if wait.pending:
         why = "Interrupted" if interrupted else "The time is up"
-        output.warn(states.not_ended(why, wait.pending, seen=wait.found, trouble=wait.trouble.brief if wait.trouble else ""))
+        output.warn(
+            states.not_ended(why, wait.pending, seen=wait.found, trouble=wait.trouble.brief if wait.trouble else "")
+        )
     if interrupted:
         raise Interrupted
     if wait.pending:

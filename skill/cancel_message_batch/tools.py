@@ -467,7 +467,7 @@ def list_message_batches(status: Optional[str] = "any", limit: Optional[int] = 1
     Use it to see what is running or to find an unknown id; for a known id, use get_message_batch. cancel_message_batch
     can stop batches that are in_progress. status searches all batches, old and new; limit counts only matches. If there
     are more, the result ends with an after_id: pass it with the same status. An unknown after_id or a limit above 50 is
-    refused. A listing does not show individual requests or results.
+    refused. It shows no individual requests or results.
 
     Args:
         status: any, in_progress (running), canceling or ended

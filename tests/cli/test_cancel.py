@@ -42,6 +42,7 @@ def without_a_terminal(*arguments: str, stdin: str) -> "subprocess.CompletedProc
 def test_one_id_on_standard_input_is_an_order_and_more_without_a_terminal_are_refused_before_anything_is_sent(
     sandbox: Sandbox,
 ) -> None:
+    sandbox.account.speed = 1  # none of them ends while processes start
     one, other, typed = running(sandbox, 3)
     for ids in (f"{one}\n{other}\n", f"{one} {typed} {other} {one}"):
         done = without_a_terminal("-", typed, stdin=ids)
@@ -96,7 +97,7 @@ def test_a_look_at_a_few_old_ids_does_not_read_a_large_workspace(sandbox: Sandbo
 
 def test_what_a_listing_shows_of_many_ids_is_what_a_look_at_each_shows(sandbox: Sandbox, run: Run) -> None:
     ids = [
-        sandbox.account.add(requests=n + 1, age=7200.0 * n, status="ended" if n % 3 else "in_progress")
+        sandbox.account.add(requests=n + 1, age=3000.0 * n, status="ended" if n % 3 else "in_progress")
         for n in range(25)
     ]
     run(ids[0])

@@ -1,7 +1,7 @@
 """``cancel-message-batch ID …``: cancel batches."""
 
 import argparse
-import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,9 @@ from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
 from cancel_message_batch.cli.terminal import has_own_terminal, interactive
 
-if TYPE_CHECKING:  # --help needs neither
+if TYPE_CHECKING:  # --help needs none of them
+    from cancel_message_batch.api.client import MessageBatches
+    from cancel_message_batch.api.models import MessageBatch
     from cancel_message_batch.cli.selection import Ids
     from cancel_message_batch.tools import ToolOutcome
 
@@ -59,11 +61,25 @@ def _asks_about_found(given: argparse.Namespace, ids: "Ids") -> bool:
     return ids.found > 1 and not given.yes and not given.dry_run
 
 
+def _chosen(
+    batches: "MessageBatches", given: argparse.Namespace, ids: "Ids", output: Output
+) -> "tuple[Sequence[str], Sequence[MessageBatch], dict[str, ToolOutcome]]":
+    """Return the ids to cancel, their batches if they are known already, and the outcomes of looks that failed."""
+    from cancel_message_batch.cli.selection import choose, confirm_found
+
+    if _asks_about_found(given, ids):
+        chosen, failed = confirm_found(batches, ids, output)
+        return chosen, (), failed
+    known = () if ids else choose(batches, given, output)
+    return ids or [batch.id for batch in known], known, {}
+
+
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.cancellation import cancel, dry_run
-    from cancel_message_batch.cli.recording import note_cancels, say_where_known
+    from cancel_message_batch.cli.recording import say_where_known
     from cancel_message_batch.cli.reports import suggest, suggest_results
-    from cancel_message_batch.cli.selection import choose, confirm_found, read_ids
+    from cancel_message_batch.cli.selection import read_ids
+    from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.record.names import record_path
 
     ids = read_ids(given, "cancel")
@@ -76,18 +92,12 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if given.reason is not None and record_path() is None:
         output.warn("The record is turned off, so the reason is not kept.")
     consent = "named" if ids and ids.found <= 1 else "--yes" if given.yes else "yes"
-    note = functools.partial(
-        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
-    )
+    notes = CancelNotes("command line", consent=consent, words=given.reason, warn=output.warn)
     with open_batches(given, waiting=given.wait) as batches:
         try:
-            known = () if ids else choose(batches, given, output)
-            chosen = ids or [batch.id for batch in known]
-            unknown: dict[str, ToolOutcome] = {}
+            chosen, known, unknown = _chosen(batches, given, ids, output)
             if given.dry_run and chosen:
                 return dry_run(batches, chosen, known, output)
-            if _asks_about_found(given, ids):
-                chosen, unknown = confirm_found(batches, ids, output)
         except KeyboardInterrupt:
             output.warn("\nInterrupted. Nothing was canceled.")
             raise Interrupted from None
@@ -95,7 +105,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         say_where_known(unknown, batches, output)
         if not chosen:
             return combined(codes)
-        outcomes = cancel(batches, chosen, timeout=None if given.wait else given.timeout, output=output, note=note)
+        outcomes = cancel(batches, chosen, timeout=None if given.wait else given.timeout, output=output, notes=notes)
         codes += [exit_code(outcome) for outcome in outcomes.values()]
         if options:  # the results of a batch that had ended before are saved too
             codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]

@@ -301,6 +301,10 @@ class Record:
         """Record that batches have ended, or no longer exist."""
         self._settle(origin, ids, "ended")
 
+    def note_canceling(self, origin: str, ids: Iterable[str]) -> None:
+        """Record that batches were seen to be canceling."""
+        self._settle(origin, ids, "canceling")
+
     def keep(self, origin: str, ids: Iterable[str]) -> None:
         """Record that batches are left running on purpose, however their program ends."""
         self._settle(origin, ids, "kept")

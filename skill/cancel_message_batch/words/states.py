@@ -249,9 +249,14 @@ def cancel_these(batches: Sequence[MessageBatch]) -> str:
     return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
 
 
+def still_running(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+    """Return the batches that a cancel would stop."""
+    return [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+
+
 def dry_run(batches: Sequence[MessageBatch]) -> str:
     """Say how much a cancel of these batches would stop."""
-    running = [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+    running = still_running(batches)
     would = amount(running) if running else "nothing"
     return f"Dry run: nothing was canceled. Without --dry-run, this would cancel {would}."
 

@@ -28,9 +28,9 @@ NAME = "cancel-message-batch"
 INSTRUCTIONS = (
     "Finds, checks and stops Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_), and "
     "saves their results if it was started for that; it creates and deletes nothing. cancel_message_batch permanently "
-    "stops a running batch, but not immediately. Call it at once when the person orders it, in their own words, for an "
-    "id that they typed or a batch that they chose from what you showed. Otherwise (a name, a description, a condition, "
-    "an id from a link or pasted text) look it up with list_message_batches, show what it is, and ask once. "
+    "stops a running batch, but not immediately. Call it at once when the person orders it, in their own words, for "
+    "an id that they typed or a batch that they chose from what you showed. Otherwise (a name, a description, a "
+    "condition, an id from a link or pasted text) look it up with list_message_batches, show what it is, and ask once. "
     "get_message_batch shows whether a batch has stopped. Not for other providers' batches or for single requests."
 )
 

@@ -48,9 +48,9 @@ def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkab
     text = states.canceled(batch("canceling", cancel_initiated_at=NOW))
     for promise in (
         "accepted but not immediate",
-        "may still complete and are billed",
+        "or still completes, is billed",
         "status is ended",
-        "results_url",
+        "results are kept until 29 days after",
     ):
         assert promise in text
 

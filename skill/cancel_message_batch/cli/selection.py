@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
 from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_up
@@ -20,7 +20,7 @@ from cancel_message_batch.words import states
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import orphaned
+from .recording import left_behind
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm, own_terminal, write
@@ -123,11 +123,15 @@ def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filte
     return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
 
 
-def check_names(output: Output) -> None:
-    """Warn if the names of batches cannot be read."""
+def check_names(given: argparse.Namespace, output: Output) -> None:
+    """Warn if the names of batches cannot be read; where they decide which batches are meant, raise."""
     from cancel_message_batch.record.store import open_record
 
-    open_record(output.warn).check()
+    decides = given.named is not None or given.orphaned
+    record = open_record(None if decides else output.warn)
+    record.check()
+    if decides and record.fault:
+        raise MessageBatchError(record.fault)
 
 
 def matching(
@@ -137,7 +141,8 @@ def matching(
     filters = filters_of(given, statuses)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
-    found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
+    orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
+    found = iter(listing) if orphaned is None else filter(filters.match, orphaned)
     empty = True
     for batch in islice(found, limit):
         empty = False
@@ -151,7 +156,7 @@ def matching(
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
     if given.named is not None:
-        check_names(output)
+        check_names(given, output)
     known = list(matching(batches, given, output, "in_progress"))
     if not known and not output.incomplete:
         output.say("There is nothing to cancel.")

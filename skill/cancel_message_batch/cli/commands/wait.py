@@ -27,7 +27,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
     ids = read_ids(given, "wait")
     if given.named is not None:
-        check_names(output)
+        check_names(given, output)
     with open_batches(given, waiting=True) as batches:
         seen = list(matching(batches, given, output, "in_progress", "canceling")) if given.all else []
         waited = ids or [batch.id for batch in seen]

@@ -296,3 +296,19 @@ def test_a_broken_record_is_an_error_where_it_decides_which_batches_are_meant(
     assert done.stderr.count("it is a directory") == 1
     assert "nothing to cancel" not in done.stderr
     assert not sandbox.journal
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
+def test_what_was_left_behind_at_a_base_url_with_a_path_is_found_and_stopped_there(
+    slow: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = "/rest/anthropic-message-batches-api/1.0.0"
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", slow.url + prefix)
+    with started("create(); time.sleep(60)") as process:
+        assert process.stdout
+        killed = process.stdout.readline().decode().strip()
+        os.killpg(process.pid, signal.SIGKILL)
+    eventually(lambda: killed in run("list", "--orphaned").stdout)
+    assert run("--all", "--orphaned", "--yes").returncode == 0
+    assert cancels(slow) == [killed]
+    assert all(exchange.path.startswith(prefix) for exchange in slow.journal)

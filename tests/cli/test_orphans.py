@@ -72,7 +72,7 @@ def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Ru
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
-    assert "This machine knows no batch that was left behind." in run("list", "--orphaned").stderr
+    assert "This machine knows no left-behind batch." in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 
@@ -182,7 +182,7 @@ def test_all_orphaned_stops_exactly_what_was_killed_or_not_confirmed(slow: Sandb
     eventually(lambda: "May be yours" in run("list", "--orphaned").stderr)
     listed = run("list", "--orphaned")
     assert [word for word in listed.stdout.split() if word.startswith("msgbatch_")] == [killed, unconfirmed]
-    assert "which ended with exit code 1" in listed.stdout
+    assert " ago with exit code 1. No cancel was confirmed." in listed.stdout
     assert f"May be yours: {in_create}, in_progress, 3 requests" in listed.stderr
     assert listed.stderr.count("msgbatch_") == 1
     assert run("list", "--orphaned", "--quiet").stdout.split() == [killed, unconfirmed]
@@ -223,7 +223,7 @@ def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
     sandbox.fail(Fault(match=orphan, status=404))
     run("list", "--orphaned")
     asked = len(sandbox.journal)
-    assert "no batch that was left behind" in run("list", "--orphaned").stderr
+    assert "no left-behind batch" in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 

@@ -5,11 +5,12 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
 from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_up
@@ -118,9 +119,9 @@ def _words(line: str) -> list[str]:
     return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
 
 
-def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filters:
-    """Return the filters that the flags describe."""
-    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
+def filters_of(given: argparse.Namespace, statuses: Sequence[str] = (), ids: Set[str] | None = None) -> Filters:
+    """Return the filters that the flags describe, for batches with one of these statuses and ids."""
+    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named, ids)
 
 
 def check_names(output: Output) -> None:
@@ -133,8 +134,15 @@ def check_names(output: Output) -> None:
 def matching(
     batches: MessageBatches, given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
 ) -> Iterator[MessageBatch]:
-    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
-    filters = filters_of(given, statuses)
+    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out.
+
+    If a filter needs the record, one that cannot be used is an error.
+    """
+    mine = _from_record(batches, given)
+    if mine is not None and not mine:
+        output.say_nothing_done(states.NONE_MINE)
+        return
+    filters = filters_of(given, statuses, mine)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
     found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
@@ -145,15 +153,30 @@ def matching(
     if listing.unreadable:
         output.leave_out(states.unreadable(listing.unreadable))
     elif empty:
-        output.say(states.none_found(statuses, filtered=filters_of(given) != EVERY, orphaned=given.orphaned))
+        none = states.none_found(statuses, filtered=filters_of(given, ids=mine) != EVERY, orphaned=bool(given.orphaned))
+        if given.named is not None:
+            none = f"{none} {states.names_there_are(list(listing.names), statuses)}"
+        (output.say if given.named is None and mine is None else output.say_nothing_done)(none)
+
+
+def _from_record(batches: MessageBatches, given: argparse.Namespace) -> set[str] | None:
+    """Return the ids of the batches that --mine means, or None without it; an unusable record is an error."""
+    if given.named is None and not given.mine:
+        return None
+    from cancel_message_batch.record.store import open_record
+
+    record = open_record()
+    record.check()
+    mine = record.mine(origin(batches.connection.base_url)) if given.mine and not record.fault else None
+    if record.fault:
+        raise MessageBatchError(record.fault)
+    return mine
 
 
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
-    if given.named is not None:
-        check_names(output)
     known = list(matching(batches, given, output, "in_progress"))
-    if not known and not output.incomplete:
+    if not known and not (output.incomplete or output.nothing):
         output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known

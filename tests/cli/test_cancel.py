@@ -166,7 +166,7 @@ def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_reported(s
     assert done.returncode == 4
     assert f"message batch {ended} had already ended" in done.stdout
     assert f"{active} canceling" in done.stdout.splitlines()
-    assert "may still complete and are billed" in done.stderr
+    assert "or still completes, is billed" in done.stderr
     assert "There is no message batch msgbatch_unknown" in done.stderr
 
 

@@ -69,9 +69,13 @@ class Listing:
             self.unreadable += page.unreadable
             new = [batch for batch in page.batches if batch.id not in seen]
             seen |= {batch.id for batch in new}
-            named = names.with_names(new, needed=self._filters.named is not None)
-            self.names |= dict.fromkeys(batch.context.name for batch in named if batch.context.name)
-            yield from filter(self._filters.match, named)
+            yield from self.matching(new)
+
+    def matching(self, batches: Sequence[MessageBatch]) -> Iterator[MessageBatch]:
+        """Yield those of these batches that match."""
+        named = names.with_names(batches, needed=self._filters.named is not None)
+        self.names |= dict.fromkeys(batch.context.name for batch in named if batch.context.name)
+        yield from filter(self._filters.match, named)
 
 
 def look_up(batches: MessageBatches, message_batch_ids: Sequence[str]) -> Iterator[tuple[str, ToolOutcome]]:

@@ -31,7 +31,7 @@ def add_filters(parser: argparse.ArgumentParser, *, only: str = "only") -> None:
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=f"{only} batches with at least N requests")
     text = f"{only} batches that were created under `run` or `guard`, or named, on this machine"
     parser.add_argument("--mine", action="store_true", default=None, help=text)
-    text = f"{only} unfinished batches whose program on this machine is gone"
+    text = f"{only} batches left behind: still running, and their program was killed, or failed without canceling them"
     parser.add_argument("--orphaned", action="store_true", default=None, help=text)
     text = f"{only} batches whose name matches PATTERN ('nightly*'; * and ? are special)"
     parser.add_argument("--named", metavar="PATTERN", help=text)

@@ -21,7 +21,7 @@ from cancel_message_batch.words import states
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import orphaned
+from .recording import left_behind
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm, own_terminal, write
@@ -124,11 +124,15 @@ def filters_of(given: argparse.Namespace, statuses: Sequence[str] = (), ids: Set
     return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named, ids)
 
 
-def check_names(output: Output) -> None:
-    """Warn if the names of batches cannot be read."""
+def check_names(given: argparse.Namespace, output: Output) -> None:
+    """Warn if the names of batches cannot be read; where they decide which batches are meant, raise."""
     from cancel_message_batch.record.store import open_record
 
-    open_record(output.warn).check()
+    decides = given.named is not None or given.mine or given.orphaned
+    record = open_record(None if decides else output.warn)
+    record.check()
+    if decides and record.fault:
+        raise MessageBatchError(record.fault)
 
 
 def matching(
@@ -138,14 +142,17 @@ def matching(
 
     If a filter needs the record, one that cannot be used is an error.
     """
-    mine = _from_record(batches, given)
+    if given.named is not None or given.mine or given.orphaned:
+        check_names(given, output)
+    mine = _mine(batches) if given.mine else None
     if mine is not None and not mine:
         output.say_nothing_done(states.NONE_MINE)
         return
     filters = filters_of(given, statuses, mine)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
-    found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
+    orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
+    found = iter(listing) if orphaned is None else listing.matching(orphaned)
     empty = True
     for batch in islice(found, limit):
         empty = False
@@ -159,15 +166,12 @@ def matching(
         (output.say if given.named is None and mine is None else output.say_nothing_done)(none)
 
 
-def _from_record(batches: MessageBatches, given: argparse.Namespace) -> set[str] | None:
-    """Return the ids of the batches that --mine means, or None without it; an unusable record is an error."""
-    if given.named is None and not given.mine:
-        return None
+def _mine(batches: MessageBatches) -> set[str]:
+    """Return the ids of the batches that --mine means."""
     from cancel_message_batch.record.store import open_record
 
     record = open_record()
-    record.check()
-    mine = record.mine(origin(batches.connection.base_url)) if given.mine and not record.fault else None
+    mine = record.mine(origin(batches.connection.base_url))
     if record.fault:
         raise MessageBatchError(record.fault)
     return mine

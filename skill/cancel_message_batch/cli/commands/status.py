@@ -21,7 +21,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.selection import check_names, matching, read_ids
 
     ids = read_ids(given, "status")
-    check_names(output)
+    check_names(given, output)
     codes = []
     outcomes = {}
     with open_batches(given) as batches:

@@ -8,11 +8,11 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from cancel_message_batch.api.errors import InvalidInputError, clean
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, CreatedBy, MessageBatch, with_context
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
@@ -90,10 +90,10 @@ _QUERIES = {
 }
 
 
-def known_here(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+def known_here(batches: Sequence[MessageBatch], *, needed: bool = False) -> list[MessageBatch]:
     """Return the batches with what the record knows about them, their names and creators; without, where it is broken.
 
-    Both belong to an id and an origin.
+    Both belong to an id and an origin. Where names are ``needed``, a record that cannot be read is a MessageBatchError.
     """
     path = record_path()
     if not batches or path is None or not has_record():
@@ -108,18 +108,17 @@ def known_here(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     uri = f"{path.absolute().as_uri()}?mode=ro{unchanging}"
     programs: dict[object, CreatedBy] = {}  # each is looked for once
     with (
-        contextlib.suppress(sqlite3.Error),
+        _forgiving(sqlite3.Error, path, needed=needed),
         contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
     ):
         record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
         version = record.execute("PRAGMA user_version").fetchone()[0]
-        if query := _QUERIES.get(version):
-            found = []
-            for batch in batches:
-                created_by = CreatedBy() if version > 1 and batch.context.origin else None
-                rows = record.execute(query, (batch.id, batch.context.origin))
-                found.append(_known(batch, rows, created_by, programs))
-            return found
+        query, found = _QUERIES.get(version, _QUERIES[2]), []
+        for batch in batches:
+            created_by = CreatedBy() if version > 1 and batch.context.origin else None
+            rows = record.execute(query, (batch.id, batch.context.origin))
+            found.append(_known(batch, rows, created_by, programs))
+        return found
     return list(batches)
 
 
@@ -148,3 +147,13 @@ def _shown(text: object) -> str:
     """Return a text as it can be shown, whoever wrote it; nothing if it could be taken for an id."""
     shown = _one_line(text, limit=NAME_LIMIT) if isinstance(text, str) else ""
     return shown if ID_PREFIX not in shown else ""
+
+
+@contextlib.contextmanager
+def _forgiving(errors: type[Exception], path: Path, *, needed: bool) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        if needed:
+            shown = clean(str(path), limit=400)
+            raise MessageBatchError(f"The record {shown} cannot be read ({clean(str(error))}).") from None

@@ -51,7 +51,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
 
     record, connection = open_record(), batches.connection
     for name, error in missing.items():
-        known = record.known(name)
+        known = record.known(name, origin(connection.base_url))
         if known is None:
             continue
         here = getattr(error, "workspace_id", None) or connection.headers.get("anthropic-workspace-id")

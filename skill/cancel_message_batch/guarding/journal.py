@@ -1,5 +1,7 @@
 """What the record keeps of a command under ``run``: each batch that it creates."""
 
+from collections.abc import Iterable
+
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, Record
@@ -25,3 +27,8 @@ class Journal:
             where, requests = origin(batch.base_url), batch.requests or None
             known = KnownBatch(batch.message_batch_id, where, self.process, batch.workspace, self._name, requests)
             self.record.add_creation(known, "run")
+
+    def note_ended(self, batches: Iterable[Created]) -> None:
+        """Note batches that have ended."""
+        for batch in batches:
+            self.record.note_ended(origin(batch.base_url), [batch.message_batch_id])

@@ -15,7 +15,9 @@ from cancel_message_batch.cli.terminal import interactive
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add_batches(parser, every="every batch of the workspace that is in progress")
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, but cancel nothing")
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--yes", "-y", action="store_true", help="do not ask; where there is no terminal, --all needs it"
+    )
     parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
     parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
@@ -35,7 +37,7 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
     if interactive():
         return
     if given.all and not (given.yes or given.dry_run):
-        raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
+        raise UsageError("--all asks first, and there is no terminal to ask in. --dry-run shows what it would stop")
     if not given.all and not ids:
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status in_progress` shows the running ones")
 

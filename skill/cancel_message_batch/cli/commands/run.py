@@ -19,7 +19,6 @@ if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.guarding.created import Created
     from cancel_message_batch.guarding.journal import Journal
     from cancel_message_batch.guarding.relay import Relay
-    from cancel_message_batch.record.store import Record
 
 _FOR_CREATES = 5.0  # seconds at most for creates that have no response yet
 _LAST_MOMENT = 0.2  # seconds before the deadline: to report which cancels got no response
@@ -95,14 +94,14 @@ def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: 
         output.warn(programs.left_by_command(processes, held))
     for lost in relay.lost:
         output.warn(programs.creation_lost(lost.began, lost.requests))
-    journal.record.note_ended(name for name, batch in relay.created.items() if batch.status == "ended")
+    journal.note_ended(batch for batch in relay.created.values() if batch.status == "ended")
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
     failed = child.code != 0 or (child.interrupted and any(batch.status != "canceling" for batch in left))
     how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
     if failed and left:
         output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
         if not given.keep:
-            _cancel(left, end, journal.record, output, child.interrupted_again)
+            _cancel(left, end, journal, output, child.interrupted_again)
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
 
@@ -122,7 +121,7 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _cancel(
-    left: "Sequence[Created]", end: float, record: "Record", output: Output, given_up: Callable[[], bool]
+    left: "Sequence[Created]", end: float, journal: "Journal", output: Output, given_up: Callable[[], bool]
 ) -> None:
     """Cancel batches until the deadline, or shortly after the person gives up; say what became of each, and note it."""
     import anyio
@@ -172,7 +171,7 @@ def _cancel(
     anyio.run(cancel_all)
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
     output.warn(programs.program_left(canceling + stopped, ended, failed))
-    record.note_ended(ended)
+    journal.note_ended(batch for batch in left if batch.message_batch_id in ended)
     # The record has warned already if it cannot be used.
     note_cancels({name: progress.outcomes.get(name) for name in progress.sent}, lambda _: None, through="run")
 

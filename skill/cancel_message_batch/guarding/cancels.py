@@ -4,7 +4,6 @@ The SDK's own retries are turned off for them: they would hide that an earlier a
 """
 
 import contextlib
-import copy
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from cancel_message_batch.api.calls import awaited
 from cancel_message_batch.api.credentials import connection_with
-from cancel_message_batch.api.errors import MessageBatchError, from_client, from_sdk
+from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, from_client, from_sdk
 from cancel_message_batch.api.retries import Attempts, RetryPolicy
 
 from .created import of_the_sender
@@ -41,9 +40,10 @@ class Cancels:
         sleep: Callable[[float], Any],
         on_pause: Callable[[MessageBatchError, float], None],
     ) -> None:
-        client = copy.copy(batches._client)  # noqa: SLF001 - the SDK's client, with its connections
-        client.max_retries = 0
-        self._batches = type(batches)(client)
+        client = batches._client  # noqa: SLF001 - the SDK's client
+        alike = object.__new__(type(client))  # with the same connections
+        vars(alike).update(vars(client), max_retries=0)
+        self._batches = type(batches)(alike)
         self.options = options
         self.sent: set[str] = set()
         self.end = time.monotonic() + seconds
@@ -73,7 +73,8 @@ class Cancels:
                 return await self._send(self._batches.cancel, message_batch_id)
             except MessageBatchError as raised:
                 error = raised
-            if (error.may_have_arrived or attempts.may_have_arrived) and self.time_left():
+            conflict = isinstance(error, APIStatusError) and error.status_code == 409  # it may have ended
+            if (conflict or error.may_have_arrived or attempts.may_have_arrived) and self.time_left():
                 with contextlib.suppress(MessageBatchError):
                     batch = await self.retrieve(message_batch_id)
                     if getattr(batch, "processing_status", "") in {"canceling", "ended"}:

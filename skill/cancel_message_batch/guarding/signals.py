@@ -109,8 +109,16 @@ class Signals:
 
 
 def ended_well(error: BaseException | None) -> bool:
-    """Return whether a block that this exception left has ended normally: by ``sys.exit(0)`` or ``break``, say."""
+    """Return whether a block that this exception left has ended normally: by ``sys.exit(0)``, or ``break``, say."""
+    if isinstance(error, asyncio.CancelledError):
+        return _in_discarded_generator()
     return isinstance(error, None | GeneratorExit) or (isinstance(error, SystemExit) and _code(error) in {None, 0})
+
+
+def _in_discarded_generator() -> bool:
+    """Return whether asyncio closes an async generator that nobody reads any more; it may cancel even that."""
+    task = current_task()
+    return task is not None and type(task.get_coro()).__name__ == "async_generator_athrow"  # what aclose() returns
 
 
 def _code(error: BaseException | None) -> int | None:

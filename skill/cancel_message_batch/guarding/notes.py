@@ -63,11 +63,14 @@ class Notes:
             return self._programs[pid]
 
 
-def _sha256(requests: Iterable[object]) -> str:
-    """Return the hash of the body in which the SDK sends these requests."""
+def _sha256(requests: Iterable[object]) -> str | None:
+    """Return the hash of the body in which the SDK sends these requests; None if they have no JSON."""
     body = hashlib.sha256(b'{"requests":[')
-    for number, request in enumerate(requests):
-        text = json.dumps(request, ensure_ascii=False, separators=(",", ":"), default=str)
-        body.update((b"," if number else b"") + text.encode("utf-8", "surrogatepass"))
+    try:
+        for number, request in enumerate(requests):
+            text = json.dumps(request, ensure_ascii=False, separators=(",", ":"), default=str)
+            body.update((b"," if number else b"") + text.encode("utf-8", "surrogatepass"))
+    except (TypeError, ValueError, RecursionError):
+        return None
     body.update(b"]}")
     return body.hexdigest()

@@ -8,10 +8,10 @@ import contextlib
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cancel_message_batch.api.errors import InvalidInputError, clean
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, with_context
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
@@ -80,10 +80,11 @@ def record_fault(path: Path) -> str:
     return ""
 
 
-def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+def with_names(batches: Sequence[MessageBatch], *, needed: bool = False) -> list[MessageBatch]:
     """Return the batches with the names that they have in the record; without, where it cannot be read.
 
-    A name belongs to an id and an origin.
+    A name belongs to an id and an origin. Where names are ``needed``, a record that cannot be read is a
+    MessageBatchError.
     """
     found: dict[str, str] = {}
     path = record_path()
@@ -102,7 +103,7 @@ def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
         "AND (?2 = '' OR coalesce(origin, '') IN (?2, '')) ORDER BY name IS NULL"
     )
     with (
-        contextlib.suppress(sqlite3.Error),
+        _forgiving(sqlite3.Error, path, needed=needed),
         contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
     ):
         record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
@@ -112,3 +113,13 @@ def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
             if ID_PREFIX not in shown:  # whoever wrote it
                 found[batch.id] = shown
     return [with_context(batch, name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]
+
+
+@contextlib.contextmanager
+def _forgiving(errors: type[Exception], path: Path, *, needed: bool) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        if needed:
+            shown = clean(str(path), limit=400)
+            raise MessageBatchError(f"The record {shown} cannot be read ({clean(str(error))}).") from None

@@ -113,7 +113,7 @@ def left_behind_by(
     if ended is None:
         return f"{who}, which was killed, or lost its power. It created the batch {distance(batch.created_at, batch)}."
     what = "whose guarded block" if through == "guard" else "which"
-    return f"{who}, {what} ended with {end or 'an error'} {distance(ended, batch)}. No cancel was confirmed."
+    return f"{who}, {what} ended {distance(ended, batch)} with {end or 'an error'}. No cancel was confirmed."
 
 
 def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:

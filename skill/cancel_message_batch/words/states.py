@@ -265,10 +265,27 @@ def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> st
     """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
     like = " like that" if filtered else ""
     if orphaned:
-        return f"This machine knows no batch{like} that was left behind."
+        return f"This machine knows no left-behind batch{like}."
     if not statuses:
         return f"There is no message batch{like} in this workspace."
     return f"No message batch{like} is {' or '.join(statuses)}."
+
+
+NONE_MINE = (
+    "This machine knows of no batch that is yours. A batch is if it was created under `run` or `guard` here, or if it "
+    "got a name here."
+)
+_NAMES = 10  # that are said
+
+
+def names_there_are(names: Sequence[str], statuses: Sequence[str]) -> str:
+    """Say which names the batches with one of these statuses have, after a pattern that none of them matches."""
+    if not names:
+        which = f"message batch that is {' or '.join(statuses)}" if statuses else "message batch in this workspace"
+        return f"No {which} has a name on this machine."
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    shown = ", ".join(f'"{name}"' for name in names[:_NAMES])
+    return f"The names there are: {shown}{more}."
 
 
 def unreadable(number: int) -> str:

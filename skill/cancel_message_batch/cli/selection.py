@@ -5,32 +5,41 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
-from cancel_message_batch.batches.listing import EVERY, Filters, Listing
+from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_up
 from cancel_message_batch.record.names import has_record
+from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import states
 
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import orphaned
+from .recording import left_behind, who_left
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
-from .terminal import confirm
+from .terminal import confirm, own_terminal, write
 
 
-def read_ids(given: argparse.Namespace, command: str) -> list[str]:
-    """Return the ids given as arguments and, for ``-``, on standard input, without repetitions.
+class Ids(list[str]):
+    """The ids of a command line, without repetitions; ``found`` of them came from standard input alone."""
+
+    found: int = 0
+
+
+def read_ids(given: argparse.Namespace, command: str) -> Ids:
+    """Return the ids given as arguments and, for ``-``, on standard input.
 
     If one of them is not an id, all are refused: nothing is done for half of what was typed.
     """
     ids: list[str] = []
+    typed: set[str] = set()
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
@@ -38,6 +47,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             raise UsageError(_neither_command_nor_id(word))
         else:
             ids.append(checked_id(word))
+            typed.add(ids[-1])
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
     used = [name for name in FILTERS if getattr(given, name) is not None]
@@ -47,7 +57,9 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
         raise UsageError(f"{flag} {fault}. `{PROGRAM} list` takes it too, and shows the ids")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them")
-    return list(dict.fromkeys(ids))
+    every = Ids(dict.fromkeys(ids))
+    every.found = len(set(every) - typed)
+    return every
 
 
 def checked_id(word: str) -> str:
@@ -107,26 +119,40 @@ def _words(line: str) -> list[str]:
     return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
 
 
-def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filters:
-    """Return the filters that the flags describe."""
-    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
+def filters_of(given: argparse.Namespace, statuses: Sequence[str] = (), ids: Set[str] | None = None) -> Filters:
+    """Return the filters that the flags describe, for batches with one of these statuses and ids."""
+    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named, ids)
 
 
-def check_names(output: Output) -> None:
-    """Warn if the names of batches cannot be read."""
+def check_names(given: argparse.Namespace, output: Output) -> None:
+    """Warn if the names of batches cannot be read; where they decide which batches are meant, raise."""
     from cancel_message_batch.record.store import open_record
 
-    open_record(output.warn).check()
+    decides = given.named is not None or given.mine or given.orphaned
+    record = open_record(None if decides else output.warn)
+    record.check()
+    if decides and record.fault:
+        raise MessageBatchError(record.fault)
 
 
 def matching(
     batches: MessageBatches, given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
 ) -> Iterator[MessageBatch]:
-    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
-    filters = filters_of(given, statuses)
+    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out.
+
+    If a filter needs the record, one that cannot be used is an error.
+    """
+    if given.named is not None or given.mine or given.orphaned:
+        check_names(given, output)
+    mine = _mine(batches) if given.mine else None
+    if mine is not None and not mine:
+        output.say_nothing_done(states.NONE_MINE)
+        return
+    filters = filters_of(given, statuses, mine)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
-    found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
+    orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
+    found = iter(listing) if orphaned is None else listing.matching(orphaned)
     empty = True
     for batch in islice(found, limit):
         empty = False
@@ -134,15 +160,27 @@ def matching(
     if listing.unreadable:
         output.leave_out(states.unreadable(listing.unreadable))
     elif empty:
-        output.say(states.none_found(statuses, filtered=filters_of(given) != EVERY, orphaned=given.orphaned))
+        none = states.none_found(statuses, filtered=filters_of(given, ids=mine) != EVERY, orphaned=bool(given.orphaned))
+        if given.named is not None:
+            none = f"{none} {states.names_there_are(list(listing.names), statuses)}"
+        (output.say if given.named is None and mine is None else output.say_nothing_done)(none)
+
+
+def _mine(batches: MessageBatches) -> set[str]:
+    """Return the ids of the batches that --mine means."""
+    from cancel_message_batch.record.store import open_record
+
+    record = open_record()
+    mine = record.mine(origin(batches.connection.base_url))
+    if record.fault:
+        raise MessageBatchError(record.fault)
+    return mine
 
 
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
-    if given.named is not None:
-        check_names(output)
     known = list(matching(batches, given, output, "in_progress"))
-    if not known and not output.incomplete:
+    if not known and not (output.incomplete or output.nothing):
         output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known
@@ -151,13 +189,38 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
 
         known = pick(known)
         if not known:
-            output.warn("Nothing was selected, so nothing was canceled. Space selects a batch, Enter continues.")
+            output.say_nothing_done(
+                "Nothing was selected, so nothing was canceled. Space selects a batch, Enter continues."
+            )
             return ()
     if given.yes:
         return known
     if given.all or len(known) > 1:
-        output.show(table(known, sys.stderr))
+        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None))
     if not confirm(states.cancel_these(known)):
-        output.warn("Nothing was canceled.")
+        output.say_nothing_done("Nothing was canceled.")
         return ()
     return known
+
+
+def confirm_found(
+    batches: MessageBatches, ids: Sequence[str], output: Output
+) -> tuple[list[str], dict[str, ToolOutcome]]:
+    """Look at ids that were not typed, and ask the person at the terminal about those that are running.
+
+    Returns the ids to cancel, none after a no, and the outcome for each id that could not be looked up.
+    """
+    outcomes = dict(look_up(batches, ids))
+    failed = {name: outcome for name, outcome in outcomes.items() if outcome.batch is None}
+    for outcome in failed.values():
+        output.warn(outcome.text)
+    known = [outcome.batch for outcome in outcomes.values() if outcome.batch]
+    running = states.still_running(known)
+    if running:
+        with own_terminal() as (keyboard, screen):
+            write(screen, "".join(f"{line}\n" for line in table(running, screen)))
+            agreed = confirm(states.cancel_these(running), keyboard, screen)
+        if not agreed:
+            output.say_nothing_done("Nothing was canceled.")
+            return [], {}
+    return [batch.id for batch in known], failed

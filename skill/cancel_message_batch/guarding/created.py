@@ -25,7 +25,8 @@ class Created:
 
     ``headers`` are what a cancel needs of its create request. They hold the credential, so they are kept in memory
     only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent`` says that the last
-    request about it was sent whole, ``answered`` that the response says what came of the create.
+    request about it was sent whole, ``answered`` that the response says what came of the create, ``over`` that nothing
+    more will be learned of the create.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class Created:
     status: str = "in_progress"
     sent: bool = False
     answered: bool = False
+    over: bool = False
     _end: bytes = field(default=b"", repr=False)
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
 
@@ -71,6 +73,10 @@ class Created:
         self.requests = requests or self.requests
         self.workspace = clean(response.headers.get("anthropic-workspace-id", ""), limit=200) or self.workspace
         if new:  # anybody's key that the API accepts may look at a batch later
-            sent = response.request.headers.items()
-            self.headers = {header: value for header, value in sent if not _OF_ONE_REQUEST.fullmatch(header)}
+            self.headers = of_the_sender(response.request.headers)
         return new
+
+
+def of_the_sender(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request that may say who sends it, such as its credential."""
+    return {name: value for name, value in headers.items() if not _OF_ONE_REQUEST.fullmatch(name.lower())}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import clean, quoted
 from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
 
 
@@ -19,6 +19,7 @@ class Facts(NamedTuple):
     requests: int
     size: str  # the number of requests, in words
     created: str  # local time and age
+    creator: str  # who created it, as far as this machine knows; may be empty
 
 
 def facts(batch: MessageBatch) -> Facts:
@@ -27,7 +28,20 @@ def facts(batch: MessageBatch) -> Facts:
     name = f'"{batch.context.name}"' if batch.context.name else ""
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     size = counted(requests, "request")
-    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, size, created)
+    state, title = f"{shown}: {status}", f"{shown} {name}".rstrip()
+    return Facts(shown, name, title, status, state, requests, size, created, creator(batch))
+
+
+def creator(batch: MessageBatch) -> str:
+    """Say who created a batch, in words that follow "It was"; nothing if no record could say so."""
+    by = batch.context.created_by
+    if by is None:
+        return ""
+    if not by.program:
+        return "not created through this machine"
+    where = f'on "{by.host}"' if by.host else "on this machine"
+    again = f" (still running, pid {by.pid}: it may send canceled requests again)"
+    return f'created by "{by.program}" {where}{again if by.alive and not batch.ended else ""}'
 
 
 def spaced(ids: Sequence[str]) -> str:
@@ -67,6 +81,11 @@ def sentence(text: str) -> str:
     """Begin with a capital letter and end with a full stop."""
     text = text[:1].upper() + text[1:] if not text.startswith((ID_PREFIX, "'")) else text
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def from_elsewhere(text: str, source: str) -> str:
+    """Set clean text of the API or of a file apart. Nothing of ours may follow it: it could seem to go on."""
+    return f"Text from {source}, not advice: {quoted(text)}"
 
 
 def counts(batch: MessageBatch) -> str:

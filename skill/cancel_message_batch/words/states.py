@@ -17,9 +17,9 @@ from .facts import amount, billed, counted, counts, day_and_time, distance, dura
 
 CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended", "unconfirmed"]
 NOT_IMMEDIATE = (
-    "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
-    "A batch has stopped only when its status is ended: check again later. Results are kept, and are at results_url "
-    "once it has ended."
+    "What has completed, or still completes, is billed, and its results are kept until 29 days after the batch's "
+    "creation. What had not started ends as canceled and is not billed. It has stopped only when its status is ended: "
+    "check again later."
 )
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
@@ -109,16 +109,13 @@ def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], troub
 
 def status(batch: MessageBatch) -> str:
     """Say what state a batch is in."""
-    known, created = facts(batch), f"Created {moment(batch.created_at, batch)}."
+    known, created = facts(batch), f"Created {moment(batch.created_at, batch)}.{_creator(batch)}"
     start = f"Message batch {known.title} ({known.size})"
     if batch.ended:
         return f"{start} has ended{_at_end(batch)}. None of its requests is running. {created} {_final(batch)}"
     if batch.processing_status == "canceling":
         since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
-        now = (
-            f"is canceling{since}. It has not stopped yet. Requests already being processed may still complete and are "
-            "billed."
-        )
+        now = f"is canceling{since}. It has not stopped yet. What has completed, or still completes, is billed."
     elif batch.processing_status == "in_progress":
         now = "is in_progress: it is running, and nobody has canceled it."
     else:
@@ -151,7 +148,8 @@ def listed(
         text = " ".join([f"There is no {kind} {where}{readable}.", *others, *unread])
         return text, text
     rows = "\n".join(
-        f"{batch.id} {batch.status}, {batch.size}, created {batch.created}{f', named {batch.name}' * bool(batch.name)}"
+        f"{batch.id} {batch.status}, {batch.size}, created {batch.created}{f', {batch.creator}' * bool(batch.creator)}"
+        f"{f', named {batch.name}' * bool(batch.name)}"
         for batch in map(facts, batches)
     )
     older = [f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}."] if more else []
@@ -162,9 +160,8 @@ def listed(
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     known = facts(batch)
-    return (
-        f"Cancel message batch {known.title}? It is {known.status}, has {known.size} and was created {known.created}."
-    )
+    what = f"It is {known.status}, has {known.size} and was created {known.created}."
+    return f"Cancel message batch {known.title}? {what}{_creator(batch)}"
 
 
 def declined(message_batch_id: str, *, asked: bool) -> str:
@@ -184,6 +181,40 @@ def needs_yes(message_batch_id: str) -> str:
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
     )
+
+
+def may_repeat(batches: Sequence[MessageBatch]) -> str:
+    """Say which programs, whose batches were canceled, may send the requests again; nothing if none is running."""
+    running = {
+        batch.context.created_by for batch in batches if batch.context.created_by and batch.context.created_by.alive
+    }
+    if not running:
+        return ""
+    which = ", ".join(sorted(f'"{by.program}" (pid {by.pid})' for by in running))
+    if len(batches) == 1:
+        return f"Its program is still running on this machine, and may send the canceled requests again: {which}."
+    return f"Programs still running on this machine, which may send canceled requests again: {which}."
+
+
+def _creator(batch: MessageBatch) -> str:
+    known = facts(batch).creator
+    return f" It was {known}." if known else ""
+
+
+_MOST_CREATORS = 5  # in a question
+
+
+def _creators(batches: Sequence[MessageBatch]) -> str:
+    """Say who created these batches: one by one where that differs."""
+    if len(batches) == 1:
+        return _creator(batches[0])
+    known = Counter(filter(None, (facts(batch).creator for batch in batches)))
+    parts = [
+        f"{number:,} {'was' if number == 1 else 'were'} {who}" for who, number in known.most_common(_MOST_CREATORS)
+    ]
+    others = sum(known.values()) - sum(number for _, number in known.most_common(_MOST_CREATORS))
+    parts += [f"{others:,} by other programs"] if others else []
+    return f" Of these, {'; '.join(parts)}." if parts else ""
 
 
 def _so_far(batch: MessageBatch) -> str:
@@ -237,6 +268,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
         ("requests", f"{known.requests:,}"),
         ("created", when(batch.created_at)),
+        ("creator", known.creator.removeprefix("created by ")),
         ("canceled", f"requested {canceled}" if canceled else ""),
         ("ended", when(batch.ended_at)),
         ("ends by", when(batch.expires_at) if is_due else ""),
@@ -249,12 +281,17 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
 
 def cancel_these(batches: Sequence[MessageBatch]) -> str:
     """Ask a person whether to cancel the batches that they have chosen and see."""
-    return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
+    return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?{_creators(batches)}"
+
+
+def still_running(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+    """Return the batches that a cancel would stop."""
+    return [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
 
 
 def dry_run(batches: Sequence[MessageBatch]) -> str:
     """Say how much a cancel of these batches would stop."""
-    running = [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+    running = still_running(batches)
     would = amount(running) if running else "nothing"
     return f"Dry run: nothing was canceled. Without --dry-run, this would cancel {would}."
 
@@ -263,10 +300,27 @@ def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> st
     """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
     like = " like that" if filtered else ""
     if orphaned:
-        return f"This machine knows no unfinished batch{like} whose program is gone."
+        return f"This machine knows no left-behind batch{like}."
     if not statuses:
         return f"There is no message batch{like} in this workspace."
     return f"No message batch{like} is {' or '.join(statuses)}."
+
+
+NONE_MINE = (
+    "This machine knows of no batch that is yours. A batch is if it was created under `run` or `guard` here, or if it "
+    "got a name here."
+)
+_NAMES = 10  # that are said
+
+
+def names_there_are(names: Sequence[str], statuses: Sequence[str]) -> str:
+    """Say which names the batches with one of these statuses have, after a pattern that none of them matches."""
+    if not names:
+        which = f"message batch that is {' or '.join(statuses)}" if statuses else "message batch in this workspace"
+        return f"No {which} has a name on this machine."
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    shown = ", ".join(f'"{name}"' for name in names[:_NAMES])
+    return f"The names there are: {shown}{more}."
 
 
 def unreadable(number: int) -> str:

@@ -3,7 +3,7 @@
 import argparse
 
 from cancel_message_batch.cli.arguments import add_connection, add_filters, open_batches, parse_count
-from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
@@ -17,13 +17,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.recording import say_what_may_be_ours, who_left
     from cancel_message_batch.cli.reports import print_batches
-    from cancel_message_batch.cli.selection import check_names, matching
+    from cancel_message_batch.cli.selection import check_names, filters_of, matching
 
-    check_names(output)
+    check_names(given, output)
     statuses = (given.status,) if given.status else ()
     with open_batches(given) as batches:
-        print_batches(matching(batches, given, output, *statuses, limit=given.limit or None), output)
+        found = matching(batches, given, output, *statuses, limit=given.limit or None)
+        print_batches(found, output, who_left(batches) if given.orphaned else None)
+        if given.orphaned:
+            say_what_may_be_ours(batches, output, filters_of(given, statuses).match)
     return ExitCode.DONE
 
 
@@ -40,5 +44,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
-    exits={4: "some batches could not be read, and were left out"},
+    exits={3: NONE_LIKE_THAT, 4: "some batches could not be read, and were left out"},
 )

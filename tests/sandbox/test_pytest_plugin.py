@@ -159,13 +159,13 @@ def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Pa
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=True)
     (wheel,) = (tmp_path / "dist").iterdir()
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], timeout=120, check=True)
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], timeout=120, check=True)
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     (site,) = (tmp_path / "venv").rglob("site-packages")
     # Everything else comes from where these tests run: so no package index is needed.
     elsewhere = [path for path in sys.path if path.endswith("site-packages")]
     (site / "elsewhere.pth").write_text("\n".join(elsewhere) + "\n")
-    install = [python, "-m", "pip", "install", "--no-index", f"cancel-message-batch[sandbox] @ {wheel.as_uri()}"]
+    install: list[str | Path] = [python, "-m", "pip", "install", "--no-index", f"cancel-message-batch[sandbox] @ {wheel.as_uri()}"]
     subprocess.run(install, capture_output=True, timeout=120, check=True)
     project = tmp_path / "project"
     project.mkdir()

@@ -165,7 +165,14 @@ def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Pa
     # Everything else comes from where these tests run: so no package index is needed.
     elsewhere = [path for path in sys.path if path.endswith("site-packages")]
     (site / "elsewhere.pth").write_text("\n".join(elsewhere) + "\n")
-    install: list[str | Path] = [python, "-m", "pip", "install", "--no-index", f"cancel-message-batch[sandbox] @ {wheel.as_uri()}"]
+    install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        f"cancel-message-batch[sandbox] @ {wheel.as_uri()}",
+    ]
     subprocess.run(install, capture_output=True, timeout=120, check=True)
     project = tmp_path / "project"
     project.mkdir()

@@ -80,4 +80,4 @@ format: $(READY) ## format the code
 	$(BIN)/ruff check --fix .
 
 clean: ## remove what the targets made
-	rm -rf $(VENV) .venv-* .mypy_cache .pytest_cache .ruff_cache build dist
+	rm -rf $(VENV) .venv-* .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist

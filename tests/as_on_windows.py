@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+import zoneinfo  # noqa: F401
 
 # These choose the way of their system when they are imported: here they keep the one of this system.
 import anyio._backends._asyncio  # noqa: F401

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .agent.approval import Consent
     from .agent.conversation import Conversation
     from .api import __version__
     from .api.client import AsyncMessageBatches, MessageBatches
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .guarding.guard import guard
     from .results.tool import async_results_function, results_function, results_tool
     from .tools import Tool, ToolOutcome, cancel_message_batch, get_message_batch, list_message_batches
+    from .words.states import question
 
 __all__ = [
     "APIConnectionError",
@@ -28,6 +30,7 @@ __all__ = [
     "APITimeoutError",
     "AsyncMessageBatches",
     "ConfigurationError",
+    "Consent",
     "Conversation",
     "InvalidInputError",
     "MessageBatch",
@@ -42,6 +45,7 @@ __all__ = [
     "get_message_batch",
     "guard",
     "list_message_batches",
+    "question",
     "results_function",
     "results_tool",
 ]
@@ -52,9 +56,11 @@ _MODULES = (
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
     (".api.models", frozenset({"MessageBatch", "RequestCounts"})),
     (".api.client", frozenset({"AsyncMessageBatches", "MessageBatches"})),
+    (".agent.approval", frozenset({"Consent"})),
     (".agent.conversation", frozenset({"Conversation"})),
     (".guarding.guard", frozenset({"guard"})),
     (".results.tool", frozenset({"async_results_function", "results_function", "results_tool"})),
+    (".words.states", frozenset({"question"})),
     (".tools", frozenset(__all__)),
 )
 

@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from .record.cancels import CancelNotes
 from .tools import CANCEL, GET, LIST
 
 __all__ = ["cancel_message_batch", "get_message_batch", "list_message_batches"]
@@ -21,7 +22,8 @@ async def cancel_message_batch(message_batch_id: str) -> str:
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
     """
-    return (await CANCEL.run_async({"message_batch_id": message_batch_id})).text
+    async with CancelNotes("function") as notes:
+        return (await CANCEL.run_async({"message_batch_id": message_batch_id}, notes=notes)).text
 
 
 async def list_message_batches(

@@ -5,12 +5,13 @@ written once, as a coroutine.
 """
 
 import contextlib
+import functools
 import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, Protocol, runtime_checkable
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,6 +29,7 @@ from .api.errors import (
 from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
 from .api.pages import LARGEST_PAGE, search
 from .record import names
+from .record.cancels import CancelNotes
 from .words import failures, states
 from .words.facts import facts
 
@@ -36,8 +38,10 @@ __all__ = [
     "GET",
     "LIST",
     "TOOLS",
+    "Approval",
     "Approve",
     "AsyncApprove",
+    "CancelNotes",
     "ListMessageBatchesInput",
     "MessageBatchIdInput",
     "Tool",
@@ -131,6 +135,21 @@ Approve = Callable[[MessageBatch], bool | None]
 AsyncApprove = Callable[[MessageBatch], Awaitable[bool | None]]
 
 
+@runtime_checkable
+class Approval(Protocol):
+    """An ``approve`` that also knows what the person said: ``Consent``, or one of your own."""
+
+    @property
+    def words(self) -> str | None:
+        """What the person said, for the record."""
+
+    def agreed(self, message_batch_id: str) -> str | None:
+        """Return how the person agreed without a question: "named" if they ordered to cancel this id, or None."""
+
+    def __call__(self, batch: MessageBatch, /) -> Any:
+        """Ask the person about a batch."""
+
+
 @dataclass(frozen=True)
 class Tool:
     """A tool that an agent can be given.
@@ -171,32 +190,53 @@ class Tool:
         """Return the definition as the Messages API takes it in ``tools``."""
         return {"name": self.name, "description": self.description, "input_schema": self.input_schema}
 
-    def run(self, arguments: Any, batches: Batches | None = None, *, approve: Approve | None = None) -> ToolOutcome:
+    def run(
+        self,
+        arguments: Any,
+        batches: Batches | None = None,
+        *,
+        approve: Approval | Approve | None = None,
+        notes: CancelNotes | None = None,
+    ) -> ToolOutcome:
         """Run one call of the tool. Failures are outcomes too: no expected error is raised.
 
         Args:
             arguments: The input that the model gave: an object, or its JSON text.
             batches: ``MessageBatches()``, or the official SDK's ``anthropic.Anthropic().messages.batches``. Without
                 it, a client with the environment's credential is used for this call.
-            approve: Asks a person before a running batch is canceled. Without it nobody is asked.
+            approve: Asks a person before a running batch is canceled: a function, or a ``Consent``, which does not ask
+                about an id that the person ordered to cancel. Without it nobody is asked.
+            notes: Collects the cancel for this machine's record, and is written by its owner. Without it, the record is
+                written before this call returns.
         """
         try:
             given = self.parse(arguments)
-            with contextlib.nullcontext(batches) if batches is not None else MessageBatches() as client:
+            with (
+                contextlib.nullcontext(notes) if notes is not None else CancelNotes("tool") as own,
+                contextlib.nullcontext(batches) if batches is not None else MessageBatches() as client,
+            ):
                 _check_client(client, is_async=False)
-                return finish(self._answer(given, client, approve))
+                return finish(self._answer(given, client, approve, own))
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
 
     async def run_async(
-        self, arguments: Any, batches: AsyncBatches | None = None, *, approve: AsyncApprove | None = None
+        self,
+        arguments: Any,
+        batches: AsyncBatches | None = None,
+        *,
+        approve: Approval | AsyncApprove | None = None,
+        notes: CancelNotes | None = None,
     ) -> ToolOutcome:
         """Run one call as ``run`` does; a client is ``AsyncMessageBatches()`` or the async one of the SDK."""
         try:
             given = self.parse(arguments)
-            async with contextlib.nullcontext(batches) if batches is not None else AsyncMessageBatches() as client:
+            async with (
+                contextlib.nullcontext(notes) if notes is not None else CancelNotes("tool") as own,
+                contextlib.nullcontext(batches) if batches is not None else AsyncMessageBatches() as client,
+            ):
                 _check_client(client, is_async=True)
-                return await self._answer(given, client, approve)
+                return await self._answer(given, client, approve, own)
         except (InvalidInputError, ConfigurationError) as error:
             return _failure(error, self.action)
 
@@ -212,12 +252,20 @@ class Tool:
             fields = list(self.input_model.model_fields)
             raise InvalidInputError(_input_fault(fault, fields), about_id="message_batch_id" in fields) from error
 
-    async def _answer(self, given: Any, batches: Any, approve: Callable[..., Any] | None) -> ToolOutcome:
-        if self.needs_consent and approve is not None:
-            refusal = await _refusal(given, batches, approve)
-            if refusal is not None:
-                return refusal
-        return await self.handler(given, batches)
+    async def _answer(
+        self, given: Any, batches: Any, approve: Callable[..., Any] | None, notes: CancelNotes
+    ) -> ToolOutcome:
+        if not self.needs_consent:
+            return await self.handler(given, batches)
+        words, consent = None, None
+        if isinstance(approve, Approval):
+            words, consent = approve.words, approve.agreed(given.message_batch_id)
+        if approve is not None and consent is None:
+            answer = await _asked(given, batches, approve)
+            if isinstance(answer, ToolOutcome):
+                return answer
+            consent = answer
+        return await noted(self, given, batches, notes, consent=consent, words=words)
 
 
 def _check_client(batches: Any, *, is_async: bool) -> None:
@@ -228,8 +276,11 @@ def _check_client(batches: Any, *, is_async: bool) -> None:
         raise ConfigurationError(f"{kind} call needs {kind} client, such as {wanted}")
 
 
-async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | None:
-    """Ask a person if there is something to ask; return what keeps the batch from being canceled."""
+async def _asked(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | str | None:
+    """Ask a person; return "yes", or what keeps the batch from being canceled.
+
+    Nobody is asked about a batch that is canceling already: there the answer is None.
+    """
     look = await _get(given, batches)
     if look.batch is None:
         return replace(look, text=f"Not canceled. {look.text}")
@@ -239,7 +290,7 @@ async def _refusal(given: MessageBatchIdInput, batches: Any, approve: Callable[.
         return None
     answer = await awaited(approve(look.batch))
     if answer:
-        return None
+        return "yes"
     text = states.declined(given.message_batch_id, asked=answer is not None)
     return ToolOutcome(text, f"{text.partition('. ')[0]}.", batch=look.batch, declined=True)
 
@@ -292,6 +343,27 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
         return replace(_failure(unexpected, "cancel", message_batch_id), sent=True)
+
+
+async def noted(
+    tool: Tool,
+    given: MessageBatchIdInput,
+    batches: Any,
+    notes: CancelNotes,
+    *,
+    consent: str | None = None,
+    words: str | None = None,
+) -> ToolOutcome:
+    """Cancel a batch, and add it to the notes: an interrupted cancel too, because it may have been sent."""
+    add = functools.partial(notes.add, given.message_batch_id, consent=consent, words=words)
+    try:
+        outcome = await tool.handler(given, batches)
+    except BaseException:
+        add()
+        raise
+    if outcome.sent:
+        add(outcome.answer, outcome.batch.context if outcome.batch else None)
+    return outcome
 
 
 def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = True) -> ToolOutcome:
@@ -382,7 +454,8 @@ def cancel_message_batch(message_batch_id: str) -> str:
     Args:
         message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
     """
-    return CANCEL.run({"message_batch_id": message_batch_id}).text
+    with CancelNotes("function") as notes:
+        return CANCEL.run({"message_batch_id": message_batch_id}, notes=notes).text
 
 
 def list_message_batches(status: Optional[str] = "any", limit: Optional[int] = 10, after_id: Optional[str] = "") -> str:

@@ -117,7 +117,7 @@ def test_all_is_narrowed_by_age_and_size(monkeypatch: pytest.MonkeyPatch, run: R
 def test_all_without_a_terminal_or_yes_is_refused_before_anything_is_sent(sandbox: Sandbox, run: Run) -> None:
     done = run("--all")
     assert done.returncode == 2
-    assert "--yes" in done.stderr
+    assert "there is no terminal to ask in. --dry-run shows what it would stop" in done.stderr
     assert sandbox.journal == []
 
 

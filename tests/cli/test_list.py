@@ -119,3 +119,25 @@ def test_nothing_from_the_api_reaches_the_terminal_that_it_would_obey_or_hide(
         assert json.loads(done.stdout.splitlines()[0])["note"] == hostile
     if "--quiet" in arguments:
         assert done.stdout == f"{EXAMPLE_ID}\n"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("nightly [v3]", ["nightly [v3]"]),
+        ("nightly [*", ["nightly [v3]"]),
+        ("nightly [!a]", []),
+        ("nightly ?", ["nightly v"]),
+        ("nightly*", ["nightly v", "nightly [v3]"]),
+        ('say "hi"', ['say "hi"']),
+        ("NIGHTLY*", []),
+    ],
+)
+def test_only_a_star_and_a_question_mark_are_special_in_a_pattern_of_names(
+    sandbox: Sandbox, run: Run, pattern: str, found: list[str]
+) -> None:
+    names = ("nightly v", "nightly [v3]", 'say "hi"')
+    ids = dict(zip(names, running(sandbox, 3), strict=True))
+    for name, message_batch_id in ids.items():
+        run("name", message_batch_id, name)
+    assert run("list", "--quiet", "--named", pattern).stdout.split() == [ids[name] for name in found]

@@ -93,7 +93,7 @@ def test_without_a_record_nothing_is_sent_and_a_broken_one_exits_1(sandbox: Sand
 def test_orphaned_needs_all(run: Run) -> None:
     done = run("--orphaned", EXAMPLE_ID)
     assert done.returncode == 2
-    assert "--orphaned need --all" in done.stderr
+    assert "--orphaned does not go with ids" in done.stderr
 
 
 def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:

@@ -1,10 +1,18 @@
 """`sandbox`: the server in the foreground."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import pytest
+
+from cancel_message_batch import APIStatusError, MessageBatches
+from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
 from tests.conftest import PROGRAM, Run
 
 
@@ -24,3 +32,68 @@ def test_the_sandbox_says_where_it_is_and_reports_a_port_in_use(run: Run) -> Non
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode in {0, 130}
+
+
+@contextmanager
+def started(*options: str) -> Iterator[str]:
+    """Run the sandbox in a process of its own; give its URL."""
+    command = [*PROGRAM, "sandbox", "--port", "0", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def ids(url: str, key: str = "any") -> list[str]:
+    with MessageBatches(base_url=url, api_key=key) as client:
+        return [batch.id for batch in client.list()]
+
+
+def test_ids_differ_at_each_start_and_repeat_with_a_seed() -> None:
+    seen = []
+    for options in ((), (), ("--seed", "7"), ("--seed", "7")):
+        with started(*options) as url:
+            seen.append(ids(url))
+    assert set(seen[0]) & set(seen[1]) == {DOCUMENTED_ID}
+    assert seen[2] == seen[3]
+
+
+def test_with_a_key_of_its_own_the_sandbox_accepts_no_other(tmp_path: Path) -> None:
+    with started("--key", "sk-right") as url:
+        assert ids(url, "sk-right")
+        with pytest.raises(APIStatusError, match="401"):
+            ids(url, "sk-wrong")
+
+
+def test_the_batches_of_an_account_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    batches: list[dict[str, object]] = [
+        {"id": "msgbatch_01mine", "requests": 500, "age_seconds": 60},
+        {"requests": 20, "status": "ended", "error_every": 4},
+    ]
+    file.write_text(json.dumps({"batches": batches}))
+    with started("--account", str(file)) as url, MessageBatches(base_url=url, api_key="any") as client:
+        mine, ended = client.list()
+        assert (mine.id, mine.request_counts.processing) == ("msgbatch_01mine", 500)
+        assert (ended.processing_status, ended.request_counts.errored) == ("ended", 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file"),
+        ("{", "JSON"),
+        ('{"batches": [{"requests": 1, "age": 5}]}', "batches.0.age"),
+        ('{"batches": [{"requests": 1, "id": "msgbatch_1"}, {"requests": 1, "id": "msgbatch_1"}]}', "msgbatch_1"),
+    ],
+)
+def test_a_file_that_holds_no_account_is_refused_in_words(
+    text: str | None, said: str, tmp_path: Path, run: Run
+) -> None:
+    file = tmp_path / "account.json"
+    if text is not None:
+        file.write_text(text)
+    done = run("sandbox", "--account", str(file))
+    assert done.returncode == 2
+    assert said in done.stderr

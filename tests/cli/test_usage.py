@@ -1,5 +1,7 @@
 """What can be typed: flags and ids in any order, exit codes, and errors that say what is wrong."""
 
+import re
+
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
@@ -41,7 +43,7 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--al",), "did you mean --all?"),
+        (("--older",), "did you mean --older-than?"),
         (("list", "--limt", "3"), "did you mean --limit?"),
         (("--all", "--yes", "--older-than", "yesterday"), "90s, 30m, 2h or 1d"),
         (("--all", "--yes", "--older-than", "-5m"), "--older-than"),
@@ -50,9 +52,10 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
         (("list", "--status", "running"), "in_progress"),
         (("-",), "no id on standard input"),
         ((EXAMPLE_ID, "--all", "--yes"), "not both"),
-        ((EXAMPLE_ID, "--older-than", "1h"), "need --all"),
-        ((EXAMPLE_ID, "--older-than", "0s"), "need --all"),
-        ((EXAMPLE_ID, "--at-least", "0"), "need --all"),
+        ((EXAMPLE_ID, "--older-than", "1h"), "`cancel-message-batch list` takes it too"),
+        ((EXAMPLE_ID, "--older-than", "0s"), "does not go with ids"),
+        ((EXAMPLE_ID, "--at-least", "0"), "does not go with ids"),
+        (("--older-than", "2h"), "a filter by itself chooses no batches"),
         ((EXAMPLE_ID, "--timeout", "0"), "no time for a request"),
         (("--json", "list"), "put the command first"),
         (("--json", "list", "--status", "in_progress"), "put the command first: `cancel-message-batch list …`"),
@@ -65,7 +68,7 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
         (("wait",), "ID"),
         (("status",), "ID"),
         (("status", EXAMPLE_ID, "--all"), "not both"),
-        (("wait", EXAMPLE_ID, "--older-than", "1h"), "need --all"),
+        (("wait", EXAMPLE_ID, "--older-than", "1h"), "does not go with ids"),
         (("ask", "what", "is", "running"), '`cancel-message-batch ask "what is running"`'),
         (("ask", "what", "costs", "$5", "--model", "m"), "`cancel-message-batch ask 'what costs $5'`"),
         (("name", EXAMPLE_ID, "nightly", "eval"), f'`cancel-message-batch name {EXAMPLE_ID} "nightly eval"`'),
@@ -90,7 +93,8 @@ def test_wrong_usage_says_what_is_wrong_and_sends_nothing(
         ("lits", "did you mean list?"),
         *((word, "did you mean status?") for word in ("get", "show", "describe")),
         *((word, "did you mean list?") for word in ("ls", "ps")),
-        *((word, "did you mean cancel?") for word in ("stop", "kill")),
+        *((word, "`cancel-message-batch list` shows batches and their ids") for word in ("stop", "kill", "cancle")),
+        ("hlep", "did you mean help?"),
         *((word, "no command deletes batches") for word in ("rm", "delete")),
         ("logs", "did you mean results?"),
         ("batch_123", "another provider's batch"),
@@ -145,3 +149,73 @@ def test_without_a_key_one_sentence_says_what_to_set(run: Run) -> None:
     assert "set ANTHROPIC_API_KEY" in done.stderr
     assert "make demo" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+MISTAKES = [
+    *([flag, EXAMPLE_ID] for flag in ("-v", "-a", "-x", "--al", "--a", "--ye", "--y", "--yess", "--alls")),
+    *(["list", flag] for flag in ("-v", "--ye", "--al")),
+    *(["status", flag, EXAMPLE_ID] for flag in ("-y", "--yes", "--al", "--older-than=1h")),
+    *(
+        [word, EXAMPLE_ID]
+        for word in ("cancle", "stop", "kill", "abort", "rnu", "aks", "caht", "all", "yes", "mpc", "")
+    ),
+    *(["ask", flag, "hi"] for flag in ("--may-cancle", "--yes", "-y", "--all")),
+    ["ask", "cancel", EXAMPLE_ID],
+    [EXAMPLE_ID, "cancel"],
+    ["--json", "cancel", EXAMPLE_ID],
+    ["--json", "run", "x"],
+    [EXAMPLE_ID, "--older-than", "2h"],
+    ["--named", "nightly*"],
+    ["--older-than", "2h"],
+    ["--orphaned"],
+    ["nightly"],
+    ["status"],
+    ["wait"],
+    ["wait", "--named", "x"],
+    ["results"],
+    ["status", ""],
+    [],
+]
+
+
+@pytest.mark.parametrize("typed", MISTAKES, ids=" ".join)
+def test_a_mistake_is_never_answered_with_something_that_would_stop_a_batch(
+    sandbox: Sandbox, run: Run, typed: list[str]
+) -> None:
+    run("name", EXAMPLE_ID, "nightly")
+    done = run(*typed)
+    assert done.returncode == 2
+    said = done.stderr.replace("-" * 9, "")
+    for word in typed:  # what was typed may be repeated, but not in a command
+        said = said.replace(f'"{word}" is not', "").replace(f"argument {word}", "")
+    assert not re.search(r"--all\b|--yes\b|-y\b|--may-cancel\b", said)
+    for command in re.findall(r"`cancel-message-batch ?([^`]*)`|did you mean ([^?]*)\?", said):
+        assert re.match(r"(list|status|wait|results|help|name|run --help|ask --help|-)", "".join(command)), said
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize("command", [[], ["cancel"], ["status"], ["wait"], ["results"], ["name"]])
+def test_an_empty_id_is_said_to_be_empty(sandbox: Sandbox, run: Run, command: list[str]) -> None:
+    for empty in ("", " "):
+        done = run(*command, empty, *(["x"] if command == ["name"] else [EXAMPLE_ID]))
+        assert done.returncode == 2
+        assert "an id is empty; is a variable not set? `cancel-message-batch list` shows the ids" in done.stderr
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--all", "--yes", "--older-than", "90"],
+        ["--all", "--yes", "--newer-than", "90"],
+        ["list", "--older-than", "90"],
+        ["wait", EXAMPLE_ID, "--timeout", "90"],
+        ["mcp", "--timeout", "90"],
+        ["run", "--deadline", "90", "--", "true"],
+    ],
+)
+def test_a_time_needs_its_unit(sandbox: Sandbox, run: Run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2
+    assert "90 what? Write 90s, 90m, 90h or 90d" in done.stderr
+    assert sandbox.journal == []

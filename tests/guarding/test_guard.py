@@ -188,7 +188,7 @@ def test_a_process_that_ends_at_once_cancels_nothing_and_the_record_finds_its_ba
     program = Program("sync", "_exit")
     assert program.end()[0] == 4
     assert cancels(slow) == []
-    assert [orphan.message_batch_id for orphan in record().orphans(slow.url)] == program.ids
+    assert list(record().left_behind(slow.url)) == program.ids
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")

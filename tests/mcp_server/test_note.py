@@ -7,8 +7,9 @@ import mcp_types as types
 import pytest
 
 from cancel_message_batch.mcp_server.confirmation import ANSWER
+from cancel_message_batch.record.cancels import INTERRUPTED
 from cancel_message_batch.record.store import open_record
-from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET
 from tests.conftest import cancels
 
@@ -37,8 +38,8 @@ def noted() -> list[tuple[str, str, str | None, str]]:
 def test_a_cancel_is_recorded_and_nothing_else(sandbox: Sandbox, running: str) -> None:
     call_over_stdio(LEGACY, [running, "msgbatch_unknown", "nonsense"])
     (unknown, canceled) = noted()
-    assert canceled == ("mcp", running, None, "canceling")
-    assert unknown[:3] == ("mcp", "msgbatch_unknown", None)
+    assert canceled == ("MCP server", running, None, "canceling")
+    assert unknown[:3] == ("MCP server", "msgbatch_unknown", None)
     assert "404" in unknown[3]
 
 
@@ -47,7 +48,7 @@ def test_a_yes_is_recorded_and_a_no_cancels_nothing(sandbox: Sandbox, running: s
     call_over_stdio(era, [running], "--confirm")
     assert noted() == []
     call_over_stdio(era, [running], "--confirm", elicitation_callback=yes)
-    assert noted() == [("mcp", running, "yes", "canceling")]
+    assert noted() == [("MCP server", running, "yes", "canceling")]
     assert cancels(sandbox) == [running]
 
 
@@ -57,3 +58,9 @@ def test_a_record_that_cannot_be_used_never_keeps_an_agent_from_canceling(
     monkeypatch.setenv("CANCEL_MESSAGE_BATCH_RECORD", "/dev/null")
     call_over_stdio(LEGACY, [running])
     assert cancels(sandbox) == [running]
+
+
+def test_a_cancel_that_got_no_response_in_time_is_recorded(sandbox: Sandbox, running: str) -> None:
+    sandbox.fail(Fault(match="POST */cancel", times=0, hang=True))
+    call_over_stdio(LEGACY, [running], "--timeout", "1s")
+    assert noted() == [("MCP server", running, None, INTERRUPTED)]

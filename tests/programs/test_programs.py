@@ -204,11 +204,12 @@ def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_pa
     return Case(request.param(), server, frozenset(server.batches()))
 
 
-def eventually(found: Callable[[], Any], running: Running) -> Any:
-    end = time.monotonic() + 120
+def eventually(found: Callable[[], Any], running: Running | None = None) -> Any:
+    """Wait until something is found, and this process has not ended before."""
+    end = time.monotonic() + 60
     while not (result := found()):
-        assert running.process.poll() is None, running.shown
-        assert time.monotonic() < end, running.shown
+        assert time.monotonic() < end, running and running.shown
+        assert running is None or running.process.poll() is None, running.shown
         time.sleep(0.05)
     return result
 
@@ -247,8 +248,8 @@ def test_the_batch_of_a_program_that_is_killed_with_run_is_listed(case: Case, ru
     batch = case.batch(running)
     running.kill()
     assert not case.server.cancels(batch)
-    while batch not in run_process("list", "--orphaned").stdout:  # the program may take a moment to die
-        time.sleep(0.1)
+    # The program may take a moment to die.
+    eventually(lambda: batch in run_process("list", "--orphaned").stdout)
 
 
 def test_a_program_gets_its_results_and_so_do_our_own_commands(case: Case, run_process: Run) -> None:

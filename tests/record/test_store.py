@@ -1,5 +1,6 @@
 """The record: what is kept, by how many processes at once, and what a file that cannot be used costs."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch import InvalidInputError, MessageBatch
+from cancel_message_batch.api.models import with_context
 from cancel_message_batch.record import names
 from cancel_message_batch.record.names import record_path
 from cancel_message_batch.record.processes import Process
@@ -37,16 +39,18 @@ def record(warnings: list[str]) -> Record:
     return open_record(warnings.append)
 
 
-def names_of(*ids: str) -> dict[str, str]:
+def names_of(*ids: str, origin: str | None = None) -> dict[str, str]:
     """Read names as a listing does, without the record's own code."""
-    batches = [MessageBatch.model_validate(described(name)) for name in ids]
+    batches = [with_context(MessageBatch.model_validate(described(name)), origin=origin) for name in ids]
     return {batch.id: batch.context.name for batch in names.with_names(batches) if batch.context.name}
 
 
-def create(record: Record, which: str, process: Process | None = None, **others: Any) -> None:
+def create(
+    record: Record, which: str, process: Process | None = None, program: int | None = None, **others: Any
+) -> None:
     """Note the creation of a batch, by this process if no other is given."""
     batch = KnownBatch(f"msgbatch_{which}", HERE, process or Process.current("test"))
-    record.add_creation(batch._replace(**others), "guard")
+    record.add_creation(batch._replace(**others), "guard", program=program)
 
 
 def test_the_record_returns_the_newest_first(record: Record, warnings: list[str]) -> None:
@@ -78,13 +82,35 @@ def test_the_record_returns_the_newest_first(record: Record, warnings: list[str]
     assert warnings == []
 
 
-def test_a_file_of_the_first_release_can_be_used(record: Record, path: Path, warnings: list[str]) -> None:
-    record.set_name("msgbatch_A", "mine")
-    with closing(sqlite3.connect(path)) as file, file:
-        assert file.execute("PRAGMA user_version").fetchone() == (1,)
-        file.execute("UPDATE batches SET models = '[\"claude\"]', first_custom_id = 'row-1', last_custom_id = 'row-2'")
-    create(record, "A", requests=3)
-    assert record.known("msgbatch_A") == KnownBatch("msgbatch_A", HERE, Process.current("test"), None, "mine", 3)
+def test_a_file_of_version_1_can_be_used_and_calls_nothing_left_behind(
+    record: Record, path: Path, warnings: list[str]
+) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(Path(__file__).with_name("version_1.sql").read_text())
+    path.chmod(0o600)
+    assert names_of("msgbatch_A", "msgbatch_D") == {"msgbatch_A": "nightly eval", "msgbatch_D": "only named"}
+    before = record.history()  # brings it to this version
+    assert [(entry.what, entry.name, entry.words) for entry in before[:2]] == [
+        ("cancel", None, "stop it"),
+        ("name", "only named", "only named"),
+    ]
+    assert len(before) == 5
+    process = Process("a-host", 4711, "machine boot pid 100", "train.py")
+    assert record.known("msgbatch_A") == KnownBatch("msgbatch_A", HERE, process, "wrkspc_1", "nightly eval", 3)
+    assert record.known("msgbatch_B") == KnownBatch("msgbatch_B", HERE, process, "wrkspc_1", None, 3, ended=True)
+    creators = record.creators(HERE, ["msgbatch_A", "msgbatch_C", "msgbatch_D", "msgbatch_E"])
+    assert {name: (who.program, who.through, who.alive) for name, who in creators.items()} == {
+        "msgbatch_A": ("train.py", "guard", False),
+        "msgbatch_C": ("submit.sh", "run", False),
+    }
+    with closing(sqlite3.connect(path)) as file, file:  # as if its programs had been killed here
+        (boot,) = (Process.current().started.split(" ")[1],)
+        started = Process.current().started.replace(boot, "another-boot")
+        file.execute("UPDATE programs SET host = ?, started = ?", (Process.current().host, started))
+    assert record.left_behind(HERE) == {}
+    create(record, "A")
+    assert names_of("msgbatch_A", "msgbatch_D") == {"msgbatch_A": "nightly eval", "msgbatch_D": "only named"}
     assert warnings == []
 
 
@@ -132,8 +158,8 @@ def test_only_the_user_can_read_it(record: Record, path: Path) -> None:
 
 
 def test_looking_creates_no_file(record: Record, path: Path) -> None:
-    assert not [*record.history(), *record.orphans(HERE), *names_of("msgbatch_A")]
-    record.note_ended([])
+    assert not [*record.history(), *record.left_behind(HERE), *names_of("msgbatch_A")]
+    record.note_ended(HERE, [])
     assert record.fault is None
     assert not path.exists()
 
@@ -198,8 +224,8 @@ def test_a_file_that_cannot_be_used_costs_one_line(
         record.set_name("msgbatch_A", "mine")
         create(record, "A")
         record.add_action(Action("msgbatch_A", "mcp", "cancel"))
-        record.note_ended(["msgbatch_A"])
-        assert not [*record.history(), *record.orphans(HERE)]
+        record.note_ended(HERE, ["msgbatch_A"])
+        assert not [*record.history(), *record.left_behind(HERE)]
         assert record.known("msgbatch_A") is None
     (warning,) = warnings
     assert BROKEN[make] in warning
@@ -334,7 +360,16 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
+@pytest.fixture
+def killed() -> Process:
+    """A process of this machine that was killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        known = Process.of(process.pid, "train.py")
+        process.kill()
+    return known
+
+
+def test_left_behind_is_what_a_killed_program_created_here_and_nothing_else(
     record: Record, sleeper: subprocess.Popen[bytes]
 ) -> None:
     theirs = Process.of(sleeper.pid, "train.py")
@@ -342,28 +377,178 @@ def test_orphans_are_what_a_process_of_this_machine_left_and_nothing_else(
     for name, origin, process in (
         ("left", HERE, theirs),
         ("ended", HERE, theirs),
+        ("canceled", HERE, theirs),
+        ("kept", HERE, theirs),
         ("at_another_api", "https://other:443", theirs),
         ("of_another_host", HERE, elsewhere),
         ("mine", HERE, Process.current()),
     ):
         create(record, name, process, origin=origin)
     record.set_name("msgbatch_named_only", "x")
-    assert record.orphans(HERE) == []
+    assert record.left_behind(HERE) == {}
     sleeper.kill()
     sleeper.wait()
-    record.note_ended(["msgbatch_ended"])
-    (orphan,) = record.orphans(HERE)
-    assert orphan.message_batch_id == "msgbatch_left"
-    assert orphan.process == theirs
+    record.note_ended(HERE, ["msgbatch_ended"])
+    record.keep(HERE, ["msgbatch_kept"])
+    record.add_action(
+        Action("msgbatch_canceled", "ask", "cancel", answer="canceling", origin=HERE),
+        Action("msgbatch_left", "ask", "cancel", answer="the connection broke", origin=HERE),
+        Action("msgbatch_left", "ask", "cancel", answer="canceling", origin="https://other:443"),
+    )
+    ((name, who),) = record.left_behind(HERE).items()
+    assert name == "msgbatch_left"
+    assert (who.program, who.pid, who.through, who.here, who.alive) == ("train.py", sleeper.pid, "guard", True, False)
+    assert (who.ended, who.end, who.well) == (None, None, None)
 
 
-def test_a_batch_that_must_have_expired_is_not_looked_for(
-    record: Record, path: Path, sleeper: subprocess.Popen[bytes]
+def test_how_a_program_ended_decides_what_it_left_behind(record: Record, killed: Process) -> None:
+    for which, well in (("well", True), ("failed", False), ("unknown", None)):
+        number = record.begin_program("run", killed)
+        create(record, which, program=number)
+        create(record, f"{which}_canceled", program=number)
+        record.add_action(
+            Action(f"msgbatch_{which}_canceled", "run", "cancel", answer="already canceling", origin=HERE)
+        )
+        if well is not None:
+            record.end_program(number, "exit code 0" if well else "exit code 1", well=well)
+    left = record.left_behind(HERE)
+    assert {name: who.end for name, who in left.items()} == {"msgbatch_unknown": None, "msgbatch_failed": "exit code 1"}
+    assert left["msgbatch_failed"].ended
+
+
+def test_a_block_that_failed_left_its_batches_behind_although_its_process_lives_on(record: Record) -> None:
+    number = record.begin_program("guard", Process.current("serve.py"))
+    create(record, "A", program=number)
+    assert record.left_behind(HERE) == {}
+    record.end_program(number, "ValueError", well=False)
+    assert record.left_behind(HERE)["msgbatch_A"].alive
+
+
+def test_a_command_whose_end_may_still_be_noted_left_nothing_behind(
+    record: Record, killed: Process, sleeper: subprocess.Popen[bytes]
 ) -> None:
-    create(record, "A", Process.of(sleeper.pid, "train.py"))
+    """After the end of the command, ``run`` takes a moment to note it."""
+    number = record.begin_program("run", killed, watcher=Process.of(sleeper.pid, "run"))
+    create(record, "A", program=number)
+    record.add_intent(number, HERE, 3)
+    assert (record.left_behind(HERE), record.open_intents(HERE)) == ({}, [])
     sleeper.kill()
     sleeper.wait()
-    assert record.orphans(HERE)
+    assert list(record.left_behind(HERE)) == ["msgbatch_A"]
+    assert len(record.open_intents(HERE)) == 1
+
+
+def test_nothing_is_gone_on_another_machine_with_the_same_home(
+    record: Record, killed: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(record, "A", killed)
+    record.add_intent(record.begin_program("guard", killed), HERE, 3)
+    assert len(record.left_behind(HERE)) == len(record.open_intents(HERE)) == 1
+    monkeypatch.setattr("platform.node", lambda: "another-host")
+    assert (record.left_behind(HERE), record.open_intents(HERE)) == ({}, [])
+    who = record.creators(HERE, ["msgbatch_A"])["msgbatch_A"]
+    assert (who.here, who.alive) == (False, False)
+
+
+@pytest.mark.parametrize("hours", [-26, -1, 1, 26, 10_000])
+def test_a_clock_that_jumps_neither_makes_a_program_gone_nor_hides_what_it_left_behind(
+    record: Record, path: Path, killed: Process, hours: int
+) -> None:
+    create(record, "left", killed)
+    create(record, "mine")
+    record.add_intent(record.begin_program("guard", Process.current()), HERE, 3)
+    record.add_intent(record.begin_program("guard", killed), HERE, 4)
     with closing(sqlite3.connect(path)) as file, file:
-        file.execute("UPDATE batches SET created_at = created_at - 26 * 3600")
-    assert record.orphans(HERE) == []
+        file.execute("UPDATE batches SET created_at = created_at + ? * 3600", (hours,))
+        file.execute("UPDATE programs SET began = began + ? * 3600", (hours,))
+        file.execute("UPDATE intents SET at = at + ? * 3600", (hours,))
+    assert list(record.left_behind(HERE)) == ["msgbatch_left"]
+    assert [intent.requests for intent in record.open_intents(HERE)] == [4]
+
+
+def test_a_create_that_has_no_response_stays_open_once_its_program_is_over(record: Record, killed: Process) -> None:
+    killed_number, alive = record.begin_program("run", killed), record.begin_program("guard", Process.current())
+    intents = {}
+    for which, outcome in (("created", "created"), ("refused", "refused"), ("lost", "lost"), ("open", None)):
+        for program in (killed_number, alive):
+            intents[which, program] = record.add_intent(program, HERE, 3, sha256="abc")
+            if outcome == "created":
+                batch = KnownBatch(f"msgbatch_{program}", HERE)
+                record.add_creation(batch, "run", program=program, intent=intents[which, program])
+            elif outcome:
+                record.settle_intent(intents[which, program], outcome)
+    record.add_intent(killed_number, "https://other:443", 3)
+    found = record.open_intents(HERE)
+    assert [intent.number for intent in found] == [intents["open", killed_number], intents["lost", killed_number]]
+    assert (found[0].requests, found[0].sha256, found[0].creator.program) == (3, "abc", "train.py")
+    record.end_program(alive, "", well=True)  # a create of its is still under way in another thread
+    assert intents["lost", alive] in {intent.number for intent in record.open_intents(HERE)}
+    assert intents["open", alive] not in {intent.number for intent in record.open_intents(HERE)}
+    record.settle_intent(intents["open", killed_number], "expired")
+    assert intents["open", killed_number] not in {intent.number for intent in record.open_intents(HERE)}
+
+
+def test_creators_and_names_belong_to_an_id_at_an_origin(record: Record) -> None:
+    other = "https://other:443"
+    number = record.begin_program("run", Process.current("train.py"))
+    create(record, "A", program=number, name="nightly eval")
+    create(record, "B", origin=other)
+    record.set_name("msgbatch_A", "another one", other)
+    record.set_name("msgbatch_C", "named before it was seen")
+    ids = ["msgbatch_A", "msgbatch_B", "msgbatch_C"]
+    who = record.creators(HERE, ids)
+    assert set(who) == {"msgbatch_A"}
+    assert (who["msgbatch_A"].program, who["msgbatch_A"].through, who["msgbatch_A"].alive) == ("train.py", "run", True)
+    assert set(record.creators(other, ids)) == {"msgbatch_B"}
+    assert names_of(*ids, origin=HERE) == {"msgbatch_A": "nightly eval", "msgbatch_C": "named before it was seen"}
+    assert names_of(*ids, origin=other)["msgbatch_A"] == "another one"
+    assert record.mine(HERE) == {"msgbatch_A", "msgbatch_C"}
+    assert record.mine(other) == {"msgbatch_A", "msgbatch_B", "msgbatch_C"}
+
+
+def test_what_this_machine_only_canceled_is_not_its_own(record: Record) -> None:
+    record.add_action(Action("msgbatch_A", "ask", "cancel", answer="canceling", origin=HERE))
+    assert (record.creators(HERE, ["msgbatch_A"]), record.mine(HERE)) == ({}, set())
+
+
+def test_many_creators_are_found_at_once(record: Record) -> None:
+    ids = [f"msgbatch_{number}" for number in range(1_100)]
+    create(record, "1")
+    create(record, "1099")
+    assert set(record.creators(HERE, ids)) == {"msgbatch_1", "msgbatch_1099"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+@pytest.mark.parametrize("others", ["group", "everybody", "owner", "journal"])
+def test_a_record_that_others_may_write_is_refused(
+    record: Record, path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch, others: str
+) -> None:
+    create(record, "A", name="mine")
+    if others == "owner":
+        monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    elif others == "journal":
+        Path(f"{path}-wal").touch()
+        Path(f"{path}-wal").chmod(0o666)
+    else:
+        path.chmod(0o660 if others == "group" else 0o602)
+    assert record.history() == []
+    record.set_name("msgbatch_A", "another")
+    assert record.fault
+    assert ("belongs to another user" if others == "owner" else "others may write to it") in warnings[0]
+    assert names_of("msgbatch_A") == {}
+
+
+def test_what_another_program_wrote_into_it_is_shown_as_harmless_text(record: Record, path: Path) -> None:
+    create(record, "A", record_process := Process.current("train.py"))
+    record.end_program(1, "exit code 1", well=False)
+    record.add_action(Action("msgbatch_A", "ask", "cancel"))
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE programs SET program = ?, end = ?", ("\x1b[2Jtrain\n.py", "exit\u202e code"))
+        file.execute("UPDATE actions SET words = ?", ("y\x1b[31mes",))
+    who = record.left_behind(HERE)["msgbatch_A"]
+    assert (who.program, who.end, who.pid) == ("[2Jtrain .py", "exit code", record_process.pid)
+    assert record.history()[0].words == "y [31mes"
+    with closing(sqlite3.connect(path)) as file, file:
+        file.execute("UPDATE programs SET pid = 'all'")
+    assert record.left_behind(HERE) == {}
+    assert record.fault

@@ -27,7 +27,7 @@ MANY, FEW = 40, 6
 
 def requests(number: int) -> list[Any]:
     """Make the requests of a batch, the last with parameters that no model takes."""
-    params = {"model": "claude-sonnet-4-20250514", "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}
+    params = {"model": "claude-sonnet-5-5", "max_tokens": 16, "messages": [{"role": "user", "content": "Hi"}]}
     good = [{"custom_id": f"q-{index}", "params": params} for index in range(number - 1)]
     return [*good, {"custom_id": "bad", "params": {**params, "max_tokens": -1}}]
 

@@ -11,7 +11,7 @@ from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID, HOU
 
 from .conftest import Clock
 
-PARAMS = {"model": "claude-sonnet-4-20250514", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+PARAMS = {"model": "claude-sonnet-5-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def requests(number: int, **params: Any) -> list[dict[str, Any]]:
@@ -77,15 +77,25 @@ def test_an_ended_batch_cannot_be_canceled(clock: Clock) -> None:
         account.cancel(batch_id)
 
 
-def test_cancelling_a_small_batch_may_cancel_nothing(clock: Clock) -> None:
+@pytest.mark.parametrize("number", range(3, 30))
+def test_a_small_batch_canceled_in_the_middle_has_succeeded_and_canceled_requests(number: int, clock: Clock) -> None:
     account = Account(clock=clock)
-    batches = [account.create(requests(2)) for _ in range(20)]
-    for batch in batches:
-        account.cancel(batch.id)
+    batch = account.create(requests(number))
+    clock.now += 0.5 * (batch.work_end - batch.created)
+    account.cancel(batch.id)
     clock.now += MINUTE
-    canceled = Counter(batch.counts(clock.now)["canceled"] for batch in batches)
-    assert canceled[0] > 0  # all of it was in flight
-    assert canceled[1] > 0  # part of it was
+    counts = batch.counts(clock.now)
+    assert counts["succeeded"] > 0
+    assert counts["canceled"] > 0
+
+
+def test_canceling_a_small_batch_late_may_cancel_nothing(clock: Clock) -> None:
+    account = Account(clock=clock)
+    batch = account.create(requests(3))
+    clock.now += 0.9 * (batch.work_end - batch.created)
+    account.cancel(batch.id)
+    clock.now += MINUTE
+    assert batch.counts(clock.now)["canceled"] == 0  # the last one was in flight
 
 
 def test_a_few_requests_that_were_in_flight_may_fail(clock: Clock) -> None:
@@ -197,8 +207,14 @@ def test_the_same_seed_makes_the_same_account() -> None:
         clock.now += 30 * HOUR
         return [batch.describe(clock.now, "") for batch in account.batches()]
 
+    assert story(0) == story(0)
     assert story(1) == story(1)
     assert [batch["id"] for batch in story(1)[1:]] != [batch["id"] for batch in story(2)[1:]]
+
+
+def test_without_a_seed_every_account_has_other_ids(clock: Clock) -> None:
+    accounts = [Account(clock=clock) for _ in range(50)]
+    assert len({account.add(1) for account in accounts}) == 50
 
 
 def test_ids_look_like_the_apis() -> None:

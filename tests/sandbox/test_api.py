@@ -14,7 +14,7 @@ from cancel_message_batch.sandbox.simulated_batch import DAY, DOCUMENTED_ID
 from .conftest import HEADERS, Call, Serve
 
 BATCHES = "/v1/messages/batches"
-PARAMS = {"model": "claude-sonnet-4-20250514", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
+PARAMS = {"model": "claude-sonnet-5-5", "max_tokens": 10, "messages": [{"role": "user", "content": "Hi"}]}
 REQUEST = {"custom_id": "q-1", "params": PARAMS}
 
 

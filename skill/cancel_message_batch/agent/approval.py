@@ -10,8 +10,11 @@ The notation is EBNF: [optional], {repeated}, (group), a|b. CONTRIBUTING.md says
 
 import re
 import unicodedata
+from collections.abc import Awaitable, Iterable
+from typing import Any
 
-from cancel_message_batch.api.models import ID_LIMIT, ID_PATTERN
+from cancel_message_batch.api.models import ID_LIMIT, ID_PATTERN, MessageBatch, checked_id
+from cancel_message_batch.tools import Approve, AsyncApprove
 
 _LANGUAGES = """
 en and;
@@ -168,3 +171,58 @@ def _pattern(block: str) -> re.Pattern[str]:
 
 
 _ORDERS = [_pattern(block) for block in _LANGUAGES.split("\n\n")]
+
+
+class Consent:
+    """What a person agreed to cancel, for a loop of your own: give it to ``CANCEL.run`` as ``approve``.
+
+    If the person's newest message is nothing but an order to cancel an id, that batch is canceled without a question.
+    About any other batch, ``ask`` is called, once for each message. What they agreed to ends with their next message.
+
+    Args:
+        ask: Asks the person about a batch, for example ``question(batch)``: True for a yes, False for a no, None when
+            there is nobody to ask. For ``run_async`` it may be a coroutine function. Without it, a batch that needs a
+            yes is not canceled.
+        may_cancel: Ids of batches that may be canceled at any time without asking.
+
+    Raises:
+        InvalidInputError: A text in ``may_cancel`` is not a message batch id.
+    """
+
+    def __init__(self, ask: Approve | AsyncApprove | None = None, *, may_cancel: Iterable[str] = ()) -> None:
+        self._ask = ask
+        self._may_cancel = frozenset(map(checked_id, may_cancel))
+        self._words: str | None = None
+        self._named: set[str] = set()
+        self._answers: dict[str, bool | None] = {}
+
+    def person_said(self, message: str) -> None:
+        """Begin with a new message. Pass only what the person typed, never a file or the result of a tool."""
+        self._words, self._named = message, named_ids(message)
+        self._answers = {}
+
+    @property
+    def words(self) -> str | None:
+        """The person's newest message."""
+        return self._words
+
+    def agreed(self, message_batch_id: str) -> str | None:
+        """Return how the person agreed without a question, "named" or "--may-cancel", or None if they did not."""
+        if message_batch_id in self._named:
+            return "named"
+        return "--may-cancel" if message_batch_id in self._may_cancel else None
+
+    def __call__(self, batch: MessageBatch, /) -> bool | Awaitable[bool | None] | None:
+        """Ask about a batch, unless the answer is known; return it, or an awaitable if ``ask`` returned one."""
+        if batch.id in self._answers:
+            return self._answers[batch.id]
+        answer: Any = self._ask(batch) if self._ask else None
+        if isinstance(answer, Awaitable):
+            return self._awaited(batch.id, answer)
+        self._answers[batch.id] = answer
+        return self._answers[batch.id]
+
+    async def _awaited(self, message_batch_id: str, answer: Awaitable[bool | None]) -> bool | None:
+        answers = self._answers  # a later message has others
+        answers[message_batch_id] = value = await answer
+        return value

@@ -4,7 +4,6 @@ Every request holds the whole conversation. So it also works with gateways that 
 stays correct when a person interrupts a turn.
 """
 
-import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,15 +17,14 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,
-    InvalidInputError,
     MessageBatchError,
     from_client,
     from_sdk,
 )
-from cancel_message_batch.api.models import MessageBatch, checked_id
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import TOOLS, Approve, Tool, ToolOutcome
 
-from .approval import named_ids
+from .approval import Consent
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 4096
@@ -100,6 +98,7 @@ class Conversation:
         may_cancel: Ids of batches that may be canceled at any time without asking.
         report: Called with each event, as it happens.
         more: Tools in addition to the three, such as ``results_tool(directory)``.
+        notes: Collects the cancels for this machine's record. By default the record calls this a "conversation".
 
     Raises:
         InvalidInputError: A text in ``may_cancel`` is not a message batch id.
@@ -115,17 +114,15 @@ class Conversation:
         may_cancel: Iterable[str] = (),
         report: Callable[[Event], None] = lambda _: None,
         more: Iterable[Tool] = (),
+        notes: CancelNotes | None = None,
     ) -> None:
         self._batches = client.messages.batches if batches is None else batches
-        self._approve = approve
+        self._consent = Consent(approve, may_cancel=may_cancel)
+        self._notes = notes or CancelNotes("conversation")
         self._report = report
         self._secrets = [own.strip() for own in (client.api_key, client.auth_token) if own]
         if isinstance(batches, MessageBatches):
             self._secrets += batches.connection.secrets
-        self._may_cancel = frozenset(checked_id(message_batch_id) for message_batch_id in may_cancel)
-        # Consent holds for one turn: what the message named, and what the person answered.
-        self._named: set[str] = set()
-        self._answers: dict[str, bool | None] = {}
         self._tools = {tool.name: tool for tool in (*TOOLS, *more)}
         self._messages: list[Any] = []
         self._open: list[ToolUseBlock] = []  # the calls in the last message that have no result yet
@@ -144,8 +141,7 @@ class Conversation:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
                 the tools had done by then.
         """
-        self._named = named_ids(message) | self._may_cancel
-        self._answers.clear()
+        self._consent.person_said(message)
         # Bytes that are not text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})
@@ -191,18 +187,10 @@ class Conversation:
         if tool is None:
             return _result(call, f"There is no tool {call.name}.", is_error=True)
         self._report(ToolUse(tool.name, arguments))
-        named = False
-        with contextlib.suppress(InvalidInputError):  # the tool says what is wrong
-            named = getattr(tool.parse(arguments), "message_batch_id", "") in self._named
-        outcome = tool.run(arguments, self._batches, approve=None if named else self._ask)
-        self._report(ToolResult(outcome))
+        with self._notes:  # written once the outcome was reported
+            outcome = tool.run(arguments, self._batches, approve=self._consent, notes=self._notes)
+            self._report(ToolResult(outcome))
         return _result(call, outcome.text, is_error=outcome.is_error)
-
-    def _ask(self, batch: MessageBatch) -> bool | None:
-        """Ask the person, once in a turn for each batch."""
-        if batch.id not in self._answers:
-            self._answers[batch.id] = self._approve(batch) if self._approve else None
-        return self._answers[batch.id]
 
 
 def _events(stream: Any) -> Iterator[Any]:

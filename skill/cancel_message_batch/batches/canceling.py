@@ -12,7 +12,8 @@ from cancel_message_batch.api.client import AsyncMessageBatches, client_over, wi
 from cancel_message_batch.api.credentials import Connection
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.retries import RetryPolicy, refused_by_limit
-from cancel_message_batch.tools import CANCEL, ToolOutcome
+from cancel_message_batch.record.cancels import CancelNotes
+from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, noted
 
 CONCURRENCY = 32  # requests under way at once
 CANCEL_TIMEOUT = 3600.0  # seconds a cancel may wait for its turn: the smallest rate limit is 50 requests a minute
@@ -41,8 +42,9 @@ async def cancel_many(
     limited: Callable[[float], None] = lambda _seconds: None,
     policy: RetryPolicy,
     progress: Progress,
+    notes: CancelNotes,
 ) -> None:
-    """Cancel batches, at most 32 at a time, and report each outcome as it comes.
+    """Cancel batches, at most 32 at a time, and report each outcome as it comes; ``notes`` gets those that were sent.
 
     A request that waits because of a rate limit keeps its place, so the more the API refuses, the fewer are sent.
     """
@@ -58,7 +60,8 @@ async def cancel_many(
         async with slots:
             progress.sent.add(message_batch_id)
             own = replace(policy, wait_out_limits=True, on_pause=partial(pausing, message_batch_id))
-            outcome = await CANCEL.run_async({"message_batch_id": message_batch_id}, with_policy(batches, own))
+            given = MessageBatchIdInput(message_batch_id=message_batch_id)
+            outcome = await noted(CANCEL, given, with_policy(batches, own), notes)
         progress.outcomes[message_batch_id] = outcome
         done(outcome)
 

@@ -19,7 +19,7 @@ class Filters:
     older_than: float | None = None  # seconds
     newer_than: float | None = None
     at_least: int | None = None  # requests
-    named: str | None = None  # a pattern such as nightly*
+    named: str | None = None  # a pattern such as nightly*; * and ? are special, nothing else is
 
     def match(self, batch: MessageBatch) -> bool:
         """Return whether to list a batch."""
@@ -29,11 +29,16 @@ class Filters:
             and (self.older_than is None or age > self.older_than)
             and (self.newer_than is None or age < self.newer_than)
             and batch.request_counts.total >= (self.at_least or 0)
-            and (self.named is None or (name is not None and fnmatchcase(name, self.named)))
+            and (self.named is None or (name is not None and matches(name, self.named)))
         )
 
 
 EVERY = Filters()
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Return whether a name matches a pattern. A double quote matches the single one that names have instead."""
+    return fnmatchcase(name, pattern.replace('"', "'").replace("[", "[[]"))
 
 
 class Listing:

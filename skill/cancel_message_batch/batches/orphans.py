@@ -18,13 +18,14 @@ def find_orphans(
     Returns those that have not ended, newest first, and the ids that could not be looked up within ``timeout`` seconds,
     with the reason. Those that have ended are noted in the record. If it knows none, the API is not called.
     """
-    ids = [known.message_batch_id for known in record.orphans(origin(batches.connection.base_url))]
+    here = origin(batches.connection.base_url)
+    ids = list(record.left_behind(here))
     if not ids:
         return [], {}
     wait = Wait(batches, ids)
     next(wait.looks(timeout))
     # One that is not found may belong to another workspace, and be running there.
-    record.note_ended(name for name, batch in wait.found.items() if batch.ended)
+    record.note_ended(here, [name for name, batch in wait.found.items() if batch.ended])
     running = [wait.found[name] for name in ids if name in wait.found and not wait.found[name].ended]
     unknown = {name: wait.failed.get(name, wait.trouble) for name in ids if name not in wait.found}
     return with_names(running), unknown

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from cancel_message_batch.tools import Tool
 
 
+FILTERS = ("older_than", "newer_than", "at_least", "orphaned", "named")  # what add_filters adds
+
+
 def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
     """Add which batches are meant: ids, or --all with filters. ``every`` says what --all means."""
     parser.add_argument("ids", nargs="*", metavar="ID", help="message batch ids; - reads them from standard input")
@@ -27,7 +30,7 @@ def add_filters(parser: argparse.ArgumentParser, *, only: str = "only") -> None:
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=text)
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=f"{only} batches with at least N requests")
     text = f"{only} unfinished batches whose program on this machine is gone"
-    parser.add_argument("--orphaned", action="store_true", help=text)
+    parser.add_argument("--orphaned", action="store_true", default=None, help=text)
     text = f"{only} batches whose name matches PATTERN ('nightly*')"
     parser.add_argument("--named", metavar="PATTERN", help=text)
 
@@ -70,12 +73,15 @@ def add_connection(parser: argparse.ArgumentParser, *, json: bool = True) -> Non
 
 
 def parse_duration(text: str) -> float:
-    """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m into seconds. A plain number is seconds."""
-    units = {"s": 1, "m": 60, "h": 3600, "d": 86400, "": 1}
-    if not re.fullmatch(r"(\d{1,9}[smhd])+|\d{1,9}", text.strip().lower()):
+    """Parse a duration such as 90s, 30m, 2h, 1d or 1h30m into seconds. Only 0 may stand without a unit."""
+    units = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+    number = text.strip().lower()
+    if re.fullmatch(r"\d{1,9}", number) and int(number):
+        raise argparse.ArgumentTypeError(f"{number} what? Write {number}s, {number}m, {number}h or {number}d")
+    if not re.fullmatch(r"(\d{1,9}[smhd])+|0+", number):
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is not a duration such as 90s, 30m, 2h or 1d')
-    parts = re.findall(r"(\d+)([smhd]?)", text.strip().lower())
-    if (seconds := sum(int(number) * units[unit] for number, unit in parts)) > 10**12:
+    parts = re.findall(r"(\d+)([smhd])", number)
+    if (seconds := sum(int(count) * units[unit] for count, unit in parts)) > 10**12:
         raise argparse.ArgumentTypeError(f'"{text[:40]}" is too long a duration')
     return float(seconds)
 

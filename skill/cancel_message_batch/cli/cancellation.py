@@ -1,13 +1,14 @@
 """Canceling one batch or many, and reporting each outcome."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cancel_message_batch.api.client import MessageBatches, with_policy
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import refused_by_limit
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
 from cancel_message_batch.words import states
 from cancel_message_batch.words.facts import facts
@@ -17,24 +18,21 @@ from .output import Output
 from .recording import say_where_known
 from .reports import print_batches, print_outcome
 
-# Notes the outcomes of cancels by id. None is a cancel that was sent and interrupted.
-Note = Callable[[Mapping[str, ToolOutcome | None]], None]
-
 
 def cancel(
-    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, note: Note
+    batches: MessageBatches, ids: Sequence[str], *, timeout: float | None, output: Output, notes: CancelNotes
 ) -> dict[str, ToolOutcome]:
     """Cancel batches (several: in ``timeout`` seconds each), print each outcome as it comes, and then note them all."""
-    if len(ids) == 1:
-        outcomes = {ids[0]: _cancel_one(batches, ids[0], output, note)}
-    else:
-        outcomes = _cancel_many(batches, ids, timeout, output, note)
-    say_where_known(outcomes, batches, output)
-    note(outcomes)
+    with notes:
+        if len(ids) == 1:
+            outcomes = {ids[0]: _cancel_one(batches, ids[0], output, notes)}
+        else:
+            outcomes = _cancel_many(batches, ids, timeout, output, notes)
+        say_where_known(outcomes, batches, output)
     return outcomes
 
 
-def _cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, note: Note) -> ToolOutcome:
+def _cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, notes: CancelNotes) -> ToolOutcome:
     limited_until = 0.0
 
     def pausing(error: MessageBatchError, seconds: float) -> None:
@@ -43,18 +41,18 @@ def _cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, 
 
     try:
         watched = with_policy(batches, replace(batches.policy, on_pause=pausing))
-        outcome = CANCEL.run({"message_batch_id": message_batch_id}, watched)
+        outcome = CANCEL.run({"message_batch_id": message_batch_id}, watched, notes=notes)
     except KeyboardInterrupt:
         limited, sent = ([message_batch_id], []) if time.monotonic() < limited_until else ([], [message_batch_id])
+        notes.discard(limited)
         output.warn(states.interrupted(0, sent, [], limited=limited))
-        note(dict.fromkeys(sent))
         raise Interrupted from None
     print_outcome(outcome, output)
     return outcome
 
 
 def _cancel_many(
-    batches: MessageBatches, ids: Sequence[str], timeout: float | None, output: Output, note: Note
+    batches: MessageBatches, ids: Sequence[str], timeout: float | None, output: Output, notes: CancelNotes
 ) -> dict[str, ToolOutcome]:
     """Cancel batches side by side, and print a sum at the end."""
     import anyio  # one batch needs none of it
@@ -79,7 +77,7 @@ def _cancel_many(
 
     async def work() -> None:
         async with client_for_many(batches.connection) as client:
-            await cancel_many(client, ids, done, limited=limited, policy=policy, progress=progress)
+            await cancel_many(client, ids, done, limited=limited, policy=policy, progress=progress, notes=notes)
 
     try:
         anyio.run(work)
@@ -88,8 +86,8 @@ def _cancel_many(
         unanswered = progress.sent - progress.outcomes.keys() - set(waiting)
         lost = [name for name in ids if name in unanswered]
         unsent = [name for name in ids if name not in progress.sent]
+        notes.discard(waiting)
         output.warn(states.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
-        note({**progress.outcomes, **dict.fromkeys(lost)})
         raise Interrupted from None
     outcomes = {name: progress.outcomes[name] for name in ids}
     if not output.json:

@@ -1,6 +1,7 @@
 """The argument parser of a command, and its ``--help``."""
 
 import argparse
+import re
 import shlex
 from collections.abc import Sequence
 from typing import NoReturn
@@ -8,9 +9,10 @@ from typing import NoReturn
 from cancel_message_batch.api import __version__
 
 from .exit_codes import EXITS, UsageError
-from .registry import COMMANDS, DEFAULT, PROGRAM, Command
+from .registry import COMMANDS, DEFAULT, PROGRAM, SUGGESTED, Command
 from .terminal import copyable, width, wrapped
 
+_CONSENT = frozenset({"--all", "--yes", "--may-cancel"})  # flags that no mistake is answered with
 _NARROW = 60  # columns below which a description stands under its flag, not beside it
 
 
@@ -43,7 +45,8 @@ class Parser(argparse.ArgumentParser):
                 raise UsageError(f"put -- before the command: `{self.prog} -- {shlex.join(given.command)} …`")
             given.command = command
         if hasattr(given, "ids") and (names := [word for word in (*given.ids, *unknown) if word in COMMANDS]):
-            raise UsageError(f"put the command first: `{PROGRAM} {names[0]} …`")
+            example = f": `{PROGRAM} {names[0]} …`" if names[0] in SUGGESTED else ""
+            raise UsageError(f"put the command first{example}")
         if unknown:
             raise UsageError(self._unquoted(given, unknown) or self._nearest(unknown[0].partition("=")[0]))
         return given
@@ -55,14 +58,20 @@ class Parser(argparse.ArgumentParser):
         if not words or not isinstance(words[-1], str) or any(word.startswith("-") for word in unknown):
             return ""
         sentence = " ".join([words.pop(), *unknown])
+        if "msgbatch_" in sentence:  # it could be an order, which needs no further yes
+            return f"put the {names[-1]} in quotes"
         quoted = shlex.quote(sentence) if set(sentence) & set('"$`\\!') else f'"{sentence}"'
         return f"put the {names[-1]} in quotes: `{' '.join([self.prog, *words, quoted])}`"
 
     def _nearest(self, flag: str) -> str:
         from difflib import get_close_matches
 
-        nearest = get_close_matches(flag, self.flags(), 1, 0.5)
-        return f"unknown argument {flag}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        from cancel_message_batch.api.errors import clean
+
+        # A single letter is near to nothing.
+        others = [name for name in self.flags() if name not in _CONSENT and name.startswith("--")]
+        nearest = get_close_matches(flag, others, 1, 0.5) if re.match("--..", flag) else ()
+        return f"unknown argument {clean(flag, limit=60)}" + (f"; did you mean {nearest[0]}?" if nearest else "")
 
     def flags(self) -> list[str]:
         """Return all flags, short ones included, but not those that ``--help`` hides."""

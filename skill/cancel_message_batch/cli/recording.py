@@ -1,6 +1,6 @@
-"""What the command line writes into the record, after it has told the person, and what it reads there."""
+"""What the command line reads from the record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.client import MessageBatches
@@ -18,30 +18,6 @@ if TYPE_CHECKING:  # imported only once a command's work is done
 _PATIENCE = 30.0  # seconds to look them all up
 
 
-def note_cancels(
-    outcomes: Mapping[str, ToolOutcome | None],
-    warn: Callable[[str], None],
-    *,
-    through: str,
-    consent: str | None = None,
-    words: str | None = None,
-) -> None:
-    """Note the cancels that were sent, in one transaction. An outcome is None if no response came.
-
-    ``consent`` is how the person agreed, ``words`` what they said.
-    """
-    from cancel_message_batch.record.store import Action, open_record
-
-    def action(name: str, outcome: ToolOutcome | None) -> Action:
-        answer = outcome.answer if outcome else "interrupted before the response came"
-        context = outcome.batch.context if outcome and outcome.batch else None
-        where = (context.origin, context.workspace) if context else (None, None)
-        return Action(name, through, "cancel", consent, words, answer, *where)
-
-    sent = [action(name, outcome) for name, outcome in outcomes.items() if outcome is None or outcome.sent]
-    open_record(warn).add_action(*sent)
-
-
 def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches, output: Output) -> None:
     """If a batch was not found, and the record knows it from another base URL or workspace, say so."""
     missing = {name: outcome.error for name, outcome in outcomes.items() if _not_found(outcome.error)}
@@ -51,7 +27,7 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
 
     record, connection = open_record(), batches.connection
     for name, error in missing.items():
-        known = record.known(name)
+        known = record.known(name, origin(connection.base_url))
         if known is None:
             continue
         here = getattr(error, "workspace_id", None) or connection.headers.get("anthropic-workspace-id")

@@ -37,12 +37,14 @@ OTHER_WORDS = {
     for ours, others in {
         "status": "get show describe retrieve",
         "list": "ls ps",
-        "cancel": "stop kill abort",
         "results": "logs download",
         "--version": "version",
     }.items()
     for word in others.split()
 } | dict.fromkeys(("rm", "delete", "remove"), _NO_DELETE)
+
+# What a mistake may be answered with: words that stop no batch and change nothing.
+SUGGESTED = ("list", "status", "wait", "results", "history", "doctor", "completion", "sandbox", "help")
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,22 @@ from typing import Any
 import anthropic
 
 from cancel_message_batch.agent import DEFAULT_MODEL, Conversation, Event, Incomplete, Text, ToolResult, ToolUse
-from cancel_message_batch.agent.approval import named_ids
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import Connection, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError, clean
-from cancel_message_batch.api.models import MessageBatch, checked_id
+from cancel_message_batch.api.models import MessageBatch
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import failures, states
 
 from .arguments import results_tools
 from .exit_codes import ExitCode, Interrupted, combined
 from .output import Output
-from .recording import note_cancels
 from .terminal import Prose, confirm, fitted, interactive, paint
 
 
 class Screen:
-    """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person.
-
-    It notes each cancel in the record.
-    """
+    """Shows a conversation: the answers as they stream in, and each tool call as one dim line. Asks the person."""
 
     def __init__(
         self,
@@ -42,10 +38,6 @@ class Screen:
         self._outcomes: dict[tuple[str, str], ToolOutcome] = {}  # the last of each call, by tool and id
         self._complete = True  # whether each answer was
         self._output = output
-        self._through = through
-        self._may_cancel = [checked_id(name) for name in getattr(given, "may_cancel", ())]
-        self._message = ""
-        self._agreed: set[str] = set()
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
@@ -54,15 +46,14 @@ class Screen:
             batches,
             model=given.model or os.environ.get("ANTHROPIC_MODEL") or DEFAULT_MODEL,
             approve=self._approve if interactive() else None,
-            may_cancel=self._may_cancel,
+            may_cancel=getattr(given, "may_cancel", ()),
             report=self._report,
             more=results_tools(given),
+            notes=CancelNotes(through, warn=output.warn),
         )
 
     def say(self, message: str) -> bool:
         """Say something to the model and show the answer; returns False if the model could not be asked."""
-        self._message = message
-        self._agreed.clear()
         try:
             self._conversation.say(message)
         except MessageBatchError as error:
@@ -71,8 +62,6 @@ class Screen:
             return False
         except KeyboardInterrupt:
             self._answer.end()
-            if self._canceling:  # noted before the message: what a person types after it is for the next prompt
-                self._note(None)
             self._output.warn(f"\n{states.stopped(clean(self._canceling))}")
             self._canceling = ""
             raise Interrupted from None
@@ -111,8 +100,6 @@ class Screen:
                 self._outcomes[self._call] = outcome
                 self._canceling = ""
                 self._dim(f"← {outcome.headline}")
-                if self._call[0] == CANCEL.name:
-                    self._note(outcome)
 
     def _approve(self, batch: MessageBatch) -> bool:
         """Ask whether a batch may be canceled. No cancel has been sent for it before the answer."""
@@ -120,21 +107,7 @@ class Screen:
         answer = confirm(states.question(batch))
         if answer:
             self._canceling = batch.id
-            self._agreed.add(batch.id)
         return answer
-
-    def _note(self, outcome: ToolOutcome | None) -> None:
-        message_batch_id = outcome.batch.id if outcome and outcome.batch else self._call[1].strip()
-        consent = None
-        if message_batch_id in self._agreed:
-            consent = "yes"
-        elif message_batch_id in named_ids(self._message):
-            consent = "named"
-        elif message_batch_id in self._may_cancel:
-            consent = "--may-cancel"
-        note_cancels(
-            {message_batch_id: outcome}, self._output.warn, through=self._through, consent=consent, words=self._message
-        )
 
     def _dim(self, text: str) -> None:
         if not self._output.quiet:

@@ -16,10 +16,11 @@ from cancel_message_batch.batches.listing import EVERY, Filters, Listing
 from cancel_message_batch.record.names import has_record
 from cancel_message_batch.words import states
 
+from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
 from .recording import orphaned
-from .registry import COMMANDS, DEFAULT, OTHER_WORDS, PROGRAM
+from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm
 
@@ -33,21 +34,26 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
-        elif command == DEFAULT and not word.strip().startswith(ID_PREFIX):
+        elif command == DEFAULT and word.strip() and not word.strip().startswith(ID_PREFIX):
             raise UsageError(_neither_command_nor_id(word))
         else:
             ids.append(checked_id(word))
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
-    if not given.all and (given.orphaned or filters_of(given) != EVERY):
-        raise UsageError("--older-than, --newer-than, --at-least, --named and --orphaned need --all")
+    used = [name for name in FILTERS if getattr(given, name) is not None]
+    if used and not given.all:
+        flag = f"--{used[0].replace('_', '-')}"
+        fault = "does not go with ids" if ids else "is not enough: a filter by itself chooses no batches"
+        raise UsageError(f"{flag} {fault}. `{PROGRAM} list` takes it too, and shows the ids")
     if not (ids or given.all or command == DEFAULT):
-        raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them. Or give --all")
+        raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them")
     return list(dict.fromkeys(ids))
 
 
 def checked_id(word: str) -> str:
     """Return a message batch id without white space around it; anything else is a UsageError."""
+    if not word.strip():
+        raise UsageError(f"an id is empty; is a variable not set? `{PROGRAM} list` shows the ids. Nothing was sent.")
     if fault := message_batch_id_fault(word.strip()):
         raise UsageError(f'"{clean(word, limit=60)}" is not a message batch id: {fault}. Nothing was sent.')
     return word.strip()
@@ -59,11 +65,11 @@ def _neither_command_nor_id(word: str) -> str:
 
     shown = clean(word, limit=60)
     meant = OTHER_WORDS.get(word)
-    if not meant and (nearest := get_close_matches(word, COMMANDS, 1)):
+    if not meant and (nearest := get_close_matches(word, SUGGESTED, 1)):
         meant = f"did you mean {nearest[0]}?"
     if not meant:
-        by_name = f". To choose by name: `{PROGRAM} --all --named {shlex.quote(f'{shown}*')}`" if has_record() else ""
-        meant = f"{message_batch_id_fault(word.strip())}{by_name}"
+        by_name = f" --named {shlex.quote(f'{shown}*')}" if has_record() else ""
+        meant = f"{message_batch_id_fault(word.strip())}. `{PROGRAM} list{by_name}` shows batches and their ids"
     return f'"{shown}" is not a command or a message batch id; {meant}'
 
 

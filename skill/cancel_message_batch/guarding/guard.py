@@ -271,7 +271,8 @@ class Guard:
                 if name in self._sent
             )
         )
-        self._record.note_ended(name for name, one in outcomes.items() if one.batch and one.batch.ended)
+        ended = [name for name, one in outcomes.items() if one.batch and one.batch.ended]
+        self._record.note_ended(self._origin, ended)
 
 
 class _SyncGuard(Guard):

@@ -59,7 +59,6 @@ class Confirmation:
     call: types.CallToolRequestParams
     deadline: asyncio.Timeout  # of the call, which is put off while the person is asked
     question: types.InputRequiredResult | None = None  # what the client must ask before it calls again
-    agreed: bool = False  # whether the person said yes
 
     async def approve(self, batch: MessageBatch) -> bool | None:
         """Return True for a yes, False for a no, and None without an answer."""
@@ -78,9 +77,7 @@ class Confirmation:
                 return None
         else:
             returned = await self._ask(_form(batch))
-        answer = _answer(returned)
-        self.agreed = answer is True
-        return answer
+        return _answer(returned)
 
     async def _ask(self, form: types.ElicitRequestFormParams) -> types.ElicitResult | None:
         """Ask in a request of ours; returns None when the client cannot, or takes too long."""

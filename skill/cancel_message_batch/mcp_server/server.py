@@ -7,7 +7,7 @@ the same truth as the text: some clients show a model only one of the two.
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from mcp import types
@@ -17,6 +17,7 @@ from mcp.server.stdio import stdio_server
 from cancel_message_batch.api import __version__
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, Tool, ToolOutcome
 from cancel_message_batch.words import failures
 from cancel_message_batch.words.facts import duration, facts
@@ -100,13 +101,7 @@ def _definition(tool: Tool) -> types.Tool:
     )
 
 
-# Notes a cancel: the batch's id, what it came to, and whether the person was asked and said yes.
-Note = Callable[[str, ToolOutcome, bool], None]
-
-
-def build_server(
-    *, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT, note: Note | None = None
-) -> Server[Any]:
+def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
     """Build the server of the three tools and of ``more``; ``confirm`` asks the person before each cancel.
 
     ``timeout`` is in seconds for one call, not counting the time in which the person is asked.
@@ -128,21 +123,21 @@ def build_server(
         await context.session.report_progress(0, 1, f"Asking the API: {tool.title}")
         deadline = asyncio.timeout(timeout)
         confirmation = Confirmation(questions, context, call, deadline) if confirm and tool.needs_consent else None
+        notes = CancelNotes("MCP server")
         try:
             async with deadline:
                 approve = confirmation.approve if confirmation else None
-                outcome = await tool.run_async(call.arguments or {}, approve=approve)
+                outcome = await tool.run_async(call.arguments or {}, approve=approve, notes=notes)
         except TimeoutError:
             late = APITimeoutError(f"the API did not answer within {duration(timeout)}", may_have_arrived=True)
             text = failures.failed(late, tool.action, _id(call))
             outcome = ToolOutcome(text, str(late), sent=tool.needs_consent, error=late)
             if tool.unfinished:
                 outcome = ToolOutcome(tool.unfinished)
+        finally:  # in a thread, while the client gets its answer
+            asyncio.get_running_loop().run_in_executor(None, notes.write)
         if confirmation and confirmation.question:
             return confirmation.question
-        if note and tool.needs_consent:  # in a thread, while the client gets its answer
-            agreed = confirmation is not None and confirmation.agreed
-            asyncio.get_running_loop().run_in_executor(None, note, _id(call), outcome, agreed)
         await context.session.report_progress(1, 1, "Answered")
         return _result(outcome.text, is_error=outcome.is_error, structured=_structured(tool, outcome))
 

@@ -6,6 +6,7 @@ no record, it costs nothing.
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,25 +62,52 @@ def has_record() -> bool:
     return path is not None and os.path.isfile(path)
 
 
+def record_fault(path: Path) -> str:
+    """Return why a record that exists cannot be trusted; nothing if it can. Others must not be able to write to it."""
+    for one in (path, *(Path(f"{path}{end}") for end in ("-wal", "-shm", "-journal"))):  # SQLite's own, beside it
+        try:
+            found = one.lstat()
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            kinds = {stat.S_IFDIR: "a directory", stat.S_IFLNK: "a symbolic link"}
+            return f"it is {kinds.get(stat.S_IFMT(found.st_mode), 'not a plain file')}"
+        if sys.platform != "win32":
+            if found.st_uid != os.geteuid():
+                return "it belongs to another user"
+            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return "others may write to it: chmod 600 makes it yours alone"
+    return ""
+
+
 def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
-    """Return the batches with the names that they have in the record; without, where it cannot be read."""
+    """Return the batches with the names that they have in the record; without, where it cannot be read.
+
+    A name belongs to an id and an origin.
+    """
     found: dict[str, str] = {}
     path = record_path()
     if not batches or path is None or not has_record():
         return list(batches)
+    with contextlib.suppress(OSError):
+        if record_fault(path):
+            return list(batches)
     import sqlite3
 
     # SQLite would create the two files of its journal, unless it is told that nobody is writing.
     unchanging = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode=ro{unchanging}"
-    query = "SELECT substr(name, 1, 1000) FROM batches WHERE id = ?"
+    query = (
+        "SELECT substr(name, 1, 1000) FROM batches WHERE id = ?1 "
+        "AND (?2 = '' OR coalesce(origin, '') IN (?2, '')) ORDER BY name IS NULL"
+    )
     with (
         contextlib.suppress(sqlite3.Error),
         contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
     ):
         record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
         for batch in batches:
-            (name,) = record.execute(query, (batch.id,)).fetchone() or ("",)
+            (name,) = record.execute(query, (batch.id, batch.context.origin or "")).fetchone() or ("",)
             shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
             if ID_PREFIX not in shown:  # whoever wrote it
                 found[batch.id] = shown

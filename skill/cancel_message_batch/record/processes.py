@@ -33,13 +33,22 @@ class Process(NamedTuple):
 
     def is_gone(self) -> bool:
         """Return whether the process has certainly ended. On another host, or when in doubt, it has not."""
-        if self.host != platform.node():
+        if not self.is_here():
             return False
         *place, start = self.started.split(" ")
         here = _place()
         if place != here:  # the same machine after another boot
-            return len(place) == len(here) == 3 and place[0] == here[0] and place[1] != here[1]
+            return len(place) == len(here) == 3 and place[0] == here[0] != "" and place[1] != here[1]
         return bool(here) and _start(self.pid) not in {"", start}
+
+    def is_alive(self) -> bool:
+        """Return whether the process is certainly still running."""
+        *place, start = self.started.split(" ")
+        return self.is_here() and bool(place) and place == _place() and _start(self.pid) == start
+
+    def is_here(self) -> bool:
+        """Return whether the process belongs to this host."""
+        return self.host == platform.node()
 
 
 def _place() -> list[str]:

@@ -6,20 +6,18 @@ Any number of processes may write to it at once. Each operation opens and closes
 import contextlib
 import os
 import sqlite3
-import stat
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from cancel_message_batch.api.errors import clean
 
-from .names import VARIABLE, clean_name, record_path
+from .names import VARIABLE, clean_name, record_fault, record_path
 from .processes import Process
 
-# What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released. Nothing
-# uses models, first_custom_id and last_custom_id any more.
+# What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released.
 _MIGRATIONS = (
     """
     CREATE TABLE batches (
@@ -52,10 +50,63 @@ _MIGRATIONS = (
     );
     CREATE INDEX actions_of_a_batch ON actions (id);
     """,
+    # Version 1 did not record how a program ended: its batches count as settled, and are never called left behind.
+    """
+    CREATE TABLE programs (
+        number INTEGER PRIMARY KEY,
+        through TEXT NOT NULL,
+        host TEXT NOT NULL,
+        pid INTEGER NOT NULL,
+        started TEXT NOT NULL,
+        program TEXT NOT NULL,
+        watcher_pid INTEGER,
+        watcher_started TEXT,
+        began REAL NOT NULL,
+        ended REAL,
+        end TEXT,
+        well INTEGER
+    );
+    CREATE TABLE intents (
+        number INTEGER PRIMARY KEY,
+        program INTEGER NOT NULL,
+        at REAL NOT NULL,
+        origin TEXT NOT NULL,
+        requests INTEGER,
+        sha256 TEXT,
+        id TEXT,
+        outcome TEXT
+    );
+    ALTER TABLE batches RENAME TO batches_1;
+    CREATE TABLE batches (
+        id TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        workspace TEXT,
+        name TEXT,
+        requests INTEGER,
+        created_at REAL,
+        program INTEGER,
+        settled TEXT,
+        PRIMARY KEY (id, origin)
+    );
+    INSERT INTO programs (through, host, pid, started, program, began)
+        SELECT coalesce((SELECT through FROM actions WHERE id = batches_1.id AND what = 'create'), 'run'),
+            coalesce(host, ''), pid, coalesce(started, ''), coalesce(program, ''), min(created_at)
+        FROM batches_1 WHERE pid IS NOT NULL AND created_at IS NOT NULL GROUP BY host, pid, started, program;
+    INSERT INTO batches
+        SELECT id, coalesce(origin, ''), workspace, name, requests, created_at,
+            (SELECT number FROM programs AS one WHERE one.pid = batches_1.pid
+                AND one.host = coalesce(batches_1.host, '') AND one.started = coalesce(batches_1.started, '')
+                AND one.program = coalesce(batches_1.program, '')),
+            CASE WHEN ended THEN 'ended' ELSE 'not known' END
+        FROM batches_1;
+    DROP TABLE batches_1;
+    """,
 )
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
-_LIFETIME = timedelta(hours=25)  # after this a batch has ended: it expires 24 hours after its creation
+_AT_ONCE = 500  # ids in one query
+# How a batch stands after a cancel with these outcomes. It is settled: nobody has to stop it any more.
+_SETTLED = {"canceling": "canceling", "already canceling": "canceling", "ended": "ended", "already ended": "ended"}
 _creating = threading.Lock()
 
 Value = TypeVar("Value")
@@ -67,7 +118,8 @@ _Statement = tuple[str, tuple[object, ...]]  # SQL, and its values
 class KnownBatch(NamedTuple):
     """What this machine knows about a batch: None where it does not know.
 
-    ``process`` created it, with so many ``requests``. ``ended`` says that it was seen to have ended.
+    ``origin`` is where it is: the scheme, host and port of its base URL. ``process`` created it, with so many
+    ``requests``. ``ended`` says that it was seen to have ended.
     """
 
     message_batch_id: str
@@ -77,6 +129,37 @@ class KnownBatch(NamedTuple):
     name: str | None = None
     requests: int | None = None
     ended: bool = False
+
+
+class Creator(NamedTuple):
+    """The program on this machine that created a batch, ``at`` this time, under ``run`` or in a ``guard`` block.
+
+    ``here`` says that it ran on this host: two machines may share a home directory. ``alive`` says that the program is
+    certainly still running. ``ended`` is when the command under ``run`` or the guard block ended, and ``end`` how, such
+    as "exit code 1", "SIGINT" or "ValueError": both None while it runs, and where nobody could note it. ``well`` is
+    None as long; True says that it left its batches running on purpose.
+    """
+
+    program: str
+    pid: int
+    through: str
+    at: datetime
+    host: str
+    here: bool
+    alive: bool
+    ended: datetime | None = None
+    end: str | None = None
+    well: bool | None = None
+
+
+class Intent(NamedTuple):
+    """A create whose response never came, so that there may be a batch. ``requests`` is None if not known."""
+
+    number: int
+    at: datetime
+    requests: int | None
+    sha256: str | None
+    creator: Creator
 
 
 class Action(NamedTuple):
@@ -117,64 +200,195 @@ class Record:
         """Open the file, if there is one, and read it."""
         self._read("SELECT id FROM batches LIMIT 1", (), tuple)
 
-    def add_creation(self, batch: KnownBatch, through: str) -> None:
-        """Record a batch that was just created, through the guard or through ``run``."""
-        host, pid, started, program = batch.process or (None, None, None, None)
+    def begin_program(self, through: str, process: Process, watcher: Process | None = None) -> int | None:
+        """Record a program that is about to create batches: a command under ``run``, or a ``guard`` block.
+
+        ``watcher`` is the process that will note how it ended, if that is another one. Returns the number of the
+        program, or None where the record cannot be used. A program of which nobody notes the end is one that was
+        killed, once both processes are gone.
+        """
+        watching = (watcher.pid, watcher.started) if watcher else (None, None)
+        row = (through, _kept(process.host) or "", process.pid, process.started, _kept(process.program) or "")
+        return self._write(
+            (
+                "INSERT INTO programs (through, host, pid, started, program, watcher_pid, watcher_started, began) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*row, *watching, _now()),
+            )
+        )
+
+    def end_program(self, number: int | None, end: str, *, well: bool) -> None:
+        """Record how a program ended, in a few words, and whether ``well``: it left its batches running on purpose."""
+        if number is not None:
+            values = (_now(), _kept(end), well, number)
+            self._write(("UPDATE programs SET ended = ?, end = ?, well = ? WHERE number = ?", values))
+
+    def add_intent(
+        self, program: int | None, origin: str, requests: int | None = None, sha256: str | None = None
+    ) -> int | None:
+        """Record, before a create is sent whole, that a program creates a batch; returns the number of the intent.
+
+        ``requests`` is None if not known; ``sha256`` is the hash of the body. Without a program nothing is recorded.
+        """
+        if program is None:
+            return None
+        values = (program, _now(), _kept(origin), requests or None, _kept(sha256))
+        return self._write(
+            ("INSERT INTO intents (program, at, origin, requests, sha256) VALUES (?, ?, ?, ?, ?)", values)
+        )
+
+    def settle_intent(self, number: int | None, outcome: str, message_batch_id: str | None = None) -> None:
+        """Record what came of a create.
+
+        ``outcome`` is "created", "refused" (also when nothing was sent), "lost" (no response came: the batch may
+        exist), or "expired" (its batch would have ended by now).
+        """
+        if number is not None:
+            self._write(_settling(number, outcome, message_batch_id))
+
+    def add_creation(
+        self, batch: KnownBatch, through: str, *, program: int | None = None, intent: int | None = None
+    ) -> None:
+        """Record a batch that a program has just created, and so settle its intent.
+
+        Without the number of a program, ``batch.process`` counts as one of which nobody notes the end.
+        """
+        if program is None and batch.process:
+            program = self.begin_program(through, batch.process)
         name, message_batch_id = _kept(batch.name), _kept(batch.message_batch_id)
-        row = (name, _now(), _kept(host), pid, started, _kept(program), batch.requests, message_batch_id)
+        row = (name, _now(), program, batch.requests, message_batch_id, _kept(batch.origin) or "")
         self._write(
             *_statements(
                 Action(batch.message_batch_id, through, "create", origin=batch.origin, workspace=batch.workspace)
             ),
             (
-                "UPDATE batches SET name = coalesce(?, name), created_at = ?, host = ?, pid = ?, started = ?, "
-                "program = ?, requests = ? WHERE id = ?",
+                "UPDATE batches SET name = coalesce(?, name), created_at = ?, program = ?, requests = ?, "
+                "settled = NULL WHERE id = ? AND origin = ?",
                 row,
             ),
+            *([_settling(intent, "created", message_batch_id)] if intent is not None else []),
         )
 
     def add_action(self, *actions: Action) -> None:
-        """Record what was done, now; several actions in one transaction."""
+        """Record what was done, now; several actions in one transaction.
+
+        A cancel with an answer that confirms it ("canceling", "already ended": ``ToolOutcome.answer``) and an origin
+        settles the batch: it is not left behind any more.
+        """
         self._write(*(statement for action in actions for statement in _statements(action)))
 
-    def set_name(self, message_batch_id: str, text: str) -> str:
-        """Give a batch a name, which is returned as ``clean_name`` makes it; an empty one removes it."""
+    def set_name(self, message_batch_id: str, text: str, origin: str | None = None) -> str:
+        """Give a batch a name, which is returned as ``clean_name`` makes it; an empty one removes it.
+
+        The name holds at this ``origin`` only; without one, where the record knows the batch, or where it is seen next.
+        """
         name = clean_name(text)
+        message_batch_id, origin = _kept(message_batch_id) or "", _kept(origin) or ""
         self._write(
-            *_statements(Action(message_batch_id, "command line", "name", words=name or None)),
-            ("UPDATE batches SET name = ? WHERE id = ?", (name or None, message_batch_id)),
+            *_statements(Action(message_batch_id, "command line", "name", words=name or None, origin=origin or None)),
+            (
+                "INSERT INTO batches (id, origin) SELECT ?1, '' WHERE NOT EXISTS (SELECT 1 FROM batches WHERE id = ?1)",
+                (message_batch_id,),
+            ),
+            (
+                "UPDATE batches SET name = ?3 WHERE id = ?1 AND ?2 IN (origin, '')",
+                (message_batch_id, origin, name or None),
+            ),
         )
         return name
 
-    def note_ended(self, ids: Iterable[str]) -> None:
+    def note_ended(self, origin: str, ids: Iterable[str]) -> None:
         """Record that batches have ended, or no longer exist."""
-        self._write(*(("UPDATE batches SET ended = 1 WHERE id = ?", (one,)) for one in ids))
+        self._settle(origin, ids, "ended")
 
-    def known(self, message_batch_id: str) -> KnownBatch | None:
-        """Return what is in the record about a batch."""
-        found = self._read("SELECT * FROM batches WHERE id = ?", (message_batch_id,), _known)
+    def note_canceling(self, origin: str, ids: Iterable[str]) -> None:
+        """Record that batches were seen to be canceling."""
+        self._settle(origin, ids, "canceling")
+
+    def keep(self, origin: str, ids: Iterable[str]) -> None:
+        """Record that batches are left running on purpose, however their program ends."""
+        self._settle(origin, ids, "kept")
+
+    def _settle(self, origin: str, ids: Iterable[str], how: str) -> None:
+        self._write(
+            *(("UPDATE batches SET settled = ? WHERE id = ? AND origin = ?", (how, one, origin)) for one in ids)
+        )
+
+    def known(self, message_batch_id: str, origin: str | None = None) -> KnownBatch | None:
+        """Return what is in the record about a batch, at this origin if it is known there, else anywhere."""
+        query = (
+            f"SELECT {_BATCH_AND_PROGRAM} WHERE batches.id = ? "
+            "ORDER BY batches.origin = ? DESC, batches.program IS NULL, batches.created_at DESC"
+        )
+        found = self._read(query, (message_batch_id, origin), _known)
         return found[0] if found else None
 
-    def orphans(self, origin: str) -> list[KnownBatch]:
-        """Return the batches at an origin that may be running although the process that created them is gone."""
+    def creators(self, origin: str, ids: Iterable[str]) -> dict[str, Creator]:
+        """Return who created these batches at an origin, by id; those that were not created through this machine lack.
+
+        A batch with the same id at another origin is another batch.
+        """
+        found: dict[str, Creator] = {}
+        given = list(ids)
+        for start in range(0, len(given), _AT_ONCE):
+            some = given[start : start + _AT_ONCE]
+            query = (
+                f"SELECT {_BATCH_AND_PROGRAM} WHERE batches.origin = ? AND programs.number IS NOT NULL "
+                f"AND batches.id IN ({', '.join('?' * len(some))})"
+            )
+            found |= dict(self._read(query, (origin, *some), _Creators()))
+        return found
+
+    def mine(self, origin: str) -> set[str]:
+        """Return the ids of the batches at an origin that were created through, or named on, this machine."""
+        query = "SELECT id FROM batches WHERE origin IN (?, '') AND (program IS NOT NULL OR name IS NOT NULL)"
+        return set(self._read(query, (origin,), lambda row: str(row[0])))
+
+    def left_behind(self, origin: str) -> dict[str, Creator]:
+        """Return the batches at an origin that may be running although nobody wants them, newest first, by id.
+
+        Their program is surely gone, and did not end well: it was killed, or failed with a cancel that was not
+        confirmed. No clock decides: whether a batch has ended, the API says.
+        """
         query = (
-            "SELECT * FROM batches WHERE origin = ? AND pid IS NOT NULL AND NOT ended AND created_at > ? "
-            "ORDER BY created_at DESC"
+            f"SELECT {_BATCH_AND_PROGRAM} WHERE batches.origin = ? AND settled IS NULL "
+            "AND programs.number IS NOT NULL AND coalesce(well, 0) = 0 "
+            "ORDER BY batches.created_at DESC, batches.rowid DESC"
         )
-        found = self._read(query, (origin, _now() - _LIFETIME.total_seconds()), _known)
-        return [batch for batch in found if batch.process and batch.process.is_gone()]
+        who = _Creators()
+        found = self._read(query, (origin,), lambda row: (*who(row), who.has_failed(row)))
+        return {message_batch_id: creator for message_batch_id, creator, failed in found if failed}
+
+    def open_intents(self, origin: str) -> list[Intent]:
+        """Return the creates at an origin of which nobody knows whether they made a batch, newest first.
+
+        Either the program was killed before the response came, or the response was lost and the program is over.
+        """
+        query = (
+            "SELECT intents.number AS intent, intents.at AS created_at, intents.id AS id, intents.requests, sha256, "
+            "outcome, programs.* FROM intents JOIN programs ON programs.number = intents.program "
+            "WHERE origin = ? AND (outcome IS NULL OR outcome = 'lost') ORDER BY intents.number DESC"
+        )
+        who = _Creators()
+
+        def make(row: sqlite3.Row) -> Intent | None:
+            over = who.is_gone(row) or (row["outcome"] and row["ended"] is not None)
+            requests = int(row["requests"]) if row["requests"] is not None else None
+            _, creator = who(row)
+            return Intent(int(row["intent"]), creator.at, requests, _text(row["sha256"]), creator) if over else None
+
+        return [intent for intent in self._read(query, (origin,), make) if intent]
 
     def history(self, message_batch_id: str | None = None) -> list[Action]:
         """Return what was done to one batch, or to all, newest first."""
         query = (
             "SELECT id, through, what, consent, words, answer, actions.origin, actions.workspace, at, "
-            "(SELECT name FROM batches WHERE batches.id = actions.id) FROM actions "
-            "WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC"
+            "(SELECT name FROM batches WHERE batches.id = actions.id "
+            "AND coalesce(actions.origin, batches.origin) IN (batches.origin, '') AND name IS NOT NULL) "
+            "FROM actions WHERE ?1 IS NULL OR id = ?1 ORDER BY at DESC, number DESC"
         )
         return self._read(
-            query,
-            (message_batch_id,),
-            lambda row: Action._make([*row[:8], datetime.fromtimestamp(row[8], UTC), row[9]]),
+            query, (message_batch_id,), lambda row: Action._make([*map(_text, row[:8]), _time(row[8]), _text(row[9])])
         )
 
     def _read(self, query: str, values: Sequence[object], make: Callable[[sqlite3.Row], Value]) -> list[Value]:
@@ -183,15 +397,17 @@ class Record:
             self._use(lambda record: [make(row) for row in record.execute(query, values)], effect, create=False) or []
         )
 
-    def _write(self, *statements: _Statement) -> None:
-        def write(record: sqlite3.Connection) -> None:
+    def _write(self, *statements: _Statement) -> int | None:
+        """Write in one transaction; returns the number of the row that the last statement made."""
+
+        def write(record: sqlite3.Connection) -> int | None:
             record.execute("BEGIN IMMEDIATE")
             for statement, values in statements:
-                record.execute(statement, values)
+                number = record.execute(statement, values).lastrowid
             record.execute("COMMIT")
+            return number
 
-        if statements:
-            self._use(write, "this is not recorded", create=True)
+        return self._use(write, "this is not recorded", create=True) if statements else None
 
     def _use(self, use: Callable[[sqlite3.Connection], Value], effect: str, *, create: bool) -> Value | None:
         if self.path is None:
@@ -229,7 +445,7 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
             with contextlib.suppress(sqlite3.OperationalError):  # another process is just doing it
                 record.execute("PRAGMA journal_mode = WAL")
             _migrate(record)
-        record.execute("PRAGMA synchronous = NORMAL")
+        record.execute("PRAGMA synchronous = FULL")  # an intent outlives a power cut
     except BaseException:
         record.close()
         raise
@@ -237,19 +453,17 @@ def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
 
 
 def _check(path: Path, *, create: bool) -> None:
-    """Refuse what is not a plain file; a file that is missing can be made, for nobody else to read."""
+    """Refuse what cannot be trusted; a file that is missing can be made, for nobody else to read."""
     try:
-        mode = path.lstat().st_mode
+        path.lstat()
     except FileNotFoundError:
         if not create:
             raise
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        mode = path.lstat().st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a directory" if stat.S_ISDIR(mode) else "a symbolic link" if stat.S_ISLNK(mode) else "not a plain file"
-        raise _UnusableError(f"it is {kind}")
+    if fault := record_fault(path):
+        raise _UnusableError(fault)
 
 
 def _version(record: sqlite3.Connection) -> int:
@@ -272,27 +486,90 @@ def _migrate(record: sqlite3.Connection) -> None:
 
 
 def _statements(action: Action) -> list[_Statement]:
-    """Return the statements that record an action and its batch."""
-    row = (_kept(action.message_batch_id), _kept(action.origin), _kept(action.workspace))
+    """Return the statements that record an action and, where it is known, its batch."""
+    message_batch_id, origin, workspace = map(_kept, (action.message_batch_id, action.origin, action.workspace))
     what = (_now(), action.through, action.what, action.consent, _kept(action.words), _kept(action.answer))
-    return [
-        (
-            "INSERT INTO batches (id, origin, workspace) VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE "
-            "SET origin = coalesce(excluded.origin, origin), workspace = coalesce(excluded.workspace, workspace)",
-            row,
-        ),
+    statements: list[_Statement] = [
         (
             "INSERT INTO actions (id, origin, workspace, at, through, what, consent, words, answer) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, *what),
-        ),
+            (message_batch_id, origin, workspace, *what),
+        )
     ]
+    if origin:
+        settled = _SETTLED.get(action.answer or "") if action.what == "cancel" else None
+        # What was noted before the origin was known belongs to the first one that is learned.
+        statements += [
+            ("UPDATE OR IGNORE batches SET origin = ? WHERE id = ? AND origin = ''", (origin, message_batch_id)),
+            (
+                "INSERT INTO batches (id, origin, workspace, settled) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (id, origin) DO UPDATE SET workspace = coalesce(excluded.workspace, workspace), "
+                "settled = coalesce(excluded.settled, settled)",
+                (message_batch_id, origin, workspace, settled),
+            ),
+        ]
+    return statements
+
+
+def _settling(intent: int, outcome: str, message_batch_id: str | None) -> _Statement:
+    return "UPDATE intents SET outcome = ?, id = ? WHERE number = ?", (outcome, _kept(message_batch_id), intent)
+
+
+_BATCH_AND_PROGRAM = (
+    "batches.id, batches.origin, workspace, name, requests, created_at, settled, programs.* "
+    "FROM batches LEFT JOIN programs ON programs.number = batches.program"
+)
 
 
 def _known(row: sqlite3.Row) -> KnownBatch:
-    process = Process(*map(row.__getitem__, Process._fields)) if row["pid"] is not None else None
-    where = row["id"], row["origin"], process, row["workspace"]
-    return KnownBatch(*where, row["name"], row["requests"], bool(row["ended"]))
+    where = str(_text(row["id"])), _text(row["origin"]), _process(row) if row["pid"] is not None else None
+    requests = int(row["requests"]) if row["requests"] is not None else None
+    return KnownBatch(*where, _text(row["workspace"]), _text(row["name"]), requests, row["settled"] == "ended")
+
+
+def _process(row: sqlite3.Row) -> Process:
+    return Process(_text(row["host"]) or "", int(row["pid"]), str(row["started"]), _text(row["program"]) or "")
+
+
+class _Creators:
+    """Makes a creator of a row with a batch and its program; each program is looked for once."""
+
+    def __init__(self) -> None:
+        self._gone: dict[int, bool] = {}
+        self._alive: dict[int, bool] = {}
+
+    def __call__(self, row: sqlite3.Row) -> tuple[str, Creator]:
+        process, number = _process(row), int(row["number"])
+        if number not in self._alive:
+            self._alive[number] = process.is_alive()
+        ended = _time(row["ended"]) if row["ended"] is not None else None
+        well = bool(row["well"]) if row["well"] is not None else None
+        who = process.program, process.pid, str(_text(row["through"])), _time(row["created_at"] or row["began"])
+        where = process.host, process.is_here(), self._alive[number]
+        return str(_text(row["id"])), Creator(*who, *where, ended, _text(row["end"]), well)
+
+    def is_gone(self, row: sqlite3.Row) -> bool:
+        """Return whether the program is surely gone, and also who was to note its end."""
+        number, process = int(row["number"]), _process(row)
+        if number not in self._gone:
+            self._gone[number] = process.is_gone()
+            if row["watcher_pid"] is not None:
+                watcher = process._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
+                self._gone[number] &= watcher.is_gone()
+        return self._gone[number]
+
+    def has_failed(self, row: sqlite3.Row) -> bool:
+        """Return whether the program is over and did not end well."""
+        return row["well"] == 0 if row["well"] is not None else self.is_gone(row)
+
+
+def _text(value: object) -> str | None:
+    """Return a text as it can be shown, whoever wrote it."""
+    return clean(str(value), limit=_LIMIT) if value is not None else None
+
+
+def _time(value: object) -> datetime:
+    return datetime.fromtimestamp(float(str(value)), UTC)
 
 
 def _kept(text: str | None) -> str | None:

@@ -17,7 +17,7 @@ from cancel_message_batch.api.errors import MessageBatchError, clean
 
 SUMMARY = "summary.json"  # the mark of completeness
 _PART = ".part"
-_BUFFER = 2**18
+_BUFFER = 2**20
 
 
 class SaveError(MessageBatchError):

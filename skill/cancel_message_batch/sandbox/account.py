@@ -13,9 +13,13 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from .errors import APIError
+from .inputs import LARGEST_BATCH
+from .outcomes import problem_of
 from .simulated_batch import (
     ARCHIVED_AFTER,
     DAY,
@@ -25,7 +29,6 @@ from .simulated_batch import (
     MINUTE,
     DocumentedBatch,
     SimulatedBatch,
-    params_problem,
 )
 
 # Python's dates end with the year 9999, and a batch has dates up to a month in the future.
@@ -47,18 +50,42 @@ _MIN_AGE: dict[StartingStatus, float] = {
 }
 
 
+LONGEST = 3650 * DAY
+
+
+class AddedBatch(BaseModel):
+    """A batch to add, in JSON: what ``Account.add`` takes."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    requests: int = Field(ge=1, le=LARGEST_BATCH)
+    age: float = Field(0.0, ge=0, le=LONGEST, alias="age_seconds")
+    status: StartingStatus = "in_progress"
+    remaining: float = Field(12 * HOUR, gt=0, le=LONGEST, alias="remaining_seconds")
+    error_every: int = Field(0, ge=0)
+    workspace: str = DEFAULT_WORKSPACE
+    batch_id: str | None = Field(None, pattern="^msgbatch_[A-Za-z0-9_-]+$", alias="id")
+
+
+class _AccountFile(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    batches: list[AddedBatch]
+
+
 class Account:
     """A simulated account: the message batches of its workspaces, and its clock. Safe to use from several threads.
 
-    Two accounts with the same seed and calls have the same ids and numbers. ``speed`` is how many times
-    faster than the real service it processes requests; ``clock`` returns seconds since the epoch.
+    Two accounts with the same seed and calls have the same ids and numbers. Without a seed their ids differ, so that a
+    program can keep the ids of several runs. ``speed`` is how many times faster than the real service it processes
+    requests; ``clock`` returns seconds since the epoch.
     """
 
-    def __init__(self, *, seed: int = 0, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
         if not speed > 0 or math.isinf(speed):
             raise ValueError("speed must be a number above 0")
         self.speed = speed
-        self._random = random.Random(seed)
+        self._random, self._random_ids = random.Random(seed or 0), random.Random(seed)
         self._clock = clock
         self._offset = 0.0
         self._batches: dict[str, SimulatedBatch] = {}
@@ -66,7 +93,7 @@ class Account:
         self._lock = threading.RLock()
 
     @classmethod
-    def example(cls, *, seed: int = 0, speed: float = 60.0, clock: Callable[[], float] = time.time) -> Self:
+    def example(cls, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> Self:
         """Make an example account with running, canceling and ended batches, and the documented one."""
         account = cls(seed=seed, speed=speed, clock=clock)
         account._keep(DocumentedBatch())
@@ -79,6 +106,25 @@ class Account:
         account.add(5_000, 2 * HOUR, "canceling", remaining=10 * HOUR, error_every=250)
         account.add(850, 38 * MINUTE, "in_progress", remaining=6 * HOUR)
         account.add(12_000, 4 * MINUTE, "in_progress", remaining=9 * HOUR, error_every=500)
+        return account
+
+    @classmethod
+    def from_json(
+        cls,
+        text: str | bytes,
+        *,
+        seed: int | None = None,
+        speed: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> Self:
+        """Make an account with the batches of a JSON text. Raises a ValueError that says what is wrong with it.
+
+        The text is ``{"batches": [{"requests": 500, "age_seconds": 60, "status": "in_progress"}, …]}``, where each
+        batch may also have ``remaining_seconds``, ``error_every``, ``workspace`` and ``id``, as in ``add``.
+        """
+        account = cls(seed=seed, speed=speed, clock=clock)
+        for batch in _AccountFile.model_validate_json(text).batches:
+            account.add(**vars(batch))
         return account
 
     def now(self) -> float:
@@ -103,8 +149,9 @@ class Account:
         remaining: float = 12 * HOUR,
         error_every: int = 0,
         workspace: str = DEFAULT_WORKSPACE,
+        batch_id: str | None = None,
     ) -> str:
-        """Add a simulated batch with generated requests; return its id.
+        """Add a simulated batch with generated requests; return its id, which is a random one if none is given.
 
         Ages and times are in seconds. ``age`` is raised to the minimum for the status. ``remaining`` is the time that
         the real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for
@@ -116,8 +163,11 @@ class Account:
         if requests < 1 or (age >= EXPIRES_AFTER and status in {"in_progress", "canceling"}):
             raise ValueError("a batch has at least one request, and runs for a day at most")
         with self._lock:
+            if batch_id in self._batches:
+                raise ValueError(f"there already is a batch {batch_id}")
             now = self.now()
             batch = self._make(requests, now - age, workspace)
+            batch.id = batch_id or batch.id
             batch.failing = range(error_every - 1, requests, error_every) if error_every else ()
             if status == "in_progress":
                 batch.work_start, batch.work_end = now, now + remaining / self.speed
@@ -139,7 +189,8 @@ class Account:
         with self._lock:
             batch = self._make(len(requests), self.now(), workspace)
             batch.requests = requests
-            batch.failing = [index for index, request in enumerate(requests) if params_problem(request["params"])]
+            params = (request["params"] for request in requests)
+            batch.failing = [index for index, given in enumerate(params) if problem_of(given, batch.created)]
             return self._keep(batch)
 
     def get(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> SimulatedBatch:
@@ -193,13 +244,15 @@ class Account:
 
     def _make(self, size: int, created: float, workspace: str) -> SimulatedBatch:
         return SimulatedBatch(
-            id="msgbatch_01" + "".join(self._random.choices(_ID_CHARACTERS, k=22)),
+            id="msgbatch_01" + "".join(self._random_ids.choices(_ID_CHARACTERS, k=22)),
             workspace=workspace,
             size=size,
             created=created,
             work_start=created,
             work_end=created + self._work(size) / self.speed,
-            in_flight=max(self._random.randint(1, 3), int(size * self._random.uniform(0.005, 0.02))),
+            in_flight=max(
+                min(self._random.randint(1, 3), max(1, size // 3)), int(size * self._random.uniform(0.005, 0.02))
+            ),
             wind_down=self._random.uniform(3 * MINUTE, 6 * MINUTE) / self.speed,
         )
 

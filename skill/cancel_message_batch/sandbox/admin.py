@@ -8,29 +8,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from .account import StartingStatus
+from .account import LONGEST, AddedBatch
 from .errors import APIError
 from .faults import Fault
-from .inputs import LARGEST_BATCH, accepted
-from .simulated_batch import DAY, DEFAULT_WORKSPACE
-
-_LONGEST = 3650 * DAY
+from .inputs import accepted
 
 
-class _Order(BaseModel):
+class _Advance(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-
-class _Advance(_Order):
-    seconds: float = Field(ge=0, le=_LONGEST)
-
-
-class _AddedBatch(_Order):
-    requests: int = Field(ge=1, le=LARGEST_BATCH)
-    age: float = Field(0.0, ge=0, le=_LONGEST, alias="age_seconds")
-    status: StartingStatus = "in_progress"
-    error_every: int = Field(0, ge=0)
-    workspace: str = DEFAULT_WORKSPACE
+    seconds: float = Field(ge=0, le=LONGEST)
 
 
 class _Endpoint(HTTPEndpoint):
@@ -86,7 +73,7 @@ class _TrueStates(_Endpoint):
         )
 
     async def post(self, request: Request) -> Response:
-        return JSONResponse({"id": self.state.account.add(**vars(accepted(_AddedBatch, self.body)))})
+        return JSONResponse({"id": self.state.account.add(**vars(accepted(AddedBatch, self.body)))})
 
 
 ROUTES = [

@@ -44,7 +44,13 @@ _STAND_IN_DESCRIPTION = {
 
 
 def create_app(
-    account: Account, journal: Journal, faults: list[Fault], *, cancel_ended: CancelEnded, workspace_header: bool
+    account: Account,
+    journal: Journal,
+    faults: list[Fault],
+    *,
+    key: str | None,
+    cancel_ended: CancelEnded,
+    workspace_header: bool,
 ) -> Starlette:
     """Build the API and the admin API. The options are those of ``Sandbox``."""
     mounts = {ADMIN_PREFIX: admin.ROUTES, **dict.fromkeys(PREFIXES, _ROUTES)}
@@ -54,15 +60,21 @@ def create_app(
     )
     app.router.redirect_slashes = False
     app.state.account, app.state.journal, app.state.faults = account, journal, faults
-    app.state.cancel_ended, app.state.workspace_header, app.state.stand_in = cancel_ended, workspace_header, StandIn()
+    app.state.key, app.state.cancel_ended, app.state.workspace_header, app.state.stand_in = (
+        key,
+        cancel_ended,
+        workspace_header,
+        StandIn(),
+    )
     return app
 
 
 class _Endpoint(HTTPEndpoint):
     """One path of the API, for callers with a credential and a version.
 
-    Any credential is accepted. Some have a meaning: ``invalid`` is rejected, ``forbidden`` may not use message
-    batches, ``no-credit`` cannot create any, and one that starts with ``other`` belongs to another workspace.
+    Without a key of its own the sandbox accepts any credential. Some have a meaning: ``invalid`` is rejected,
+    ``forbidden`` may not use message batches, ``no-credit`` cannot create any, and one that starts with ``other``
+    belongs to another workspace.
     """
 
     async def dispatch(self) -> None:
@@ -70,6 +82,8 @@ class _Endpoint(HTTPEndpoint):
         self.account: Account = self.state.account
         request = Request(self.scope)
         self.credential = _credential(request)
+        if self.credential != (self.state.key or self.credential):
+            raise APIError(401, "invalid x-api-key")
         self.workspace = _workspace(request, self.credential)
         if self.state.workspace_header:
             self.scope["sandbox.workspace"] = self.workspace

@@ -13,6 +13,7 @@ ERROR_TYPES = {
     402: "billing_error",
     403: "permission_error",
     404: "not_found_error",
+    409: "conflict_error",
     413: "request_too_large",
     429: "rate_limit_error",
     504: "timeout_error",
@@ -31,12 +32,16 @@ class APIError(Exception):
 
 def error_response(scope: Scope, error: APIError, headers: Mapping[str, str] | None = None) -> JSONResponse:
     """Build the response for an error."""
+    return JSONResponse(described_error(error, scope["sandbox.request_id"]), error.status, headers)
+
+
+def described_error(error: APIError, request_id: str) -> dict[str, Any]:
+    """Describe an error as the API does."""
     kind = ERROR_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
     described: dict[str, Any] = {"type": kind, "message": str(error)}
     if error.details is not None:
         described["details"] = error.details
-    envelope = {"type": "error", "error": described, "request_id": scope["sandbox.request_id"]}
-    return JSONResponse(envelope, error.status, headers)
+    return {"type": "error", "error": described, "request_id": request_id}
 
 
 async def _handle(request: Request, error: Exception) -> Response:

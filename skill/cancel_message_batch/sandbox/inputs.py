@@ -54,18 +54,23 @@ class MessageParams(_Body):
         return self
 
 
-class BatchedParams(MessageParams):
-    """The parameters of one request of a batch. The API validates these when the request runs."""
-
-    stream: Literal[False] | None = None  # batch processing guide: not supported
-
-
 class ToolChoice(_Body):
     """How a request wants tools to be used (API reference: Create a Message, tool_choice)."""
 
     type: Literal["auto", "any", "tool", "none"] = "auto"
     name: str | None = None
     disable_parallel_tool_use: bool = False
+
+    def forced(self, tools: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Return the tool that must be used; None if the model may choose. Raises a ValueError if there is none."""
+        if not tools:
+            raise ValueError("tool_choice: may only be given with tools")
+        if self.type not in {"any", "tool"}:
+            return None
+        wanted = [tool for tool in tools if self.type == "any" or tool.get("name") == self.name]
+        if not wanted:
+            raise ValueError(f"tool_choice.name: there is no tool {self.name}")
+        return wanted[0]
 
 
 class MessageRequest(MessageParams):
@@ -80,6 +85,34 @@ class MessageRequest(MessageParams):
         if tools and len({str(tool.get("name")) for tool in tools}) < len(tools):
             raise ValueError("Tool names must be unique.")
         return tools
+
+
+class _JSONFormat(_Body):
+    type: Literal["json_schema"]
+    json_schema: dict[str, Any] = Field(alias="schema")
+
+
+class _OutputConfig(_Body):
+    format: _JSONFormat | None = None
+
+
+class BatchedParams(MessageRequest):
+    """The parameters of one request of a batch. The API validates these when the request runs."""
+
+    stream: Literal[False] | None = None  # batch processing guide: not supported
+    output_config: _OutputConfig | None = None
+    output_format: _JSONFormat | None = None  # the beta's name for the format in output_config
+
+    @property
+    def tool(self) -> dict[str, Any] | None:
+        """The tool that must be used."""
+        return self.tool_choice.forced(self.tools or []) if self.tool_choice else None
+
+    @property
+    def json_schema(self) -> dict[str, Any] | None:
+        """The schema that the text of the answer must follow."""
+        wanted = self.output_format or (self.output_config and self.output_config.format)
+        return wanted.json_schema if wanted else None
 
 
 class _BatchedRequest(_Body):

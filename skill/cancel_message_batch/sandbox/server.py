@@ -30,6 +30,7 @@ class Sandbox:
         host: The address to listen on.
         port: The port; 0 for any free one.
         account: By default, an example account.
+        key: The only key that is accepted, as API key or as token; None for any.
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: One of this many requests gets a 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
@@ -47,19 +48,26 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         account: Account | None = None,
+        key: str | None = None,
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
         retry_after: str = "1",
         workspace_header: bool = True,
     ) -> None:
         self.url = ""
+        self._key = key
         self.account = account or Account.example()
         self.journal = Journal()
         self._faults: list[Fault] = []
         self._address = (host, port)
         self._app = Interceptor(
             create_app(
-                self.account, self.journal, self._faults, cancel_ended=cancel_ended, workspace_header=workspace_header
+                self.account,
+                self.journal,
+                self._faults,
+                key=key,
+                cancel_ended=cancel_ended,
+                workspace_header=workspace_header,
             ),
             self.account,
             self.journal,
@@ -137,7 +145,7 @@ class Sandbox:
         before = {each: signal.signal(each, lambda *_: stopping.set()) for each in (signal.SIGINT, signal.SIGTERM)}
         try:
             with self:
-                print(_WELCOME.format(url=self.url, id=DOCUMENTED_ID), flush=True)  # noqa: T201 - in the foreground
+                print(self._welcome(), flush=True)  # noqa: T201 - in the foreground
                 # With a timeout, since a wait without one blocks signals on Windows.
                 while not stopping.wait(1):
                     pass
@@ -145,17 +153,27 @@ class Sandbox:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def _welcome(self) -> str:
+        any_key = ("any API key will do", "any")
+        accepted, key = any_key if self._key is None else ("only the key that you chose is accepted", "<your key>")
+        text = _WELCOME.format(url=self.url, accepted=accepted, key=key)
+        if any(batch.id == DOCUMENTED_ID for batch in self.account.batches()):
+            text += _DOCUMENTED
+        return f"{text}Ctrl-C stops it."
+
 
 _WELCOME = """\
 A sandbox of the Message Batches API runs at {url}
-Everything in it is simulated, Claude too, and any API key will do.
+Everything in it is simulated, Claude too, and {accepted}.
 In another terminal:
 
-  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any
+  export ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY={key}
   cancel-message-batch list
   cancel-message-batch ask "cancel my newest batch"
-  cancel-message-batch {id}
+"""
+_DOCUMENTED = f"""\
+  cancel-message-batch {DOCUMENTED_ID}
 
 That last batch is the one of the API's examples: its cancel is accepted,
 but it never ends. The others do.
-Ctrl-C stops it."""
+"""

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from .errors import APIError
-from .inputs import BatchedParams, accepted
-from .stand_in import described_message, tokens
+from .outcomes import result_line
 
 MINUTE = 60.0
 HOUR = 60 * MINUTE
@@ -25,8 +23,7 @@ ARCHIVED_AFTER = 29 * DAY  # batch processing guide: results can be fetched for 
 DEFAULT_WORKSPACE = "wrkspc_default"
 DOCUMENTED_ID = "msgbatch_013Zva2CMHLNnXjNJJKqJ2EF"
 
-_RESULT_LABEL = "[sandbox, no model wrote this]"
-_GENERATED_REQUEST_MODEL = "claude-sonnet-4-20250514"
+_GENERATED_REQUEST_MODEL = "claude-sonnet-5-5"
 
 
 @dataclass(kw_only=True, eq=False)
@@ -119,7 +116,8 @@ class SimulatedBatch:
             request = self._request(index)
             errored = bisect_left(self.failing, index + 1) > bisect_left(self.failing, index)
             outcome = rest if index >= done else "errored" if errored else "succeeded"
-            yield _result_line(request["custom_id"], outcome, request["params"], f"{self.id[-12:]}{index:06d}")
+            number = f"{self.id[-12:]}{index:06d}"
+            yield result_line(request["custom_id"], outcome, request["params"], number=number, now=self.created)
 
     def _request(self, index: int) -> dict[str, Any]:
         if self.requests is not None:
@@ -166,30 +164,3 @@ class DocumentedBatch(SimulatedBatch):
 def _timestamp(at: float | None) -> str | None:
     """Format an instant as the API does: RFC 3339, in UTC."""
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
-
-
-def params_problem(params: Any) -> str | None:
-    """Return what is wrong with the parameters of one request, or None.
-
-    The API validates these when the request runs; an invalid request ends as errored (batch processing guide).
-    """
-    try:
-        accepted(BatchedParams, params)
-    except APIError as error:
-        return str(error)
-    return None
-
-
-def _result_line(custom_id: str, outcome: str, params: Any, number: str) -> dict[str, Any]:
-    """Build one line of the results (API reference: Retrieve Message Batch results)."""
-    result: dict[str, Any] = {"type": outcome}
-    if outcome == "succeeded":
-        content = [{"type": "text", "text": f"{_RESULT_LABEL} Answer to {custom_id}."}]
-        fields = {"id": f"msg_01{number}", "model": params["model"], "content": content, "stop_reason": "end_turn"}
-        result["message"] = described_message(fields, tokens(params["messages"]), "batch")
-    elif outcome == "errored":
-        error = {"type": "api_error", "message": f"{_RESULT_LABEL} Internal server error"}
-        if problem := params_problem(params):
-            error = {"type": "invalid_request_error", "message": problem}
-        result["error"] = {"type": "error", "error": error, "request_id": f"req_01{number}"}
-    return {"custom_id": custom_id, "result": result}

@@ -140,12 +140,12 @@ class _OfferedTools:
     """The tools that a request offers, and how they may be used (API reference: Create a Message, tool_choice)."""
 
     def __init__(self, tools: list[dict[str, Any]], messages: list[dict[str, Any]], choice: ToolChoice | None) -> None:
-        if choice and not tools:
-            raise APIError(400, "tool_choice: may only be given with tools")
+        try:
+            self.forced = bool(choice and choice.forced(tools))
+        except ValueError as error:
+            raise APIError(400, str(error)) from error
         choice = choice or ToolChoice()
         only = choice.name if choice.type == "tool" else None
-        if choice.type == "tool" and only not in [tool.get("name") for tool in tools]:
-            raise APIError(400, f"tool_choice.name: there is no tool {only}")
         # A deferred tool can be used once a search has found it, even if the request does not list it.
         found = [
             str(block.get("tool_name"))
@@ -156,7 +156,6 @@ class _OfferedTools:
         ]
         listed = [str(tool.get("name")) for tool in tools if not tool.get("defer_loading")]
         self._usable = [name for name in (*listed, *found) if choice.type != "none" and only in {None, name}]
-        self.forced = choice.type in {"any", "tool"}
         self.one_at_a_time = choice.disable_parallel_tool_use
         self.search = _SEARCH in self._usable
         shells = (name for name in self._usable if name.lower() == "bash" or name.lower().endswith("shell"))

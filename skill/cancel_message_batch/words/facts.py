@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import clean, quoted
 from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
 
 
@@ -67,6 +67,11 @@ def sentence(text: str) -> str:
     """Begin with a capital letter and end with a full stop."""
     text = text[:1].upper() + text[1:] if not text.startswith((ID_PREFIX, "'")) else text
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def from_elsewhere(text: str, source: str) -> str:
+    """Set clean text of the API or of a file apart. Nothing of ours may follow it: it could seem to go on."""
+    return f"Text from {source}, not advice: {quoted(text)}"
 
 
 def counts(batch: MessageBatch) -> str:

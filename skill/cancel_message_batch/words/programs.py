@@ -99,7 +99,7 @@ def orphans(batches: Sequence[MessageBatch]) -> str:
 
 def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
     """Say which batches, whose program is gone, could not be looked up."""
-    why = sentence(str(trouble)) if trouble else "The API did not respond in time."
+    why = sentence(trouble.brief) if trouble else "The API did not respond in time."
     return f"{why} Not shown, because they could not be looked up: {spaced(ids)}"
 
 

@@ -1,7 +1,6 @@
 """``cancel-message-batch ID …``: cancel batches."""
 
 import argparse
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from cancel_message_batch.cli.terminal import interactive
 def _arguments(parser: argparse.ArgumentParser) -> None:
     add_batches(parser, every="every batch of the workspace that is in progress")
     parser.add_argument("--dry-run", action="store_true", help="show what would be canceled, but cancel nothing")
-    parser.add_argument("--yes", "-y", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--yes", "-y", action="store_true", help="do not ask; where there is no terminal, --all needs it"
+    )
     parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
     parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
@@ -35,16 +36,16 @@ def _check(given: argparse.Namespace, ids: Sequence[str]) -> None:
     if interactive():
         return
     if given.all and not (given.yes or given.dry_run):
-        raise UsageError("--all without a terminal to ask in needs --yes (or --dry-run to see what it would stop)")
+        raise UsageError("--all asks first, and there is no terminal to ask in. --dry-run shows what it would stop")
     if not given.all and not ids:
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list --status in_progress` shows the running ones")
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.cancellation import cancel, dry_run
-    from cancel_message_batch.cli.recording import note_cancels
     from cancel_message_batch.cli.reports import suggest, suggest_results
     from cancel_message_batch.cli.selection import choose, read_ids
+    from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.record.names import record_path
 
     ids = read_ids(given, "cancel")
@@ -57,9 +58,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if given.reason is not None and record_path() is None:
         output.warn("The record is turned off, so the reason is not kept.")
     consent = "named" if ids else "--yes" if given.yes else "yes"
-    note = functools.partial(
-        note_cancels, warn=output.warn, through="command line", consent=consent, words=given.reason
-    )
+    notes = CancelNotes("command line", consent=consent, words=given.reason, warn=output.warn)
     with open_batches(given, waiting=given.wait) as batches:
         try:
             known = () if ids else choose(batches, given, output)
@@ -71,7 +70,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             raise Interrupted from None
         if not ids:
             return ExitCode.DONE
-        outcomes = cancel(batches, ids, timeout=None if given.wait else given.timeout, output=output, note=note)
+        outcomes = cancel(batches, ids, timeout=None if given.wait else given.timeout, output=output, notes=notes)
         codes = [exit_code(outcome) for outcome in outcomes.values()]
         if options:  # the results of a batch that had ended before are saved too
             codes = [ExitCode.DONE if code == ExitCode.NOTHING_TO_CANCEL else code for code in codes]

@@ -92,12 +92,13 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
 def _problem(error: MessageBatchError, name: str) -> str:
     from cancel_message_batch.words import failures
+    from cancel_message_batch.words.facts import from_elsewhere
 
-    status = error.status_code if isinstance(error, APIStatusError) else None
-    if status == 403:
-        return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
-    if status == 404:
-        return f"{error}. The Anthropic API would say this differently: check the base URL (ANTHROPIC_BASE_URL)."
+    if isinstance(error, APIStatusError) and error.status_code == 403:
+        words = from_elsewhere(error.api_message, "the API")
+        return f"The credential may not {name.lower()} message batches. Use a key that may. {words}"
+    if isinstance(error, APIStatusError) and error.status_code == 404:
+        return f"{error.brief}. The Anthropic API would say this differently: check the base URL (ANTHROPIC_BASE_URL)."
     return failures.failed(error, "get")
 
 

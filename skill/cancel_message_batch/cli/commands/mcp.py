@@ -3,7 +3,6 @@
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_results, parse_duration, parse_port, results_tools, using_port
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
@@ -15,8 +14,6 @@ _IN_A_TERMINAL = (
     f"To add it to Claude Code: `claude mcp add message-batches -- {PROGRAM} mcp`",
     "It is waiting for a client. Press Ctrl-C to stop it.",
 )
-if TYPE_CHECKING:  # --help needs no HTTP client
-    from cancel_message_batch.tools import ToolOutcome
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,17 +29,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     except ModuleNotFoundError as error:
         output.warn(f"The MCP server needs {error.name}: pip install 'cancel-message-batch[mcp]'")
         return ExitCode.USAGE
-    from cancel_message_batch.cli.recording import note_cancels
-
     timeout = mcp_server.TIMEOUT if given.timeout is None else given.timeout
     if not timeout:
         raise UsageError("--timeout 0 leaves no time for a tool call")
 
-    def note(message_batch_id: str, outcome: "ToolOutcome", agreed: bool) -> None:
-        name = outcome.batch.id if outcome.batch else message_batch_id
-        note_cancels({name: outcome}, output.warn, through="mcp", consent="yes" if agreed else None)
-
-    server = mcp_server.build_server(more=results_tools(given), confirm=given.confirm, timeout=timeout, note=note)
+    server = mcp_server.build_server(more=results_tools(given), confirm=given.confirm, timeout=timeout)
     if given.http is None:
         if sys.stdin.isatty():
             output.warn("\n".join(_IN_A_TERMINAL))

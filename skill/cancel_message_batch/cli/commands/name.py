@@ -1,6 +1,7 @@
 """``cancel-message-batch name ID NAME``: give a batch a name."""
 
 import argparse
+import contextlib
 
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
@@ -16,13 +17,17 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.selection import checked_id
 
     message_batch_id = checked_id(given.id)
-    from cancel_message_batch.api.errors import InvalidInputError
+    from cancel_message_batch.api.credentials import origin, program_base_url
+    from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError
     from cancel_message_batch.record.store import open_record
     from cancel_message_batch.words import programs
 
     record = open_record()
+    where = None  # any base URL, until one is learned
+    with contextlib.suppress(ConfigurationError):
+        where = origin(program_base_url())
     try:
-        name = record.set_name(message_batch_id, given.name)
+        name = record.set_name(message_batch_id, given.name, where)
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was changed.") from None
     if record.fault:

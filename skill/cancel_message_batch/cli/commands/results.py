@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cancel_message_batch.cli.arguments import add_connection, open_batches
+from cancel_message_batch.cli.arguments import FILTERS, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -31,7 +31,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     shown = "which to send again (default: canceled,expired,errored; all for a wrong prompt)"
     parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
     parser.add_argument("--split", action="store_true", help="also write one file for each type of result")
-    parser.set_defaults(all=False, older_than=None, newer_than=None, at_least=None, named=None, orphaned=False)
+    parser.set_defaults(all=False, **dict.fromkeys(FILTERS))
     add_connection(parser)
 
 

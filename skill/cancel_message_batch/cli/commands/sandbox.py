@@ -1,6 +1,7 @@
 """``cancel-message-batch sandbox``: run a local imitation of the API."""
 
 import argparse
+from pathlib import Path
 
 from cancel_message_batch.cli.arguments import parse_count, parse_port, using_port
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
@@ -12,6 +13,12 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=parse_port, default=8080, help="the port; 0 for any free one (default: 8080)")
     text = "how many times faster than the real API (default: 60)"
     parser.add_argument("--speed", type=float, default=60.0, help=text)
+    text = "the batches of a JSON file instead of the example account; docs/sandbox.md describes it"
+    parser.add_argument("--account", type=Path, metavar="FILE", help=text)
+    text = "use the same ids at each start; they differ otherwise"
+    parser.add_argument("--seed", type=int, metavar="N", help=text)
+    text = "the only API key to accept (default: any)"
+    parser.add_argument("--key", metavar="KEY", help=text)
     text = "answer every Nth request with 429 (default: none)"
     parser.add_argument("--limit-every", type=parse_count, default=0, metavar="N", help=text)
 
@@ -23,10 +30,15 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         output.warn(f"The sandbox needs {error.name}: pip install 'cancel-message-batch[sandbox]'")
         return ExitCode.USAGE
     try:
-        account = Account.example(speed=given.speed)
+        if given.account is None:
+            account = Account.example(seed=given.seed, speed=given.speed)
+        else:
+            account = Account.from_json(given.account.read_bytes(), seed=given.seed, speed=given.speed)
+    except OSError as error:
+        raise UsageError(f"--account {given.account}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
-    sandbox = Sandbox(port=given.port, account=account, limit_every=given.limit_every)
+    sandbox = Sandbox(port=given.port, account=account, key=given.key, limit_every=given.limit_every)
     with using_port(given.port, "Choose another with --port, or 0 for any."):
         sandbox.serve()
     return ExitCode.DONE

@@ -1,0 +1,203 @@
+"""Makes a small value that a JSON schema allows, for results that were asked for one."""
+
+import importlib
+import math
+import re
+import string
+from collections.abc import Iterable
+from typing import Any
+
+_CHARACTERS = string.ascii_letters + string.digits + string.punctuation + " "
+_TEXT = "sandbox"
+_LARGEST = 10_000  # items or characters
+_FORMATS = {
+    "date": "2026-01-01",
+    "date-time": "2026-01-01T00:00:00Z",
+    "duration": "P1D",
+    "email": "sandbox@example.com",
+    "hostname": "example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "time": "00:00:00Z",
+    "uri": "https://example.com/",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
+
+class SchemaValue:
+    """Makes a value for a schema: the required properties, the first choice that works, and texts like "sandbox".
+
+    It does not look at ``not``, ``if``, ``contains``, ``uniqueItems``, ``minProperties`` and dependent properties.
+    """
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        self._root = root
+
+    def make(self) -> Any:
+        """Return a value that the schema allows. Raises a ValueError if it allows nothing, or only endless values."""
+        try:
+            return self._value(self._root, frozenset())
+        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError) as error:
+            raise ValueError("the schema is not valid") from error
+
+    def _value(self, schema: Any, inside: frozenset[str]) -> Any:
+        """Make a value for a schema ``inside`` the references that led to it."""
+        schema, inside = self._resolved(schema, inside)
+        for key in ("anyOf", "oneOf"):
+            if choices := schema.pop(key, None):
+                return self._first(({"allOf": [schema, choice]} for choice in choices), inside)
+        given = [schema["const"]] if "const" in schema else schema.get("enum")
+        if given is not None:
+            return given[0]
+        if "default" in schema:
+            return schema["default"]
+        return self._of_type(schema, inside)
+
+    def _of_type(self, schema: dict[str, Any], inside: frozenset[str]) -> Any:
+        kind = schema.get("type") or (
+            "object" if "properties" in schema else "array" if "items" in schema else "string"
+        )
+        if isinstance(kind, list):
+            return self._first(({**schema, "type": each} for each in kind), inside)
+        if kind == "object":
+            properties = schema.get("properties", {})
+            return {name: self._value(properties.get(name, {}), inside) for name in schema.get("required", ())}
+        if kind == "array":
+            first = schema.get("prefixItems", [])
+            missing = max(0, _bounded(schema.get("minItems", 0)) - len(first))
+            return [self._value(item, inside) for item in [*first, *[schema.get("items", {})] * missing]]
+        if kind in {"integer", "number"}:
+            return _number(schema, whole=kind == "integer")
+        if kind == "string":
+            return _text(schema)
+        return {"boolean": False, "null": None}[kind]
+
+    def _first(self, choices: Iterable[dict[str, Any]], inside: frozenset[str]) -> Any:
+        """Return the value of the first choice that has one."""
+        problem = ValueError("the schema has no choices")
+        for choice in choices:
+            try:
+                return self._value(choice, inside)
+            except ValueError as error:
+                problem = error
+        raise problem
+
+    def _resolved(self, schema: Any, inside: frozenset[str]) -> tuple[dict[str, Any], frozenset[str]]:
+        """Resolve ``$ref`` and ``allOf``: return one schema with the keywords of all."""
+        if not isinstance(schema, dict):
+            if schema is True:
+                return {}, inside
+            raise ValueError("the schema allows nothing")
+        resolved = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
+        parts = list(schema.get("allOf", ()))
+        if reference := schema.get("$ref"):
+            if reference in inside:
+                raise ValueError("the schema leads back to itself")
+            inside |= {reference}
+            parts.append(self._referred(reference))
+        for part in parts:
+            keywords, inside = self._resolved(part, inside)
+            for key, value in keywords.items():
+                if key == "properties":
+                    resolved[key] = {**value, **resolved.get(key, {})}
+                elif key == "required":
+                    resolved[key] = [*dict.fromkeys([*resolved.get(key, ()), *value])]
+                else:
+                    resolved.setdefault(key, value)
+        return resolved, inside
+
+    def _referred(self, reference: str) -> Any:
+        found: Any = self._root
+        start, *names = reference.split("/")
+        for name in names:
+            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+        if start != "#" or found is None:
+            raise ValueError(f"the schema has no {reference}")
+        return found
+
+
+def _bounded(least: int) -> int:
+    if least > _LARGEST:
+        raise ValueError(f"the sandbox makes nothing of more than {_LARGEST} items or characters")
+    return least
+
+
+def _number(schema: dict[str, Any], *, whole: bool) -> int | float:
+    step = schema.get("multipleOf", 1 if whole else None)
+    lowest, highest = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
+    bottom, top = max(lowest, above), min(highest, below)
+    candidates: list[float] = [0, bottom, top]
+    if step:
+        candidates = [0, math.ceil(bottom / step) * step if bottom > -math.inf else 0]
+        candidates += [candidates[1] + step, math.floor(top / step) * step - step if top < math.inf else 0]
+    elif math.isfinite(bottom) and math.isfinite(top):
+        candidates.append((bottom + top) / 2)
+    else:
+        candidates += [bottom + 1, top - 1]
+    for each in candidates:
+        if lowest <= each <= highest and above < each < below and math.isfinite(each):
+            return int(each) if each == int(each) else each
+    raise ValueError("the schema allows no number")
+
+
+def _text(schema: dict[str, Any]) -> str:
+    shortest, longest = _bounded(schema.get("minLength", 0)), schema.get("maxLength", math.inf)
+    if pattern := schema.get("pattern"):
+        candidates = [_matching(pattern), *_FORMATS.values(), _TEXT.ljust(shortest, ".")]
+    elif schema.get("format") in _FORMATS:
+        candidates = [_FORMATS[schema["format"]]]
+    else:
+        candidates = [_TEXT.ljust(shortest, "."), _TEXT[:shortest]]
+    for text in candidates:
+        if shortest <= len(text) <= longest and re.search(pattern or "", text):
+            return text
+    raise ValueError("the sandbox found no text that the schema allows")
+
+
+def _matching(pattern: str) -> str:
+    """Return a short text that a regular expression matches, or so it seems: what it looks around for is ignored."""
+    parser: Any = importlib.import_module("re._parser")  # how Python itself reads one; it has no types
+    try:
+        return "".join(map(_written, parser.parse(pattern)))
+    except re.error as error:
+        raise ValueError(f"pattern: {error}") from error
+
+
+def _written(part: tuple[Any, Any]) -> str:
+    """Write one part of a parsed regular expression."""
+    kind, value = str(part[0]), part[1]
+    if kind == "LITERAL":
+        return chr(value)
+    if kind in {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}:
+        least, _, repeated = value
+        return "".join(map(_written, repeated)) * _bounded(least)
+    if kind in {"SUBPATTERN", "ATOMIC_GROUP"}:
+        return "".join(map(_written, value[-1] if kind == "SUBPATTERN" else value))
+    if kind == "BRANCH":
+        return "".join(map(_written, value[1][0]))
+    if kind in {"IN", "NOT_LITERAL", "ANY"}:
+        allowed = value if kind == "IN" else [part]
+        negated = str(allowed[0][0]) == "NEGATE"
+        own = [chr(code) for item in allowed for code in _codes(item)]
+        return next((each for each in [*own, *_CHARACTERS] if any(_allows(a, each) for a in allowed) != negated), "")
+    return ""  # an anchor, or something to look around for
+
+
+def _codes(item: tuple[Any, Any]) -> tuple[int, ...]:
+    kind, value = str(item[0]), item[1]
+    return (value,) if kind == "LITERAL" else (value[0],) if kind == "RANGE" else ()
+
+
+def _allows(item: tuple[Any, Any], character: str) -> bool:
+    """Return whether one part of a set of characters contains a character."""
+    kind, value = str(item[0]), item[1]
+    if kind == "RANGE":
+        return bool(value[0] <= ord(character) <= value[1])
+    if kind == "CATEGORY":
+        name = str(value).removeprefix("CATEGORY_")
+        found = re.match({"DIGIT": r"\d", "SPACE": r"\s", "WORD": r"\w"}[name.removeprefix("NOT_")], character)
+        return bool(found) != name.startswith("NOT_")
+    if kind in {"LITERAL", "NOT_LITERAL"}:
+        return (chr(value) == character) == (kind == "LITERAL")
+    return kind == "ANY"

@@ -1,0 +1,97 @@
+"""Values made from JSON schemas: small, allowed by the schema, and none where there can be none."""
+
+from enum import Enum
+from typing import Annotated, Any, Literal
+
+import jsonschema
+import pytest
+from pydantic import BaseModel, Field
+
+from cancel_message_batch.sandbox.schemas import SchemaValue
+
+
+class Tree(BaseModel):
+    name: str
+    children: list["Tree"]
+    parent: "Tree | None"
+
+
+class Color(Enum):
+    RED = "red"
+
+
+class Person(BaseModel):
+    name: Annotated[str, Field(min_length=10, max_length=12)]
+    age: Annotated[int, Field(ge=18, lt=100)]
+    color: Color
+    kind: Literal["a", "b"]
+    nickname: str | None
+    born: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    code: Annotated[str, Field(pattern=r"^[A-Z]{3}-\d{2,}(x|y)?$")]
+    score: Annotated[float, Field(gt=0, lt=0.5)]
+    friends: Annotated[list[Tree], Field(min_length=2)]
+    unneeded: int = 3
+
+
+SCHEMAS: list[Any] = [
+    Person.model_json_schema(),
+    Tree.model_json_schema(),
+    {},
+    {"type": ["null", "string"]},
+    {"properties": {"a": {"type": "null"}}, "required": ["a", "b"]},
+    {"allOf": [{"$ref": "#/$defs/a~1b"}, {"required": ["y"]}], "$defs": {"a/b": {"type": "object", "required": ["x"]}}},
+    {"anyOf": [False, {"type": "integer", "multipleOf": 7, "minimum": 15}]},
+    {"type": "object", "oneOf": [{"required": ["a"], "properties": {"a": {"const": 5}}}]},
+    {"type": "number", "exclusiveMaximum": -3},
+    {"type": "integer", "exclusiveMinimum": 3, "maximum": 4},
+    {"type": "array", "prefixItems": [{"type": "boolean"}], "minItems": 3, "items": {"enum": [7]}},
+    {"type": "string", "maxLength": 3},
+    {"type": "string", "minLength": 30},
+    {"type": "string", "pattern": r"^\w+@[^@\s]+\.(com|org)$"},
+    {"type": "string", "pattern": "sand"},
+    {"type": "string", "default": "given"},
+    *(
+        {"type": "string", "format": name}
+        for name in ("date", "date-time", "email", "uri", "uuid", "ipv4", "unheard-of")
+    ),
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS, ids=str)
+def test_the_value_is_one_that_the_schema_allows(schema: Any) -> None:
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    jsonschema.validate(SchemaValue(schema).make(), schema, format_checker=checker)
+
+
+def test_only_required_properties_are_there_and_a_text_says_who_wrote_it() -> None:
+    made = SchemaValue(Person.model_json_schema()).make()
+    assert "unneeded" not in made
+    assert made["friends"] == [{"name": "sandbox", "children": [], "parent": None}] * 2
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/missing"},
+        {"$ref": "https://example.com/schema"},
+        {"type": "object", "required": ["a"], "properties": {"a": {"$ref": "#"}}},
+        {"type": "object", "required": ["a"], "properties": {"a": False}},
+        {"type": "integer", "minimum": 5, "maximum": 4},
+        {"type": "string", "minLength": 5, "maxLength": 4},
+        {"type": "string", "pattern": "(?=a)b"},
+        {"type": "string", "pattern": "("},
+        {"anyOf": [False]},
+        {"type": "array", "minItems": 1000000000},
+        {"type": "string", "pattern": "a{1000000000}"},
+        {"type": "quux"},
+        {"type": 5},
+        {"enum": []},
+        {"required": 5, "type": "object"},
+        {"type": "object", "properties": [], "required": ["a"]},
+    ],
+    ids=str,
+)
+def test_a_schema_that_allows_nothing_is_an_error(schema: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        SchemaValue(schema).make()

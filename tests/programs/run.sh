@@ -22,4 +22,4 @@ export PATH=$(release/node.sh):$PATH
 for package in ai @ai-sdk/anthropic; do
   release/node_tool.sh "$package" "${package/\//-}" >/dev/null
 done
-PROGRAMS=$homes CLIENTS=$PWD/.venv-node .venv/bin/python -m pytest --numprocesses 2 --dist loadgroup "$@" tests/programs
+PROGRAMS=$homes CLIENTS=$PWD/.venv-node .venv/bin/python -m pytest --numprocesses 2 --dist worksteal "$@" tests/programs

@@ -20,7 +20,7 @@ import pytest
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.conftest import KEY, PROGRAM, Run, cancels
+from tests.conftest import KEY, PROGRAM, Run
 
 HERE = Path(__file__).parent
 PROGRAMS, CLIENTS = os.environ.get("PROGRAMS", ""), os.environ.get("CLIENTS", "")
@@ -45,15 +45,18 @@ class Program:
 class Server:
     """An implementation of the API.
 
-    ``cancels`` counts how often a batch was to be canceled. ``fail`` queues a fault. ``hold`` keeps the next batch from
-    ending, and ``finish`` lets it end.
+    ``count`` counts the requests with a method and a path that ends so. ``fail`` queues a fault. ``hold`` keeps the
+    next batch from ending, and ``finish`` lets it end.
     """
 
     url: str
-    cancels: Callable[[str], int]
+    count: Callable[[str, str], int]
     fail: Callable[[Fault], object]
     hold: Callable[[], object]
     finish: Callable[[], object]
+
+    def cancels(self, batch: str) -> int:
+        return self.count("POST", f"/batches/{batch}/cancel")
 
     def batches(self) -> dict[str, str]:
         """Return the status of each batch."""
@@ -140,7 +143,7 @@ def sandbox_server() -> Iterator[Server]:
     with Sandbox(account=Account(speed=1)) as sandbox:
         yield Server(
             url=sandbox.url,
-            cancels=lambda batch: cancels(sandbox).count(batch),
+            count=lambda method, end: sum(e.method == method and e.path.endswith(end) for e in sandbox.journal),
             fail=sandbox.fail,
             hold=lambda: None,  # at this speed, no batch ends by itself
             finish=lambda: sandbox.account.advance(80_000),
@@ -160,7 +163,7 @@ def ogx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             eventually(lambda: "Uvicorn running" in running.shown, running)
             yield Server(
                 url=f"http://127.0.0.1:{port}",
-                cancels=lambda batch: "".join(running.shown.split()).count(f"/{batch}/cancelHTTP"),
+                count=lambda method, end: "".join(running.shown.split()).count(f'"{method}/v1/messages{end}HTTP'),
                 fail=model.fail,
                 hold=lambda: model.fail(Fault(match="POST */v1/messages", hang=True, times=3)),
                 finish=lambda: None,  # a batch ends as soon as the model has answered
@@ -181,9 +184,10 @@ class Case:
         return Running([*PROGRAM, "run", "--", *command], Path("output"), terminal=terminal)
 
     def batch(self, running: Running) -> str:
-        """Wait until the program has created its batch; return the id."""
+        """Wait until the program knows the batch that it created; return the id."""
         (batch,) = eventually(lambda: self.server.batches().keys() - self.before, running)
-        return batch
+        eventually(lambda: self.server.count("GET", f"/batches/{batch}"), running)
+        return str(batch)
 
     def batch_after(self, command: list[str], code: int) -> str:
         """Run a command that ends by itself; return the id of its batch."""
@@ -195,7 +199,7 @@ class Case:
         return batch
 
 
-@pytest.fixture(params=[inspect_ai, batchwizard, vercel_ai_sdk, pytest.param(ogx, marks=pytest.mark.xdist_group("ogx"))])
+@pytest.fixture(params=[inspect_ai, batchwizard, vercel_ai_sdk, ogx])
 def case(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Case:
     server = request.getfixturevalue("ogx_server" if request.param is ogx else "sandbox_server")
     monkeypatch.chdir(tmp_path)
@@ -262,4 +266,5 @@ def test_a_program_gets_its_results_and_so_do_our_own_commands(case: Case, run_p
     assert (waited.returncode, batch in waited.stdout) == (0, True), waited.stderr
     saved = run_process("run", "--", *PROGRAM, "results", batch, "--out", "saved")
     assert saved.returncode == 0, saved.stderr
-    assert len(Path("saved/results.jsonl").read_text().splitlines()) == 3
+    (results,) = Path("saved").glob("**/results.jsonl")
+    assert len(results.read_text().splitlines()) == 3

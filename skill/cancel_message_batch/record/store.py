@@ -522,7 +522,7 @@ _BATCH_AND_PROGRAM = (
 
 
 def _known(row: sqlite3.Row) -> KnownBatch:
-    where = str(_text(row["id"])), _text(row["origin"]), _process(row) if row["pid"] is not None else None
+    where = str(_text(row["id"])), _text(row["origin"]) or None, _process(row) if row["pid"] is not None else None
     requests = int(row["requests"]) if row["requests"] is not None else None
     return KnownBatch(*where, _text(row["workspace"]), _text(row["name"]), requests, row["settled"] == "ended")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
-_PATIENCE = 10.0  # seconds to look up the batches whose program is gone
+_PATIENCE = 10.0  # seconds to look up the batches that were left behind
 # For what works, what fails, and what was not checked: a sign, the same in ASCII, and a colour.
 _SIGNS = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·", "-", "2")}
 
@@ -76,7 +76,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
 
 def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
-    """Check the record, and what it knows of batches whose program is gone."""
+    """Check the record, and what it knows of batches that were left behind."""
     from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record.store import open_record
 
@@ -86,8 +86,8 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         yield False if record.path else None, record.fault
         return
     yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
-    if orphans := hint(batches, record, timeout=_PATIENCE):
-        yield None, orphans
+    if left := hint(batches, record, timeout=_PATIENCE):
+        yield None, left
 
 
 def _problem(error: MessageBatchError, name: str) -> str:

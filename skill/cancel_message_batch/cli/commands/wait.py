@@ -27,11 +27,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
     ids = read_ids(given, "wait")
     if given.named is not None:
-        check_names(output)
+        check_names(given, output)
     with open_batches(given, waiting=True) as batches:
         seen = list(matching(batches, given, output, "in_progress", "canceling")) if given.all else []
-        ids = ids or [batch.id for batch in seen]
-        return wait_for(batches, ids, timeout=given.timeout, output=output, seen=seen) if ids else ExitCode.DONE
+        waited = ids or [batch.id for batch in seen]
+        return wait_for(batches, waited, timeout=given.timeout, output=output, seen=seen) if waited else ExitCode.DONE
 
 
 def wait_for(

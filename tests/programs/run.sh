@@ -19,7 +19,10 @@ for requirements in tests/programs/*.txt; do
   fi
 done
 export PATH=$(release/node.sh):$PATH
-for package in ai @ai-sdk/anthropic; do
-  release/node_tool.sh "$package" "${package/\//-}" >/dev/null
-done
-PROGRAMS=$homes CLIENTS=$PWD/.venv-node .venv/bin/python -m pytest --numprocesses 2 --dist worksteal "$@" tests/programs
+home=$homes/vercel_ai_sdk
+if [ release/node_tools.txt -nt "$home/.ready" ]; then
+  mkdir -p "$home"
+  npm install --ignore-scripts --silent --no-fund --no-audit --prefix "$home" $(grep -E '^(ai|@ai-sdk/anthropic)@' release/node_tools.txt)
+  touch "$home/.ready"
+fi
+PROGRAMS=$homes .venv/bin/python -m pytest --numprocesses 2 --dist worksteal "$@" tests/programs

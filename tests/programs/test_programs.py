@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -23,7 +24,7 @@ from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import KEY, PROGRAM, Run
 
 HERE = Path(__file__).parent
-PROGRAMS, CLIENTS = os.environ.get("PROGRAMS", ""), os.environ.get("CLIENTS", "")
+PROGRAMS = os.environ.get("PROGRAMS", "")
 if not PROGRAMS:
     pytest.skip("`make test-programs` installs the programs", allow_module_level=True)
 
@@ -32,12 +33,14 @@ if not PROGRAMS:
 class Program:
     """Three commands that create a batch: one waits for its end, one fails before that, one ends well before that.
 
-    ``fault`` is what ends the latter two, where they would wait too.
+    ``on_terminal`` are words that let it leave Ctrl-C to the terminal. ``fault`` is what ends the latter two commands,
+    where they would wait too.
     """
 
     waits: list[str]
     fails: list[str]
     ends: list[str]
+    on_terminal: tuple[str, ...] = ()
     fault: Fault | None = None
 
 
@@ -67,14 +70,16 @@ class Server:
 class Running:
     """A process, and what it prints into a file, or on a terminal of 80 columns."""
 
-    def __init__(self, command: list[str], output: Path, *, terminal: bool = False, **environment: str) -> None:
+    def __init__(
+        self, command: list[str], output: Path, environment: dict[str, str] | None = None, *, terminal: bool = False
+    ) -> None:
         self._output = output
         output.touch()
-        options: Any = {"env": {**os.environ, **environment}}
+        options: Any = {"env": {**os.environ, **(environment or {})}}
         if terminal:
             self._terminal, theirs = pty.openpty()
             termios.tcsetwinsize(theirs, (24, 80))
-            self.process = subprocess.Popen(command, preexec_fn=lambda: os.login_tty(theirs), **options)
+            self.process = subprocess.Popen(command, preexec_fn=lambda: os.login_tty(theirs), **options)  # noqa: PLW1509
             os.close(theirs)
             threading.Thread(target=self._read, daemon=True).start()
         else:
@@ -113,7 +118,7 @@ def inspect_ai() -> Program:
     shutil.copy(HERE / "inspect_task.py", Path.cwd())
     task, fault = "inspect_task.py", Fault(match="GET */batches/*", status=401)
     command = [installed("inspect_ai", "inspect"), "eval", task, "--model", "anthropic/claude-sonnet-5-5"]
-    return Program(command, [installed("inspect_ai", "python"), task], command, fault)
+    return Program(command, [installed("inspect_ai", "python"), task], command, ("--display", "rich"), fault)
 
 
 def batchwizard() -> Program:
@@ -127,7 +132,7 @@ def batchwizard() -> Program:
 
 
 def vercel_ai_sdk() -> Program:
-    Path("node_modules").symlink_to(f"{CLIENTS}/node_modules")
+    Path("node_modules").symlink_to(f"{PROGRAMS}/vercel_ai_sdk/node_modules")
     command = ["node", str(shutil.copy(HERE / "vercel_ai_sdk.mjs", Path.cwd()))]
     return Program([*command, "wait"], [*command, "1"], [*command, "0"])
 
@@ -158,7 +163,7 @@ def ogx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Sandbox() as model:
         places = dict.fromkeys(("HOME", "OGX_CONFIG_DIR", "STORE"), str(folder)) | {"MODEL_URL": f"{model.url}/v1"}
         command = [installed("ogx", "ogx"), "run", str(HERE / "ogx.yaml"), "--port", port, "--insecure"]
-        running = Running(command, folder / "log", **places)
+        running = Running(command, folder / "log", places)
         try:
             eventually(lambda: "Uvicorn running" in running.shown, running)
             yield Server(
@@ -221,15 +226,27 @@ def eventually(found: Callable[[], Any], running: Running | None = None) -> Any:
 @pytest.mark.parametrize("end", ["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_the_batch_of_a_program_that_is_interrupted_is_canceled_once(case: Case, end: str) -> None:
     case.server.hold()
-    running = case.start(case.program.waits, terminal=end == "Ctrl-C")
-    batch = case.batch(running)
     if end == "Ctrl-C":
+        running = case.start([*case.program.waits, *case.program.on_terminal], terminal=True)
+        batch = case.batch(running)
         running.press_ctrl_c()
     else:
+        running = case.start(case.program.waits)
+        batch = case.batch(running)
         running.process.send_signal(signal.Signals[end])
     running.code()
     assert case.server.cancels(batch) == 1, running.shown
-    assert f"Canceling: {batch}" in running.shown
+    eventually(lambda: f"Canceling: {batch}" in " ".join(running.shown.split()))
+
+
+@pytest.mark.parametrize("case", [inspect_ai], indirect=True)
+def test_a_program_with_a_full_screen_reads_ctrl_c_as_a_key_and_what_keeps_running_is_reported(case: Case) -> None:
+    running = case.start(case.program.waits, terminal=True)
+    batch = case.batch(running)
+    running.press_ctrl_c()
+    assert running.code() == 0
+    assert not case.server.cancels(batch)
+    eventually(lambda: re.search(rf"so this keeps running:\s+{batch}\. To cancel:", running.shown))
 
 
 def test_the_batch_of_a_program_that_fails_is_canceled_once(case: Case) -> None:

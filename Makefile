@@ -38,7 +38,7 @@ test-pythons: $(READY) ## the tests on Python 3.12 to 3.15 (long); PYTHONS=3.15 
 test-resolution: $(READY) ## that each agent framework keeps its newest version beside this package (not installed)
 	PATH="$$(dirname "$$(release/uv.sh)"):$$PATH" $(BIN)/python -m pytest tests/frameworks/test_resolution.py
 
-test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, and instructor, against the sandbox
+test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScript, against the sandbox
 	tests/sandbox/run_sdks.sh
 
 test-clients: $(READY) ## Claude Code, Codex, Gemini CLI and the others, installed and driven (needs npm)

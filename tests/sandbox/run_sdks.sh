@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Drives the sandbox with the official SDKs, each strict about what it is answered: Python current and newest 0.x,
-# TypeScript current, and with libraries that extract data from results. Kills a script of each SDK behind `run`. Needs the package indexes, and npm for TypeScript.
+# TypeScript current. Then kills a script of each behind `run`. Needs the package indexes, and npm for TypeScript.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -28,12 +28,6 @@ drive "anthropic (Python, 0.x)" "$homes/python0/bin/python" tests/sandbox/drive_
 behind_run=("$python" tests/guarding/drive_run.py)
 drive "run, anthropic (Python, current)" "${behind_run[@]}" "$python" tests/guarding/create_batch.py
 drive "run, anthropic (Python, 0.x)" "${behind_run[@]}" "$homes/python0/bin/python" tests/guarding/create_batch.py
-
-if [ ! -x "$homes/extraction/bin/python" ]; then
-  "$python" -m venv "$homes/extraction"
-  "$homes/extraction/bin/python" -m pip install --quiet --disable-pip-version-check anthropic instructor==1.17 steadybatch==0.2.1
-fi
-drive "instructor and steadybatch" "$homes/extraction/bin/python" tests/sandbox/drive_extraction.py
 
 mkdir -p "$homes/typescript"
 [ -d "$homes/typescript/node_modules" ] || npm install --silent --no-fund --no-audit --prefix "$homes/typescript" @anthropic-ai/sdk

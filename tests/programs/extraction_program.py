@@ -1,4 +1,4 @@
-"""Run by test_extraction.py: libraries that extract data by batches find what they asked for in the sandbox's results."""
+"""Run by test_extraction.py: libraries that extract data find what they asked for in the sandbox's results."""
 
 import functools
 import os

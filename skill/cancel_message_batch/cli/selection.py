@@ -21,7 +21,7 @@ from cancel_message_batch.words import states
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import left_behind
+from .recording import left_behind, who_left
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm, own_terminal, write
@@ -202,7 +202,7 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
     if given.yes:
         return known
     if given.all or len(known) > 1:
-        output.show(table(known, sys.stderr))
+        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None))
     if not confirm(states.cancel_these(known)):
         output.say_nothing_done("Nothing was canceled.")
         return ()

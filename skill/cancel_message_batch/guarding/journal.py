@@ -44,6 +44,10 @@ class Journal:
         """Write down that no id came of an intent: the response was lost, or the batch certainly was not created."""
         self.record.settle_intent(intent, "lost" if lost else "refused")
 
+    def left(self, where: str, message_batch_id: str) -> None:
+        """Write down that the program could not cancel a batch."""
+        self.record.note_failed(self._program(), where, [message_batch_id])
+
     def end(self, how: str, *, well: bool) -> None:
         """Write down how the program ended, and whether it left what still runs on purpose."""
         with self._lock:
@@ -99,6 +103,11 @@ class CommandJournal:
         record = self._journal.record
         for (where, over), ids in stopped.items():
             (record.note_ended if over else record.note_canceling)(where, ids)
+
+    def note_not_canceled(self, batches: Iterable[Created]) -> None:
+        """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
+        for batch in batches:
+            self._journal.left(origin(batch.base_url), batch.message_batch_id)
 
     def end(self, how: str, interrupted: str, *, well: bool) -> None:
         """Note how the command ended, after which signal, and whether it left what still runs on purpose."""

@@ -73,7 +73,7 @@ class Listing:
 
     def matching(self, batches: Sequence[MessageBatch]) -> Iterator[MessageBatch]:
         """Yield those of these batches that match."""
-        named = names.with_names(batches, needed=self._filters.named is not None)
+        named = names.known_here(batches, needed=self._filters.named is not None)
         self.names |= dict.fromkeys(batch.context.name for batch in named if batch.context.name)
         yield from filter(self._filters.match, named)
 
@@ -104,6 +104,6 @@ def among_newest(
     for page in islice(finish_each(search(batches.list)), most) if most else ():
         found = [batch for batch in page.batches if batch.id in missing]
         missing -= {batch.id for batch in found}
-        yield from names.with_names(found)
+        yield from names.known_here(found)
         if not missing:
             break

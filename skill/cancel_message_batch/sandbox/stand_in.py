@@ -40,8 +40,9 @@ _DELTA = 24  # characters in one event of a stream
 _PAGES = 15  # of one listing
 
 # A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table. After it come the
-# status, the size and the age, in this order, and a name in quotation marks.
-_ROW = re.compile(r"[\s|*-]*((msgbatch_[A-Za-z0-9_-]+)([^\"]*)(?:\"([^\"]*)\")?.*)")
+# status, the size and the age, in this order, perhaps who created it, and a name in quotation marks.
+_CREATOR = r"(?<=created by )\"[^\"]*\"(?: on \"[^\"]*\")?[^\"]*"
+_ROW = re.compile(rf"[\s|*-]*((msgbatch_[A-Za-z0-9_-]+)([^\"]*(?:{_CREATOR})?)(?:\"([^\"]*)\")?.*)")
 _SIZE = re.compile(r"(?:in_progress|canceling|ended)[\s,|]+([\d,]+)")
 _AGE = re.compile(r"(\d+) ?(d|h|min|m|s)\b")
 _AGE_TEXT = re.compile(r"\(([^()]*) ago\)|\s(\d+[dhms])\s")

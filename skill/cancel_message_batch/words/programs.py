@@ -34,16 +34,26 @@ def nothing_came_through(how: str, *, stand_in: bool) -> str:
     )
 
 
-def still_trying(why: str, seconds: float) -> str:
+def still_trying(why: str, seconds: float, *, interruptible: bool = True) -> str:
     """Say why a cancel is not confirmed yet, and for how long it will be tried."""
-    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds; Ctrl-C ends this."
+    how = "; Ctrl-C ends this" if interruptible else ""
+    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds{how}."
 
 
-def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+def guard_left(
+    name: str,
+    why: str,
+    canceling: Sequence[str],
+    ended: Sequence[str],
+    failed: Mapping[str, str],
+    *,
+    kept: Sequence[str] = (),
+) -> str:
     """Say how a guarded block ended, and what became of the batches that were created in it."""
     block = f'guarded block of "{name}"' if name else "guarded block"
     with_error = f" with {why}" if why else ""
-    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip()
+    left_running = f"\nLeft running, because the program keeps it: {spaced(kept)}." if kept else ""
+    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:

@@ -4,12 +4,14 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, Record
 
-from .created import Created
+if TYPE_CHECKING:  # a guard needs none of it
+    from .created import Created
 
 
 class Journal:
@@ -80,7 +82,7 @@ class CommandJournal:
         self._name = name or None
         self._intents: dict[Created, int | None] = {}
 
-    def note(self, batch: Created) -> None:
+    def note(self, batch: "Created") -> None:
         """Note a batch before its create is sent whole, and again once it is known what came of the create."""
         where, requests = origin(batch.base_url), batch.requests or None
         lost = batch.sent and not batch.answered
@@ -94,7 +96,7 @@ class CommandJournal:
         elif batch.over:
             self._journal.failed(intent, lost=lost)
 
-    def note_stopped(self, batches: Iterable[Created], ended: Collection[str] = ()) -> None:
+    def note_stopped(self, batches: "Iterable[Created]", ended: Collection[str] = ()) -> None:
         """Note which of these batches have ended, also those with these ids, and which the command has canceled."""
         stopped: dict[tuple[str, bool], list[str]] = defaultdict(list)
         for batch in batches:
@@ -104,7 +106,7 @@ class CommandJournal:
         for (where, over), ids in stopped.items():
             (record.note_ended if over else record.note_canceling)(where, ids)
 
-    def note_not_canceled(self, batches: Iterable[Created]) -> None:
+    def note_not_canceled(self, batches: "Iterable[Created]") -> None:
         """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
         for batch in batches:
             self._journal.left(origin(batch.base_url), batch.message_batch_id)

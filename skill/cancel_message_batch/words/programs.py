@@ -25,6 +25,12 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
     return f"{how}. Not canceled (--keep), and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
 
 
+def command_ended_well(command: str, batch_ids: Sequence[str]) -> str:
+    """Say that a command ended with exit code 0, and which batches of it keep running therefore."""
+    ids, them = spaced(batch_ids), "this keeps" if len(batch_ids) == 1 else "these keep"
+    return f"{command} ended with exit code 0, so {them} running: {ids}. To cancel: `cancel-message-batch {ids}`"
+
+
 def nothing_came_through(how: str, *, stand_in: bool) -> str:
     """Say that ``run`` saw no request of a command that ended so (``how``)."""
     key = " Its key is a stand-in that works at that address only." if stand_in else ""

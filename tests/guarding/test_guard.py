@@ -1,6 +1,7 @@
 """The guard: what a program created is canceled when the program dies, and nothing else ever is."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -390,6 +391,64 @@ def test_the_beta_resource_and_everything_else_of_the_resource_pass_through(slow
         assert created.id in {batch.id for batch in batches.list()}
         raise TroubleError
     assert cancels(slow) == [created.id]
+
+
+@pytest.mark.parametrize("beta", [False, True], ids=["messages", "beta"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_code_that_takes_a_client_is_guarded_until_the_end_of_the_block(
+    slow: Sandbox, beta: bool, asynchronous: bool
+) -> None:
+    ids: list[str] = []
+
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk:
+            messages: Any = sdk.beta.messages if beta else sdk.messages
+            with contextlib.suppress(TroubleError):
+                async with guard(messages.batches if beta else sdk) as batches:
+                    messages.batches = batches
+                    ids.append((await messages.batches.create(requests=REQUESTS)).id)
+                    raise TroubleError
+            await messages.batches.create(requests=REQUESTS)
+            assert not hasattr(messages.batches, "keep")
+
+    if asynchronous:
+        anyio.run(run)
+    else:
+        with client() as sdk:
+            messages: Any = sdk.beta.messages if beta else sdk.messages
+            with contextlib.suppress(TroubleError), guard(messages.batches if beta else sdk) as batches:
+                messages.batches = batches
+                ids.append(messages.batches.create(requests=REQUESTS).id)
+                raise TroubleError
+            messages.batches.create(requests=REQUESTS)
+            assert not hasattr(messages.batches, "keep")
+    assert cancels(slow) == ids
+
+
+def test_only_what_was_created_through_a_guard_can_be_kept_by_it(slow: Sandbox) -> None:
+    with client() as sdk, guard(sdk) as batches:
+        other = sdk.messages.batches.create(requests=REQUESTS)
+        with pytest.raises(InvalidInputError, match="was not created through this guard"):
+            batches.keep(other.id)
+
+
+def test_a_block_of_trio_that_fails_cancels_what_it_created(slow: Sandbox) -> None:
+    trio = pytest.importorskip("trio")  # the environment of the lowest versions has none
+    ids: list[str] = []
+    slow.fail(Fault(match="cancel", status=503, headers={"retry-after-ms": "1"}))
+
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk) as batches:
+            ids.append((await batches.create(requests=REQUESTS)).id)
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await trio.sleep(30)
+            raise TroubleError
+
+    with fails() as notes:
+        trio.run(run)
+    assert cancels(slow) == ids * 2
+    assert f"Canceling: {ids[0]}" in notes[0]
 
 
 def test_a_cancel_goes_to_the_workspace_and_with_the_headers_of_its_creation(slow: Sandbox) -> None:

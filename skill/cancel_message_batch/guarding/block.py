@@ -38,7 +38,6 @@ When = Literal["on_error", "always"]
 _RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
 _OUTCOMES = "guard_outcomes"  # the attribute by which a guard inside another one shares what its cancels came to
 _AT_ONCE = 32  # cancels
-_FOR_RECORD = 0.1  # of the deadline is left for writing to the record
 
 _signals = Signals()
 
@@ -53,6 +52,7 @@ class _Block:
         self._batches = batches
         self._client = batches._client  # noqa: SLF001 - its requests go through it
         self._name, self._always, self._deadline = name, cancel == "always", deadline
+        self._for_record = min(deadline / 10, 1.0)  # seconds of the deadline
         self._record = open_record(logger.warning)
         self._lock = threading.Lock()
         self._open = False
@@ -121,7 +121,7 @@ class _Block:
             raise
         finally:
             if outcome != "created":
-                self._notes.settle(intent, outcome)
+                self._notes.failed(intent, lost=outcome == "lost")
             del self._creating[creation]
 
     def _check_open(self) -> None:
@@ -165,7 +165,7 @@ class _Block:
             self._stopping = self._always or not ended_well(error)
             self._why = _signals.reason(error)
             self._waiting.extend(self._uncanceled() if self._stopping else ())
-        seconds = self._deadline * (1 - _FOR_RECORD)
+        seconds = self._deadline - self._for_record
         sleep: Callable[[float], Any] = anyio.sleep if self.is_async else time.sleep
         if self._stopping and (self._own() or self._creating):
             self._cancels = Cancels(self._batches, self._options, seconds, sleep, self._on_pause)
@@ -238,7 +238,7 @@ class _Block:
         # The record may be locked: it is not waited for longer than the deadline. A normal end is not to be missed.
         threads = [] if well else _started(note, 1)
         for thread in threads:
-            thread.join(self._deadline * _FOR_RECORD)
+            thread.join(self._for_record)
         if not threads:
             note()
 

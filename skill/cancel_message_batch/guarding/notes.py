@@ -38,9 +38,9 @@ class Notes:
         """Note a batch that was created."""
         self._record.add_creation(batch, "guard", program=self._program(), intent=intent)
 
-    def keep(self, message_batch_id: str) -> None:
-        """Note that a batch is left running on purpose."""
-        self._record.keep(self.origin, [message_batch_id])
+    def keep(self, ids: Iterable[str]) -> None:
+        """Note that batches are left running on purpose."""
+        self._record.keep(self.origin, ids)
 
     def canceled(self, outcomes: Mapping[str, ToolOutcome], created: Mapping[str, KnownBatch], why: str) -> None:
         """Note what came of cancels that were sent, and which batches have ended."""

@@ -183,6 +183,7 @@ def _cancel(
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
     output.warn(programs.program_left(canceling + stopped, ended, failed))
     journal.note_stopped(left, ended)
+    journal.note_not_canceled(batch for batch in left if batch.message_batch_id in failed)
     notes.write()
 
 

@@ -203,7 +203,7 @@ def test_of_two_batches_of_a_name_it_asks_which_and_of_an_unknown_name_it_says_w
     both = f'{A} in_progress, named "nightly eval"\n{B} in_progress, named "nightly eval"'
     talk.calls("cancel the nightly eval")
     assert talk.text(talk.results(both)) == (
-        f"Which one shall I cancel? 2 batches fit. I canceled nothing.\n- {both.replace(B, '- ' + B)}"
+        f"Which one shall I cancel? 2 batches fit, so I canceled nothing:\n- {both.replace(B, '- ' + B)}"
     )
     for words in ("cancel the nightly", "cancel the nightly eval v2", "cancel the report"):
         talk.calls(words)
@@ -412,6 +412,8 @@ def person(serve: Serve) -> Iterator[Person]:
         ("cancel the one from an hour ago", "mid"),
         ("cancel the batch I started about 5 minutes ago", "new"),
         ("cancel the 6 hour old one", "old"),
+        ("actually kill the one from 45 minutes ago too", "mid"),
+        ("cancel the big one", "old"),
         ("cancel the one with 12,000 requests", "new"),
         ("stop the 60k job", "old"),
         ("cancel all running batches", "new mid old"),
@@ -503,6 +505,11 @@ def test_the_batch_that_a_person_means_is_canceled(turns: str, canceled: str, pe
         "cancel all but the newest",
         "show me the weekly report, cancel everything",
         "how do I cancel a batch?",
+        "can you cancel a batch?",
+        "check {mid} / would you cancel it?",
+        "cancel everything but the newest",
+        "cancel the newest and the oldest / yes",
+        "what is running? / all batches",
         "pause my newest batch",
         "cancel half of the requests of {new}",
         "write a haiku about cancel culture",
@@ -516,11 +523,18 @@ def test_after_a_no_to_the_program_the_other_one_is_offered(person: Person) -> N
     assert person("check {new} and {mid}", "cancel the newest one", "no, the other one", answers="ny")[0] == {"mid"}
 
 
+def test_a_batch_alone_after_a_cancel_is_only_looked_at(person: Person) -> None:
+    assert person("cancel {new}", "the one from an hour ago", "everything", "and the second one?")[0] == {"new"}
+
+
 @pytest.mark.parametrize(
     ("turns", "said"),
     [
         ("which one is biggest?", "The biggest is:\n- OLD in_progress, 60,000 requests"),
         ("which of them is the newest", "The newest is:\n- NEW"),
+        ("which is the largest / and the oldest?", "The oldest is:\n- OLD"),
+        ("what do I have running right now?", "NEW"),
+        ("cancel the second one", "Which one shall I cancel? I have not shown you so many"),
         ("cancel the batch", "Which one shall I cancel?"),
         ("cancel the nightly evel", "Shall I cancel this one?"),
         ("status of the pilot", "has ended"),

@@ -123,7 +123,7 @@ class _Block:
             raise
         finally:
             if outcome != "created":
-                self.notes.settle(intent, outcome)
+                self.notes.failed(intent, lost=outcome == "lost")
             del self._creating[creation]
 
     def _check_open(self) -> None:

@@ -83,18 +83,18 @@ _AGE = rf"(?P<number>{'|'.join(_NUMBERS)}|\d{{1,6}}) ?(?P<unit>seconds?|s|minute
 _OLDER = rf"(?:more than|older than|over) {_AGE}(?: old| ago)?"
 _BATCH, _BATCHES = "(?:message )?(?:batch|one|job)", "(?:message )?(?:batch|batches|jobs|job|ones)"
 _RUNNING = r"(?: (?:that|which) (?:is|are)(?: still)? running| running)"
-_MOST = "newest|latest|most recent|oldest|biggest|largest|smallest"
+_MOST = "newest|latest|most recent|new|oldest|old|biggest|largest|big|large|smallest|small"
 _CANCEL = "(?:cancel|stop|abort|kill|halt|terminate)"
 _FRONT = (
-    "(?:(?:please|now|then|so|also|just|and|hi|hello|hey|claude|yes|yep|yeah|ok|okay|sure|sorry|(?P<no>no|not that one)"
-    "|go ahead and|i (?:want|would like|need)(?: you)? to|(?P<asked>can|could|will|would) you) )*"
+    "(?:(?:please|now|then|so|also|just|actually|and|hi|hello|hey|claude|yes|yep|yeah|ok|okay|sure|sorry"
+    "|(?P<no>no|not that one)|go ahead and|i (?:want|would like|need)(?: you)? to|(?P<asked>can|could|will) you) )*"
 )
 _TAIL = (
-    "(?: (?:please|now|right now|right away|at once|immediately|asap|for me|instead|thanks|thank you"
+    "(?: (?:please|now|right now|right away|at once|immediately|asap|for me|instead|too|as well|thanks|thank you"
     "|using the anthropic api|(?:because |since )?(?:the (?:system )?prompt (?:is|was) wrong|it is burning money)"
     "|(?:it has the )?wrong (?:system )?prompt))*"
 )
-_STATE = "(?: (?:still|really|already|running|canceling|canceled|stop|stopped|ended|done|finished|yet|now))+"
+_STATE = "(?: (?:still|really|already|running|canceling|canceled|stop|stopped|dead|over|ended|done|finished|yet|now))+"
 _YES = "(?:yes|yep|yeah|yup|y|ok|okay|sure|correct|exactly|go ahead|do it|please do)"
 _NO = (
     "(?:no|nope|n|never mind|nevermind|forget it|don't|dont|do not|not now|not yet|not that one|neither|none of them"
@@ -124,14 +124,18 @@ _REQUESTS = [
 _STATUSES = {"running": "in_progress", "canceling": "canceling", "ended": "ended", "finished": "ended"}
 _STATUS = f"(?P<status>{'|'.join(_STATUSES)})"
 _LISTINGS = [
-    rf"{_FRONT}(?:what is|is anything|anything)(?: still)? {_STATUS}",
-    rf"{_FRONT}(?:which|what|how many|are any)(?: {_BATCHES})? are(?: still)? {_STATUS}",
-    rf"{_FRONT}(?:are there any|what|how many)(?: {_STATUS})? {_BATCHES}(?: (?:are there|do i have))?",
-    rf"{_FRONT}(?:list|show)(?: me)?(?: all)?(?: of)?(?: my| the)?(?: {_STATUS})? {_BATCHES}",
+    rf"{_FRONT}{words}(?: right now| now| at the moment| please)?"
+    for words in (
+        rf"(?:what is|is anything|anything)(?: still)? {_STATUS}",
+        rf"(?:which|what|how many|are any)(?: {_BATCHES})? are(?: still)? {_STATUS}",
+        rf"(?:are there any|what|how many)(?: {_STATUS})? {_BATCHES}(?: (?:are there|do i have))?(?: running)?",
+        r"what (?:have i got|do i have)(?: running| going| going on)?",
+        rf"(?:list|show)(?: me)?(?: all)?(?: of)?(?: my| the)?(?: {_STATUS})? {_BATCHES}",
+    )
 ]
 _OF_WHICH = r"one|(?:running )?batch|of (?:them|these|those|(?:my|the) (?:running )?batches)"
 _WHICH = (
-    rf"{_FRONT}(?:which|what)(?: (?:{_OF_WHICH}))?(?: is)?(?: the| my)? "
+    rf"{_FRONT}(?:which|what|what about|and)(?: (?:{_OF_WHICH}))?(?: is)?(?: the| my)? "
     rf"(?P<most>{_MOST}|newer|older|bigger|larger|smaller)(?: running)?(?: {_BATCH}| of them| of all)?"
 )
 _HELLO = "(?:hi|hello|hey|good (?:morning|evening|afternoon)|there|claude|help|what can you do|how are you)"
@@ -199,13 +203,15 @@ class _Meant:
 
     def most(self, target: re.Match[str]) -> Plan:
         word = target["most"]
-        limit = 5 if word in {"newest", "latest", "most recent", "last"} else WHOLE
+        limit = 5 if word in {"newest", "latest", "most recent", "new"} else WHOLE
         return self._find(lambda rows: self._one(_most(word, rows)), limit)
 
     def ordinal(self, target: re.Match[str]) -> Plan:
         word, rows = target["ordinal"], self.context.choice
         at = _ORDINALS.index(word) if word in _ORDINALS else int(re.sub(r"\D", "", word)) - 1
-        return self._one(rows[at : at + 1] if at >= 0 else [], rows)
+        if not 0 <= at < len(rows):
+            return self._find(lambda found: self._ask(found, "I have not shown you so many"))
+        return self._each([rows[at]])
 
     def other(self, target: re.Match[str]) -> Plan:
         not_it = {row.id for row in self.context.it} if len(self.context.it) == 1 else set()
@@ -221,7 +227,7 @@ class _Meant:
 
     def age(self, target: re.Match[str]) -> Plan:
         wanted = _seconds(target)
-        near = max(120.0, wanted / 4)
+        near = max(120.0, wanted / 3)
         return self._find(
             lambda rows: self._fitting(rows, lambda row: row.age is not None and abs(row.age - wanted) <= near)
         )
@@ -242,7 +248,7 @@ class _Meant:
                 return self._one(found)
             close = set(difflib.get_close_matches(wanted, names.values(), 10, 0.8))
             close |= {other for other in names.values() if set(wanted.split()) <= set(other.split())}
-            why = f'No {self._kind} has the name "{name}".'
+            why = f'No {self._kind} has the name "{name}"'
             if near := [row for row in rows if names.get(row.id) in close]:
                 return self._ask(near, why, THIS_ONE if len(near) == 1 else WHICH_ONE)
             return self._ask(rows, why)
@@ -261,19 +267,17 @@ class _Meant:
     def _each(self, rows: list[Row]) -> Plan:
         return Plan(self.tool, tuple({"message_batch_id": row.id} for row in rows))
 
-    def _one(self, rows: list[Row], among: list[Row] | None = None) -> Plan:
-        if len(rows) == 1:
-            return self._each(rows)
-        return self._ask(rows or among or [], f"{len(rows)} batches fit.")
+    def _one(self, rows: list[Row]) -> Plan:
+        return self._each(rows) if len(rows) == 1 else self._ask(rows, f"{len(rows)} batches fit")
 
     def _fitting(self, rows: list[Row], fits: Callable[[Row], bool], use: Then | None = None) -> Plan:
         found = [row for row in rows if fits(row)]
-        return (use or self._one)(found) if found else self._ask(rows, "None fits that.")
+        return (use or self._one)(found) if found else self._ask(rows, "None of these fits")
 
     def _ask(self, rows: list[Row], why: str, question: str = WHICH_ONE) -> Plan:
         if self.tool != CANCEL_TOOL:
-            return Plan(text=f"Which one do you mean? {why}{_lines(rows)}")
-        return Plan(text=f"{question} {why} I canceled nothing.{_lines(rows)}")
+            return Plan(text=f"Which one do you mean? {why}:{_lines(rows)}")
+        return Plan(text=f"{question} {why}, so I canceled nothing:{_lines(rows)}")
 
 
 _Targets = list[tuple[re.Pattern[str], Callable[[_Meant, re.Match[str]], Plan | None]]]
@@ -287,7 +291,7 @@ _TARGETS: _Targets = [
         (rf"it if it (?:is|has run for|has been running for) {_OLDER}", _Meant.it_if),
         (r"them|they|both(?: of them)?|all(?: of)? (?:them|these|those)|these|those", _Meant.them),
         (rf"(?:all|every)(?: of)?(?: my| the)?(?: running)? {_BATCHES}(?:{_RUNNING})?(?: {_OLDER})?", _Meant.all),
-        (rf"everything(?:{_RUNNING})?(?: {_OLDER})?", _Meant.all),
+        (rf"(?:everything|all)(?:{_RUNNING})?(?: {_OLDER})?", _Meant.all),
         (rf"(?:my |the )(?:running )?(?P<most>{_MOST})(?: running)?(?: {_BATCH})?(?:{_RUNNING})?", _Meant.most),
         (rf"(?:the )?(?P<ordinal>{'|'.join(_ORDINALS)}|\d{{1,3}}(?:st|nd|rd|th))(?: {_BATCH})?", _Meant.ordinal),
         (r"(?:number |#)(?P<ordinal>\d{1,3})", _Meant.ordinal),
@@ -303,7 +307,7 @@ _TARGETS: _Targets = [
             _Meant.age,
         ),
         (rf"(?:the |my ){_AGE} old {_BATCH}", _Meant.age),
-        (rf"(?:my|the|the only|one of my|one of the|a)(?: running)? {_BATCHES}(?:{_RUNNING})?", _Meant.mine),
+        (rf"(?:my|the|the only|one of my|one of the)(?: running)? {_BATCHES}(?:{_RUNNING})?", _Meant.mine),
         (r"(?:the )?(?:batch |one |job )?(?:named |called )?QUOTED(?: batch)?(?P<name>)", _Meant.named),
         (rf"the (?:{_BATCH} (?:named|called) )?(?P<name>[\w.'-]+(?: [\w.'-]+)*)", _Meant.named),
     )
@@ -359,7 +363,7 @@ def _plans(message: _Message, context: Context) -> Iterator[Plan | None]:
         yield _requested(tool, re.fullmatch(pattern, words), message, context, _TARGETS)
     # A batch alone answers a question about a cancel, or corrects an order. Otherwise it is looked at.
     alone = re.fullmatch(_ALONE, words)
-    if context.question or context.canceled:
+    if context.question or (context.canceled and alone and (alone["no"] or "the other" in words)):
         yield _requested(CANCEL_TOOL, alone, message, context, _TARGETS)
     else:
         yield _requested(GET_TOOL, alone, message, context, _TARGETS[:-1])
@@ -397,9 +401,9 @@ def _which(word: str, context: Context) -> Plan:
 
 def _most(word: str, rows: list[Row]) -> list[Row]:
     """Return the batches, listed newest first, that are the newest, the biggest and so on."""
-    if word in {"oldest", "older"}:
+    if "old" in word:
         return rows[-1:]
-    if word in {"newest", "latest", "most recent", "newer"}:
+    if word in {"latest", "most recent"} or "new" in word:
         return rows[:1]
     sizes = [row.requests or 0 for row in rows]
     return [row for row in rows if row.requests == (min if "small" in word else max)(sizes)]

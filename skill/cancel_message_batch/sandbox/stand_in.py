@@ -40,9 +40,9 @@ _DELTA = 24  # characters in one event of a stream
 _PAGES = 15  # of one listing
 
 # A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table. After it come the
-# status, the size and the age, in this order, perhaps who created it, and a name in quotation marks.
-_CREATOR = r"(?<=created by )\"[^\"]*\"(?: on \"[^\"]*\")?[^\"]*"
-_ROW = re.compile(rf"[\s|*-]*((msgbatch_[A-Za-z0-9_-]+)([^\"]*(?:{_CREATOR})?)(?:\"([^\"]*)\")?.*)")
+# status, the size and the age, in this order, and a name in quotation marks.
+_ROW = re.compile(r"[\s|*-]*((msgbatch_[A-Za-z0-9_-]+).*)")
+_NAME = re.compile(r"named \"([^\"]*)\"|\"([^\"]*)\"\s*$")
 _SIZE = re.compile(r"(?:in_progress|canceling|ended)[\s,|]+([\d,]+)")
 _AGE = re.compile(r"(\d+) ?(d|h|min|m|s)\b")
 _AGE_TEXT = re.compile(r"\(([^()]*) ago\)|\s(\d+[dhms])\s")
@@ -340,12 +340,13 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _row(found: re.Match[str]) -> Row:
-    line, batch_id, facts, name = found.groups()
+    line, batch_id = found.groups()
+    facts, name = line.partition('"')[0], _NAME.search(line)
     size, age = _SIZE.search(facts), _AGE_TEXT.search(facts)
     seconds = sum(int(number) * _UNITS[unit] for number, unit in _AGE.findall(age[0])) if age else None
     requests = int(size[1].replace(",", "")) if size else None
     running = "canceling" not in facts and "ended" not in facts
-    return Row(batch_id, name or "", requests, seconds, running, line)
+    return Row(batch_id, "".join(filter(None, name.groups())) if name else "", requests, seconds, running, line)
 
 
 def _next_page(call: _ToolCall) -> str:

@@ -88,7 +88,7 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
         return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
-    return ToolOutcome("\n".join(saved.lines), saved.lines[0], batch=saved.batch)
+    return ToolOutcome("\n".join([*saved.lines, *saved.in_their_words]), saved.lines[0], batch=saved.batch)
 
 
 async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: Path) -> Saved:

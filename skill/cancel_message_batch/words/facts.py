@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import SHOWN, clean
 from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
+
+_MARKS = {ord(mark): "'" for mark in '"\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}  # all that look like double quotes
 
 
 class Facts(NamedTuple):
@@ -28,6 +30,11 @@ def facts(batch: MessageBatch) -> Facts:
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     size = counted(requests, "request")
     return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, size, created)
+
+
+def quoted(text: str, *, limit: int = SHOWN) -> str:
+    """Set text from the API or a file apart: one line of at most ``limit`` characters, in marks that it cannot end."""
+    return f'"{clean(text, limit=limit).translate(_MARKS)}"'
 
 
 def spaced(ids: Sequence[str]) -> str:

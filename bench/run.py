@@ -130,7 +130,7 @@ def cancel_many(number: int, times: int, limit_every: int) -> None:
             with serving([*PEERS, "sandbox", str(number), str(limit_every)]) as url:
                 ids = [batch["id"] for batch in control(url, "batches")]
                 ours = name.startswith("cancel")
-                program = [str(PROGRAM), "-"] if ours else [*PEERS, "sdk-many"]
+                program = [str(PROGRAM), "-", "--yes"] if ours else [*PEERS, "sdk-many"]
                 measured.append(run(program, url, "\n".join(ids)).seconds)
                 seen = control(url, "requests")
                 accepted = [

@@ -168,7 +168,7 @@ def test_an_answer_without_an_end_is_not_a_success_and_its_calls_are_not_run(
 def test_an_error_in_the_middle_of_an_answer_goes_by_its_type(talk: Talk, model: Model, kind: str, status: int) -> None:
     error = {"type": "error", "error": {"type": kind, "message": "Too much."}}
     model.replies = [Raw(sse([*answer("I will")[:3], error]))]
-    with pytest.raises(APIStatusError, match=f"{status} {kind}: Too much.") as caught:
+    with pytest.raises(APIStatusError, match=f'{status} {kind}: "Too much."') as caught:
         talk().say("hi")
     assert caught.value.status_code == status
     assert "200" not in failed(caught.value, "ask")

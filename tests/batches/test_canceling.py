@@ -16,7 +16,7 @@ def test_a_thousand_batches_are_each_canceled_once_though_every_tenth_request_is
         monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
         ids = [sandbox.account.add(requests=1_000, age=60, status="in_progress") for _ in range(150)]
-        done = run("-", stdin="\n".join(ids))
+        done = run("-", "--yes", stdin="\n".join(ids))
         assert done.returncode == 0
         accepted = [e.path.split("/")[-2] for e in sandbox.journal if e.path.endswith("/cancel") and e.status == 200]
         assert sorted(accepted) == sorted(ids)

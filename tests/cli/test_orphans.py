@@ -1,9 +1,15 @@
-"""Batches whose program is gone: found, named, and stopped; those of others are left alone."""
+"""Batches that were left behind: found, named, and stopped; those that somebody wants are left alone."""
 
 import json
+import os
+import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +18,8 @@ from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
-from tests.conftest import Run, cancels, running
+from tests.conftest import Run, an_example, cancels, running
+from tests.guarding.test_journal import eventually, started
 
 
 @pytest.fixture
@@ -34,13 +41,17 @@ def orphan(sandbox: Sandbox, gone: Process) -> str:
     return left
 
 
-def test_list_shows_the_batches_whose_program_is_gone(sandbox: Sandbox, run: Run, orphan: str) -> None:
+def test_list_shows_the_batches_that_were_left_behind(sandbox: Sandbox, run: Run, orphan: str) -> None:
     done = run("list", "--orphaned")
     assert done.returncode == 0
     assert done.stdout.count("msgbatch_") == 1
     assert orphan in done.stdout
     assert "nightly eval" in done.stdout
-    assert json.loads(run("list", "--orphaned", "--json").stdout)["id"] == orphan
+    assert 'Left behind by "train.py" (pid ' in done.stdout
+    (shown,) = map(json.loads, run("list", "--orphaned", "--json").stdout.splitlines())
+    assert shown["id"] == orphan
+    left = shown["left_behind"]
+    assert (left["program"], left["through"], left["end"], left["ended_at"]) == ("train.py", "guard", None, None)
     assert run("list", "--orphaned", "--status", "canceling").stdout == ""
     assert run("list", "--orphaned", "--at-least", "1000000").stdout == ""
     assert run("list", "--orphaned", "--named", "nightly*", "--quiet").stdout == f"{orphan}\n"
@@ -61,7 +72,7 @@ def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Ru
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
-    assert "This machine knows no unfinished batch whose program is gone." in run("list", "--orphaned").stderr
+    assert "This machine knows no batch that was left behind." in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 
@@ -97,7 +108,7 @@ def test_orphaned_needs_all(run: Run) -> None:
 
 
 def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    said = "Still running, although the program that created it on this machine is gone: message batch"
+    said = "Left behind by a program that failed or was killed: message batch"
     doctor = run("doctor")
     assert doctor.returncode == 0
     assert said in doctor.stdout
@@ -121,4 +132,167 @@ def test_a_chat_begins_in_time_also_where_they_cannot_be_looked_up(sandbox: Sand
 
 def test_without_a_record_a_chat_asks_the_api_for_nothing(sandbox: Sandbox, run: Run) -> None:
     run("chat", stdin="")
+    assert not sandbox.journal
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox as slow as the API: no batch ends while a process starts."""
+    with an_example(monkeypatch, speed=1) as running:
+        yield running
+
+
+def ids(sandbox: Sandbox) -> set[str]:
+    return {batch.id for batch in sandbox.account.batches()}
+
+
+def new_batch(sandbox: Sandbox, before: set[str]) -> str:
+    (new,) = ids(sandbox) - before
+    return new
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
+def test_all_orphaned_stops_exactly_what_was_killed_or_not_confirmed(slow: Sandbox, run: Run) -> None:
+    def ended(code: str, *, number: int = 0) -> str:
+        with started(code) as process:
+            batch = process.stdout.readline().decode().strip() if process.stdout else ""
+            if number:
+                process.send_signal(number)
+            process.communicate(timeout=60)
+        return batch
+
+    well = ended("create()")
+    failed = ended("create(); sys.exit(1)")
+    slow.fail(Fault(match="POST */cancel", status=403))
+    unconfirmed = ended("create(); sys.exit(1)")
+    interrupted = ended("create(); time.sleep(60)", number=signal.SIGINT)
+    with started("create(); time.sleep(60)") as process:
+        assert process.stdout
+        killed = process.stdout.readline().decode().strip()
+        os.killpg(process.pid, signal.SIGKILL)
+    before = ids(slow)
+    slow.fail(Fault(match="POST */batches", after=True, hang=True))
+    with started("create()") as process:
+        eventually(lambda: ids(slow) - before)
+        os.killpg(process.pid, signal.SIGKILL)
+    in_create = new_batch(slow, before)
+    assert cancels(slow) == [failed, unconfirmed, interrupted]
+
+    eventually(lambda: killed in run("list", "--orphaned").stdout)
+    eventually(lambda: "May be yours" in run("list", "--orphaned").stderr)
+    listed = run("list", "--orphaned")
+    assert [word for word in listed.stdout.split() if word.startswith("msgbatch_")] == [killed, unconfirmed]
+    assert "which ended with exit code 1" in listed.stdout
+    assert f"May be yours: {in_create}, in_progress, 3 requests" in listed.stderr
+    assert listed.stderr.count("msgbatch_") == 1
+    assert run("list", "--orphaned", "--quiet").stdout.split() == [killed, unconfirmed]
+
+    assert run("--all", "--orphaned", "--yes").returncode == 0
+    assert sorted(cancels(slow)[3:]) == sorted([killed, unconfirmed])
+    for wanted in (well, in_create):
+        assert slow.account.get(wanted).status(slow.account.now()) == "in_progress"
+    listed = run("list", "--orphaned")
+    assert "May be yours" in listed.stderr
+    assert listed.stdout == ""
+    assert run(in_create).returncode == 0
+    assert cancels(slow)[-1] == in_create
+
+
+@pytest.fixture
+def record_path(orphan: str) -> Path:
+    path = open_record(print).path
+    assert path
+    return path
+
+
+@pytest.mark.parametrize("hours", [-26, -1, 1, 26])
+def test_a_clock_that_jumps_hides_nothing_that_was_left_behind(
+    run: Run, orphan: str, record_path: Path, hours: int
+) -> None:
+    with closing(sqlite3.connect(record_path)) as file, file:
+        file.execute("UPDATE batches SET created_at = created_at + ? * 3600", (hours,))
+    assert orphan in run("list", "--orphaned").stdout
+    assert (orphan in run("doctor").stdout) == (abs(hours) < 25)  # it looks up no old ones
+
+
+def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
+    sandbox: Sandbox, run: Run, orphan: str, record_path: Path
+) -> None:
+    with closing(sqlite3.connect(record_path)) as file, file:
+        file.execute("UPDATE batches SET created_at = created_at - 26 * 3600")
+    sandbox.fail(Fault(match=orphan, status=404))
+    run("list", "--orphaned")
+    asked = len(sandbox.journal)
+    assert "no batch that was left behind" in run("list", "--orphaned").stderr
+    assert len(sandbox.journal) == asked
+
+
+@pytest.mark.parametrize(
+    ("case", "shown"),
+    [
+        ({}, True),
+        ({"requests": None}, True),
+        ({"requests": 4_999}, False),
+        ({"minutes": -4}, True),  # the batch is that much older: clocks differ
+        ({"minutes": -6}, False),
+        ({"minutes": 14}, True),
+        ({"minutes": 16}, False),
+        ({"origin": "https://other:443"}, False),
+        ({"outcome": "lost"}, True),
+        ({"outcome": "refused"}, False),
+        ({"program": Process.current()}, False),
+        ({"status": "ended"}, False),
+        ({"creator": "known"}, False),
+    ],
+)
+def test_only_a_batch_that_fits_a_create_without_a_response_may_be_yours(
+    sandbox: Sandbox, run: Run, gone: Process, case: dict[str, Any], shown: bool
+) -> None:
+    record, minutes = open_record(print), case.get("minutes", 0)
+    number = record.begin_program("guard", case.get("program", gone))
+    intent = record.add_intent(number, case.get("origin", sandbox.url), case.get("requests", 5_000))
+    if outcome := case.get("outcome"):
+        record.settle_intent(intent, outcome)
+    batch = sandbox.account.add(requests=5_000, age=max(-minutes * 60, 0), status=case.get("status", "in_progress"))
+    with closing(sqlite3.connect(record.path or "")) as file, file:
+        file.execute("UPDATE intents SET at = at - ?", (max(minutes * 60, 0),))
+    if case.get("creator"):
+        record.add_creation(KnownBatch(batch, sandbox.url, Process.current()), "guard")
+    listed = run("list", "--orphaned")
+    assert listed.stdout == ""
+    assert (f"May be yours: {batch}" in listed.stderr) == shown
+    assert batch not in run("list", "--orphaned", "--at-least", "6000").stderr
+
+
+def test_a_machine_whose_clock_is_wrong_still_finds_what_may_be_its_own(
+    sandbox: Sandbox, run: Run, gone: Process
+) -> None:
+    record = open_record(print)
+    record.add_intent(record.begin_program("guard", gone), sandbox.url, 5_000)
+    sandbox.account.advance(3 * 3600)  # the API's clock is ahead
+    batch = sandbox.account.add(requests=5_000, age=30, status="in_progress")
+    assert f"May be yours: {batch}" in run("list", "--orphaned").stderr
+
+
+def test_an_old_create_without_a_response_is_looked_for_once_more(sandbox: Sandbox, run: Run, gone: Process) -> None:
+    record = open_record(print)
+    record.add_intent(record.begin_program("guard", gone), sandbox.url, 5_000)
+    with closing(sqlite3.connect(record.path or "")) as file, file:
+        file.execute("UPDATE intents SET at = at - 26 * 3600")
+    run("list", "--orphaned")
+    asked = len(sandbox.journal)
+    assert asked
+    run("list", "--orphaned")
+    assert len(sandbox.journal) == asked
+
+
+@pytest.mark.parametrize("flags", [["--named", "nightly*"], ["--orphaned"]])
+@pytest.mark.parametrize("command", [["list"], ["--all", "--yes"], ["status", "--all"], ["wait", "--all"]])
+def test_a_broken_record_is_an_error_where_it_decides_which_batches_are_meant(
+    sandbox: Sandbox, run: Run, tmp_path: Path, command: list[str], flags: list[str]
+) -> None:
+    done = run(*command, *flags, CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("it is a directory") == 1
+    assert "nothing to cancel" not in done.stderr
     assert not sandbox.journal

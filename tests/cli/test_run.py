@@ -111,7 +111,7 @@ def test_the_batch_of_a_command_that_is_ended_by_a_signal_is_canceled_once(
     assert process.returncode == 128 + number
     assert cancels(sandbox) == [batch]
     assert f"was ended by {number.name}" in errors
-    assert f"Canceling: {batch}. Requests already being processed may still complete and are billed" in errors
+    assert f"Canceling: {batch}. What has completed, or still completes, is billed" in errors
 
 
 def test_the_batch_of_a_command_that_fails_is_canceled_and_no_other(sandbox: Sandbox) -> None:

@@ -6,6 +6,8 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +21,22 @@ from cancel_message_batch.cli.terminal import Prose, fitted
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, cancels
 
+# Makes the terminal of its standard error the controlling one, as it is for whatever a shell starts.
+IN_ITS_TERMINAL = [
+    sys.executable,
+    "-c",
+    "import fcntl, os, sys, termios; fcntl.ioctl(2, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])",
+]
 UP, DOWN, SPACE, ENTER, CTRL_C, CTRL_D = "\x1b[A", "\x1b[B", " ", "\r", "\x03", "\x04"
 
 
 class Terminal:
     """A command at a terminal of its own."""
 
-    def __init__(self, columns: int, *arguments: str, stdout: Path | None = None, lines: int = 60) -> None:
+    def __init__(
+        self, columns: int, *arguments: str, stdout: Path | None = None, lines: int = 60, piped: str | None = None
+    ) -> None:
+        """Start it. With ``piped``, standard input holds that, and the terminal is the one it was started from."""
         self._screen: Any = pyte.HistoryScreen(columns, lines)
         self._stream: Any = pyte.Stream(self._screen)
         pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
@@ -33,13 +44,17 @@ class Terminal:
         termios.tcsetwinsize(theirs, (lines, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
         output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
-        self.process = subprocess.Popen(
-            [*PROGRAM, *arguments],
-            stdin=theirs,
-            stdout=output,
-            stderr=theirs,
-            env=environment | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
-        )
+        with tempfile.TemporaryFile() as found:
+            found.write((piped or "").encode())
+            found.seek(0)
+            self.process = subprocess.Popen(
+                [*([] if piped is None else IN_ITS_TERMINAL), *PROGRAM, *arguments],
+                stdin=theirs if piped is None else found,
+                stdout=output,
+                stderr=theirs,
+                env=environment | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
+                start_new_session=piped is not None,
+            )
         for descriptor in {output, theirs}:
             os.close(descriptor)
 
@@ -135,9 +150,43 @@ def test_all_without_a_yes_cancels_nothing(
     screen = opened(terminals, 80, "--all", "--newer-than", "2m")
     screen.until("[y/N]")
     screen.type(answer)
-    assert screen.end() == 0
+    assert screen.end() == 3
     assert "Nothing was canceled." in screen.text
     assert running
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("stdout", [None, "out.txt"])
+def test_ids_from_standard_input_are_shown_and_asked_about_at_the_terminal(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], tmp_path: Path, stdout: str | None
+) -> None:
+    ended = sandbox.account.add(requests=7, age=7200, status="ended")
+    found = "\n".join([*running, ended, "msgbatch_unknown"])
+    for answer, code in (("n\r", 3), ("\r", 3), (CTRL_D, 3), (CTRL_C, 130), ("y\r", 4)):
+        terminals.append(Terminal(80, "-", piped=found, stdout=tmp_path / stdout if stdout else None))
+        screen = terminals[-1]
+        screen.until("[y/N]")
+        assert "Cancel these 2 message batches, 10,000 requests? [y/N]" in screen.text
+        assert "There is no message batch msgbatch_unknown" in screen.text
+        assert begins_a_line(screen, *running)
+        assert not begins_a_line(screen, ended)
+        assert cancels(sandbox) == []
+        screen.type(answer)
+        assert screen.end() == code
+        assert code == 4 or "Nothing was canceled." in screen.text
+    assert sorted(cancels(sandbox)) == sorted([*running, ended])
+
+
+def test_a_yes_that_was_piped_in_after_the_ids_is_no_yes(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str]
+) -> None:
+    terminals.append(Terminal(80, "-", piped=f"{running[0]}\n{running[1]}\ny\n"))
+    assert terminals[-1].end() == 2
+    terminals.append(Terminal(80, "-", piped="\n".join(running)))
+    terminals[-1].type("y\r")
+    terminals[-1].until("[y/N]")
+    terminals[-1].type("\r")
+    assert terminals[-1].end() == 3
     assert cancels(sandbox) == []
 
 
@@ -169,7 +218,7 @@ def test_a_picker_that_is_left_with_nothing_chosen_cancels_nothing_and_says_so(
     screen = opened(terminals, 80)
     screen.until(running[1])
     screen.type(keys)
-    assert screen.end() == 0
+    assert screen.end() == 3
     assert "Nothing was selected, so nothing was canceled." in screen.text
     assert cancels(sandbox) == []
 
@@ -184,7 +233,7 @@ def test_keys_typed_before_the_picker_is_drawn_do_not_count(
     screen.type(DOWN + SPACE + ENTER)  # which the picker, still open and as it was, obeys
     screen.until(f"Cancel message batch {running[1]}, 5,000 requests? [y/N]")
     screen.type("n\r")
-    assert screen.end() == 0
+    assert screen.end() == 3
     assert "Nothing was canceled." in screen.text
     assert cancels(sandbox) == []
 
@@ -200,7 +249,7 @@ def test_a_yes_typed_before_the_question_is_asked_does_not_count(
     for screen in (table, picker):
         screen.until("[y/N]")
         screen.type("\r")
-        assert screen.end() == 0
+        assert screen.end() == 3
         assert "Nothing was canceled." in screen.text
     assert cancels(sandbox) == []
 
@@ -330,6 +379,7 @@ def test_ctrl_c_stops_a_turn_of_a_chat_and_says_whether_anything_was_sent(
     screen.until("→ cancel_message_batch")
     screen.interrupt()
     screen.until(f"Stopped. {running[1]} may be canceling")
+    screen.until("Check its status.\n>")
     screen.type(CTRL_D)
     assert screen.end() == 0
 

@@ -1,5 +1,6 @@
 """What is said about a batch: a table of states."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,9 +48,9 @@ def test_an_accepted_cancellation_is_said_to_be_not_immediate_billed_and_checkab
     text = states.canceled(batch("canceling", cancel_initiated_at=NOW))
     for promise in (
         "accepted but not immediate",
-        "may still complete and are billed",
+        "or still completes, is billed",
         "status is ended",
-        "results_url",
+        "results are kept until 29 days after",
     ):
         assert promise in text
 
@@ -244,12 +245,25 @@ def test_a_create_without_a_response_is_reported_with_the_time_and_size_to_look_
     )
 
 
-def test_batches_whose_program_is_gone_come_with_the_commands_that_show_and_stop_them() -> None:
-    assert programs.orphans([]) == ""
-    one, two = programs.orphans([batch("in_progress")]), programs.orphans([batch("in_progress"), batch("in_progress")])
-    assert one.startswith("Still running, although the program that created it on this machine is gone: message batch")
-    assert f" {EXAMPLE_ID}, 10,000 requests. " in one
-    assert "created them on this machine is gone: 2 message batches, 20,000 requests. " in two
+def test_batches_that_were_left_behind_come_with_the_command_that_shows_them_and_none_that_stops_any() -> None:
+    assert programs.left_behind([]) == ""
+    several = [batch("in_progress"), batch("in_progress")]
+    one, two = programs.left_behind(several[:1]), programs.left_behind(several)
+    assert one.startswith(f"Left behind by a program that failed or was killed: message batch {EXAMPLE_ID}, 10,000 req")
+    assert "was killed: 2 message batches, 20,000 requests. " in two
     for text in (one, two):
-        assert "`cancel-message-batch list --orphaned`" in text
-        assert "`cancel-message-batch --all --orphaned`" in text
+        assert re.findall("`(.*?)`", text) == ["cancel-message-batch list --orphaned"]
+
+
+def test_who_left_a_batch_behind_is_said_with_how_and_when_it_ended() -> None:
+    one = batch("in_progress", created_at=NOW - timedelta(hours=2))
+    ended = NOW - timedelta(minutes=5)
+    assert programs.left_behind_by(one, "a.py", 47, through="run", ended=ended, end="exit code 3") == (
+        'Left behind by "a.py" (pid 47), which ended with exit code 3 5 min ago. No cancel was confirmed.'
+    )
+    assert "whose guarded block ended with ValueError 5 min ago" in programs.left_behind_by(
+        one, "a.py", 47, through="guard", ended=ended, end="ValueError"
+    )
+    assert programs.left_behind_by(one, "a.py", 47, through="run", ended=None, end=None) == (
+        'Left behind by "a.py" (pid 47), which was killed, or lost its power. It created the batch 2 h ago.'
+    )

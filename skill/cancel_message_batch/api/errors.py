@@ -37,6 +37,7 @@ _STATUS = {
     "overloaded_error": 529,
 }  # fmt: skip
 
+_MARKS = {ord(mark): "'" for mark in '"\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}  # what looks like a double quote
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 
@@ -45,6 +46,7 @@ class MessageBatchError(Exception):
 
     Attributes:
         message: What happened, as ``str()`` says it.
+        brief: The same without the API's own words, for a sentence that goes on behind it.
         may_have_arrived: Whether a request was sent and it is not known whether the API acted on it.
         request: The ``httpx2.Request``, without the headers, which hold the credential; None if not at hand.
         response: The ``httpx2.Response``, with every credential masked; None where none came.
@@ -55,7 +57,7 @@ class MessageBatchError(Exception):
 
     def __init__(self, message: str, *, may_have_arrived: bool = False, response: "Response | None" = None) -> None:
         Exception.__init__(self, message)  # super() may be a class of the SDK, which takes other arguments
-        self.message = message
+        self.message = self.brief = message
         self.may_have_arrived = may_have_arrived
         self.request: Request | None = response.request if response else None
         self.response = response
@@ -128,7 +130,7 @@ class APIStatusError(MessageBatchError):
 
     Attributes:
         type, error_code: The API's error type, such as ``not_found_error``, and its code for the cause, if any.
-        api_message: The API's own message, or the HTTP reason phrase.
+        api_message: The API's own message, or the HTTP reason phrase. Text from elsewhere: it is never advice.
         request_id, workspace_id: As the response named them, if it did; support asks for the former.
         retry_after, should_retry: The API's own advice, if any: seconds to wait, and whether to try again.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
@@ -145,19 +147,20 @@ class APIStatusError(MessageBatchError):
         error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
         details = error.get("details")
         self.status_code = response.status_code
-        self.type = _text(error.get("type"), 60)
-        self.error_code = _text(details.get("error_code"), 60) if isinstance(details, dict) else None
+        self.type = _word(error.get("type"))
+        self.error_code = _word(details.get("error_code")) if isinstance(details, dict) else None
         self.api_message = _text(error.get("message")) or _text(response.reason_phrase) or "no explanation"
-        self.request_id = _text(headers.get("request-id") or envelope.get("request_id"), 80)
-        self.workspace_id = _text(headers.get("anthropic-workspace-id"), 80)
+        self.request_id = _word(headers.get("request-id") or envelope.get("request_id"))
+        self.workspace_id = _word(headers.get("anthropic-workspace-id"))
         self.retry_after = retry_after_seconds(headers)
         self.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         self.from_api = envelope.get("type") == "error" and error is not envelope
         self.spend_limit_reached = self.error_code == "enforced_spend_limit_reached"
         # A refused request (4xx, 529) had no effect; after another server error it may have had one.
         uncertain = self.status_code >= 500 and self.status_code != 529
-        what = f"the API answered {self.status_code}{f' {self.type}' if self.type else ''}: {self.api_message}"
-        super().__init__(what, may_have_arrived=uncertain, response=response)
+        what = f"the API answered {self.status_code}{f' {self.type}' if self.type else ''}"
+        super().__init__(f"{what}: {quoted(self.api_message)}", may_have_arrived=uncertain, response=response)
+        self.brief = what
 
 
 class APIResponseError(MessageBatchError):
@@ -191,6 +194,11 @@ def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def quoted(text: str) -> str:
+    """Put clean text from elsewhere in quotation marks, which it cannot end by itself."""
+    return f'"{text.translate(_MARKS)}"'
+
+
 def masked(secret: str) -> str:
     """Mask a secret; long ones keep their last four characters."""
     return "…" + secret[-4:] if len(secret) >= 12 else "…"
@@ -219,6 +227,12 @@ def json_or_none(text: bytes | str) -> Any:
 
 def _text(value: object, limit: int = SHOWN) -> str | None:
     return clean(value, limit=limit) or None if isinstance(value, str) else None
+
+
+def _word(value: object) -> str | None:
+    """Return a name that the API gives to something, if it is one word."""
+    found = _text(value, 80)
+    return found if found and re.fullmatch(r"[\w.…-]+", found) else None
 
 
 def safe_response(request: Any, response: Any, body: object, secrets: Iterable[str]) -> "Response":

@@ -1,14 +1,21 @@
 """Listing the batches of a workspace, narrowed by status, age, size and name."""
 
-from collections.abc import Iterator, Set
+import contextlib
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from cancel_message_batch.api.calls import finish_each
 from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.pages import LARGEST_PAGE, search
 from cancel_message_batch.record import names
+from cancel_message_batch.tools import GET, ToolOutcome
+from cancel_message_batch.words.facts import facts
+
+_LOOKS_FOR_A_PAGE = 20  # a page of a thousand batches takes about as long as so many looks
 
 
 @dataclass(frozen=True)
@@ -59,3 +66,34 @@ class Listing:
             new = [batch for batch in page.batches if batch.id not in seen]
             seen |= {batch.id for batch in new}
             yield from filter(self._filters.match, names.with_names(new))
+
+
+def look_up(batches: MessageBatches, message_batch_ids: Sequence[str]) -> Iterator[tuple[str, ToolOutcome]]:
+    """Yield the outcome of a look at each batch, in this order. Many are read from the listing, if they are there."""
+    found: dict[str, MessageBatch] = {}
+    with contextlib.suppress(MessageBatchError):  # a look at each says what is wrong
+        for batch in among_newest(batches, message_batch_ids):
+            found[batch.id] = batch
+    for name in message_batch_ids:
+        if name in found:
+            yield name, ToolOutcome(facts(found[name]).state, batch=found[name])
+        else:
+            yield name, GET.run({"message_batch_id": name}, batches)
+
+
+def among_newest(
+    batches: MessageBatches, message_batch_ids: Sequence[str], *, at_least: int = 0
+) -> Iterator[MessageBatch]:
+    """Yield those of the batches that are on the newest pages of the listing, until all were found.
+
+    It reads ``at_least`` so many pages, and at most one for twenty ids: old ids in a large workspace are then looked up
+    one by one, which costs less.
+    """
+    missing = set(message_batch_ids)
+    most = max(len(missing) // _LOOKS_FOR_A_PAGE, at_least)
+    for page in islice(finish_each(search(batches.list)), most) if most else ():
+        found = [batch for batch in page.batches if batch.id in missing]
+        missing -= {batch.id for batch in found}
+        yield from names.with_names(found)
+        if not missing:
+            break

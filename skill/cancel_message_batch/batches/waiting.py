@@ -9,7 +9,7 @@ from cancel_message_batch.api.errors import APIResponseError, APIStatusError, Me
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import may_pass
 
-from .listing import Listing
+from .listing import among_newest
 
 FIRST_PAUSE = 1.0  # seconds between looks
 LONGEST_PAUSE = 60.0
@@ -84,12 +84,9 @@ class Wait:
     def _not_listed(self, names: Sequence[str], end: float) -> list[str]:
         """Look for batches in the listing; return those that are not there."""
         missing = dict.fromkeys(names)
-        for batch in Listing(within(self._batches, end - time.monotonic())):
-            if batch.id in missing:
-                self.found[batch.id] = batch
-                del missing[batch.id], self._not_the_api[batch.id]
-            if not missing:
-                break
+        for batch in among_newest(within(self._batches, end - time.monotonic()), names, at_least=1):
+            self.found[batch.id] = batch
+            del missing[batch.id], self._not_the_api[batch.id]
         return list(missing)
 
     def _note(self, error: MessageBatchError, names: Sequence[str]) -> None:

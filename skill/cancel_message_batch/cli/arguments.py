@@ -29,7 +29,7 @@ def add_filters(parser: argparse.ArgumentParser, *, only: str = "only") -> None:
         text = f"{only} batches created {created} (90s, 30m, 2h, 1d)"
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=text)
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=f"{only} batches with at least N requests")
-    text = f"{only} unfinished batches whose program on this machine is gone"
+    text = f"{only} batches left behind: still running, and their program was killed, or failed without canceling them"
     parser.add_argument("--orphaned", action="store_true", default=None, help=text)
     text = f"{only} batches whose name matches PATTERN ('nightly*')"
     parser.add_argument("--named", metavar="PATTERN", help=text)

@@ -8,8 +8,9 @@ from cancel_message_batch.api.client import MessageBatches, with_policy
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import refused_by_limit
+from cancel_message_batch.batches.listing import look_up
 from cancel_message_batch.record.cancels import CancelNotes
-from cancel_message_batch.tools import CANCEL, GET, ToolOutcome
+from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import states
 from cancel_message_batch.words.facts import facts
 
@@ -97,7 +98,7 @@ def _cancel_many(
 
 def dry_run(batches: MessageBatches, ids: Sequence[str], known: Sequence[MessageBatch], output: Output) -> ExitCode:
     """Show what would be canceled. ``known`` holds the batches, or is empty when only their ids are known."""
-    outcomes = [] if known else [GET.run({"message_batch_id": name}, batches) for name in ids]
+    outcomes = [] if known else [outcome for _, outcome in look_up(batches, ids)]
     found = list(known) or [outcome.batch for outcome in outcomes if outcome.batch]
     for outcome in outcomes:
         if outcome.is_error:

@@ -52,4 +52,6 @@ def _run(command: Command, arguments: Sequence[str]) -> int:
 
         output.warn(failures.failed(error, "list"))
         return error_code(error)
-    return ExitCode.PARTLY if output.incomplete and code == ExitCode.DONE else code
+    if code == ExitCode.DONE and output.incomplete:
+        return ExitCode.PARTLY
+    return ExitCode.NOTHING_TO_CANCEL if code == ExitCode.DONE and output.nothing else code

@@ -10,7 +10,8 @@ class Output:
     """Prints what a command has to say, in the form that its flags ask for.
 
     ``closed`` becomes True if standard output takes no more, because its reader has gone (``| head``) or the disk is
-    full. That ends the output but never the work. ``incomplete`` becomes True if something was left out.
+    full. That ends the output but never the work. ``incomplete`` becomes True if something was left out, ``nothing``
+    if no batch is as asked for or a person said no.
     """
 
     def __init__(self, *, quiet: bool = False, json: bool = False) -> None:
@@ -18,6 +19,7 @@ class Output:
         self.json = json
         self.closed = False
         self.incomplete = False
+        self.nothing = False
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
@@ -51,4 +53,9 @@ class Output:
     def leave_out(self, text: str) -> None:
         """Say that a result is incomplete, which the exit code says too."""
         self.incomplete = True
+        self.warn(text)
+
+    def say_nothing_done(self, text: str) -> None:
+        """Say that no batch is as asked for, or that a person said no, which the exit code says too."""
+        self.nothing = True
         self.warn(text)

@@ -1,6 +1,6 @@
 """What the command line reads from the record."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.client import MessageBatches
@@ -13,7 +13,7 @@ from cancel_message_batch.words import programs
 from .output import Output
 
 if TYPE_CHECKING:  # imported only once a command's work is done
-    from cancel_message_batch.record.store import Record
+    from cancel_message_batch.record.store import Creator, Record
 
 _PATIENCE = 30.0  # seconds to look them all up
 
@@ -37,21 +37,54 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
             output.warn(programs.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
-def orphaned(batches: MessageBatches, output: Output) -> list[MessageBatch]:
-    """Return the running batches whose program is gone, newest first; raise if none could be looked up."""
-    from cancel_message_batch.batches.orphans import find_orphans
+def left_behind(batches: MessageBatches, output: Output) -> list[tuple[MessageBatch, "Creator"]]:
+    """Return the running batches that were left behind, newest first, and who created them.
+
+    Raises:
+        MessageBatchError: None could be looked up, or the record cannot be used.
+    """
+    from cancel_message_batch.batches.orphans import find_left_behind
     from cancel_message_batch.record.store import open_record
 
-    record = open_record()
-    running, unknown = find_orphans(batches, record, timeout=_PATIENCE)
-    if not (running or unknown) and record.fault:
-        raise MessageBatchError(record.fault)
+    running, unknown = find_left_behind(batches, open_record(), timeout=_PATIENCE)
     trouble = next(filter(None, unknown.values()), None)
     if trouble and not running and not _not_found(trouble):
         raise trouble
     if unknown:
-        output.warn(programs.orphans_unknown(list(unknown), trouble))
+        output.warn(programs.left_behind_unknown(list(unknown), trouble))
     return running
+
+
+def who_left(batches: MessageBatches) -> Callable[[MessageBatch], tuple[str, dict[str, object]]]:
+    """Return what says who left a batch behind: as a sentence, and as members of a JSON object."""
+    from cancel_message_batch.record.store import open_record
+
+    creators = open_record().left_behind(origin(batches.connection.base_url))
+
+    def left(batch: MessageBatch) -> tuple[str, dict[str, object]]:
+        if (who := creators.get(batch.id)) is None:  # another process has just stopped it
+            return "", {}
+        ended = who.ended.isoformat() if who.ended else None
+        more = {"program": who.program, "pid": who.pid, "host": who.host, "through": who.through}
+        text = programs.left_behind_by(batch, who.program, who.pid, through=who.through, ended=who.ended, end=who.end)
+        return text, {"left_behind": {**more, "end": who.end, "ended_at": ended}}
+
+    return left
+
+
+def say_what_may_be_ours(batches: MessageBatches, output: Output, matches: Callable[[MessageBatch], bool]) -> None:
+    """Show the batches that may have been left behind by a program that died while it created them.
+
+    They go to standard error: nobody stops them by passing on what was listed.
+    """
+    from cancel_message_batch.batches.orphans import may_be_ours
+    from cancel_message_batch.record.store import open_record
+
+    for batch, intent in may_be_ours(batches, open_record(output.warn)):
+        if matches(batch):
+            who = intent.creator
+            sized = intent.requests is not None
+            output.warn(programs.may_be_yours(batch, intent.at, who.program, who.pid, end=who.end, sized=sized))
 
 
 def _not_found(error: MessageBatchError | None) -> bool:
@@ -59,8 +92,11 @@ def _not_found(error: MessageBatchError | None) -> bool:
 
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
-    """Return what to tell a person about batches whose program is gone: nothing if there are none."""
-    from cancel_message_batch.batches.orphans import find_orphans
+    """Return what to tell a person about batches that were left behind: nothing if there are none."""
+    from cancel_message_batch.batches.orphans import find_left_behind
 
-    running, _ = find_orphans(batches, record, timeout=timeout)
-    return programs.orphans([batch for batch in running if batch.processing_status == "in_progress"])
+    try:
+        running, _ = find_left_behind(batches, record, timeout=timeout, recent=True)
+    except MessageBatchError:  # the record has warned
+        return ""
+    return programs.left_behind([batch for batch, _ in running if batch.processing_status == "in_progress"])

@@ -1,12 +1,13 @@
 """Reports on batches: the outcome of a call, a status, the rows of a table, and what to type next."""
 
+import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import chain, islice
 from typing import TextIO
 
-from cancel_message_batch.api.models import MessageBatch, message_batch_id_fault
+from cancel_message_batch.api.models import MessageBatch, ascii_json, message_batch_id_fault
 from cancel_message_batch.record import names
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
@@ -25,6 +26,9 @@ _LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE "
 _WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
 _LABEL = 10  # columns for the label of a line in a block
 
+# What else there is to say about a batch: a sentence, and members of its JSON object. Both may be empty.
+More = Callable[[MessageBatch], tuple[str, dict[str, object]]]
+
 
 def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     """Print one outcome: a failure as a message, a batch as a result."""
@@ -40,18 +44,23 @@ def print_batch(batch: MessageBatch, text: str, output: Output) -> None:
         output.print(batch.to_json() if output.json else text)
 
 
-def print_batches(batches: Iterable[MessageBatch], output: Output) -> None:
-    """Print batches as they come."""
+def print_batches(batches: Iterable[MessageBatch], output: Output, more: More | None = None) -> None:
+    """Print batches as they come, with what else there is to say about each."""
     if output.json:
-        lines: Iterable[str] = (batch.to_json() for batch in batches)
+        lines: Iterable[str] = (_json(batch, more) for batch in batches)
     elif output.quiet:  # shells and scripts read each line as an id
         lines = (batch.id for batch in batches if not message_batch_id_fault(batch.id))
     else:
-        lines = table(batches, sys.stdout)
+        lines = table(batches, sys.stdout, more)
     for line in lines:
         output.print(line)
         if output.closed:
             break
+
+
+def _json(batch: MessageBatch, more: More | None) -> str:
+    members = more(batch)[1] if more else {}
+    return ascii_json(json.loads(batch.to_json()) | members) if members else batch.to_json()
 
 
 def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:
@@ -71,7 +80,7 @@ def fits() -> bool:
     return width() >= _WIDTH
 
 
-def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
+def table(batches: Iterable[MessageBatch], stream: TextIO, more: More | None = None) -> Iterable[str]:
     """Yield the lines of a table, one batch at a time."""
     rows = iter(batches)
     first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
@@ -81,6 +90,8 @@ def table(batches: Iterable[MessageBatch], stream: TextIO) -> Iterable[str]:
         yield paint(_LIST_HEAD + last, "1", stream)
     for batch in chain(first, rows):
         yield row(batch, stream, named=named)
+        if more and (text := more(batch)[0]):
+            yield wrapped(f"  {text}", width(), indent="  ") if stream.isatty() else f"  {text}"
 
 
 def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:

@@ -9,28 +9,36 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
-from cancel_message_batch.batches.listing import EVERY, Filters, Listing
+from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_up
 from cancel_message_batch.record.names import has_record
+from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import states
 
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import orphaned
+from .recording import left_behind
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
-from .terminal import confirm
+from .terminal import confirm, own_terminal, write
 
 
-def read_ids(given: argparse.Namespace, command: str) -> list[str]:
-    """Return the ids given as arguments and, for ``-``, on standard input, without repetitions.
+class Ids(list[str]):
+    """The ids of a command line, without repetitions; ``found`` of them came from standard input alone."""
+
+    found: int = 0
+
+
+def read_ids(given: argparse.Namespace, command: str) -> Ids:
+    """Return the ids given as arguments and, for ``-``, on standard input.
 
     If one of them is not an id, all are refused: nothing is done for half of what was typed.
     """
     ids: list[str] = []
+    typed: set[str] = set()
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
@@ -38,6 +46,7 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
             raise UsageError(_neither_command_nor_id(word))
         else:
             ids.append(checked_id(word))
+            typed.add(ids[-1])
     if given.all and ids:
         raise UsageError("give ids or --all, not both")
     used = [name for name in FILTERS if getattr(given, name) is not None]
@@ -47,7 +56,9 @@ def read_ids(given: argparse.Namespace, command: str) -> list[str]:
         raise UsageError(f"{flag} {fault}. `{PROGRAM} list` takes it too, and shows the ids")
     if not (ids or given.all or command == DEFAULT):
         raise UsageError(f"which batch? Give its ID; `{PROGRAM} list` shows them")
-    return list(dict.fromkeys(ids))
+    every = Ids(dict.fromkeys(ids))
+    every.found = len(set(every) - typed)
+    return every
 
 
 def checked_id(word: str) -> str:
@@ -112,11 +123,15 @@ def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filte
     return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
 
 
-def check_names(output: Output) -> None:
-    """Warn if the names of batches cannot be read."""
+def check_names(given: argparse.Namespace, output: Output) -> None:
+    """Warn if the names of batches cannot be read; where they decide which batches are meant, raise."""
     from cancel_message_batch.record.store import open_record
 
-    open_record(output.warn).check()
+    decides = given.named is not None or given.orphaned
+    record = open_record(None if decides else output.warn)
+    record.check()
+    if decides and record.fault:
+        raise MessageBatchError(record.fault)
 
 
 def matching(
@@ -126,7 +141,8 @@ def matching(
     filters = filters_of(given, statuses)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
-    found = filter(filters.match, orphaned(batches, output)) if given.orphaned else iter(listing)
+    orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
+    found = iter(listing) if orphaned is None else filter(filters.match, orphaned)
     empty = True
     for batch in islice(found, limit):
         empty = False
@@ -140,7 +156,7 @@ def matching(
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
     if given.named is not None:
-        check_names(output)
+        check_names(given, output)
     known = list(matching(batches, given, output, "in_progress"))
     if not known and not output.incomplete:
         output.say("There is nothing to cancel.")
@@ -151,13 +167,38 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
 
         known = pick(known)
         if not known:
-            output.warn("Nothing was selected, so nothing was canceled. Space selects a batch, Enter continues.")
+            output.say_nothing_done(
+                "Nothing was selected, so nothing was canceled. Space selects a batch, Enter continues."
+            )
             return ()
     if given.yes:
         return known
     if given.all or len(known) > 1:
         output.show(table(known, sys.stderr))
     if not confirm(states.cancel_these(known)):
-        output.warn("Nothing was canceled.")
+        output.say_nothing_done("Nothing was canceled.")
         return ()
     return known
+
+
+def confirm_found(
+    batches: MessageBatches, ids: Sequence[str], output: Output
+) -> tuple[list[str], dict[str, ToolOutcome]]:
+    """Look at ids that were not typed, and ask the person at the terminal about those that are running.
+
+    Returns the ids to cancel, none after a no, and the outcome for each id that could not be looked up.
+    """
+    outcomes = dict(look_up(batches, ids))
+    failed = {name: outcome for name, outcome in outcomes.items() if outcome.batch is None}
+    for outcome in failed.values():
+        output.warn(outcome.text)
+    known = [outcome.batch for outcome in outcomes.values() if outcome.batch]
+    running = states.still_running(known)
+    if running:
+        with own_terminal() as (keyboard, screen):
+            write(screen, "".join(f"{line}\n" for line in table(running, screen)))
+            agreed = confirm(states.cancel_these(running), keyboard, screen)
+        if not agreed:
+            output.say_nothing_done("Nothing was canceled.")
+            return [], {}
+    return [batch.id for batch in known], failed

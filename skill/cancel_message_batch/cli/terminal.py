@@ -3,12 +3,14 @@
 Standard streams may be closed or full, or their reader may have gone. None of that stops the work.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import sys
 import textwrap
 import unicodedata
+from collections.abc import Iterator
 from typing import TextIO
 
 # What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
@@ -109,21 +111,46 @@ def interactive() -> bool:
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
-def confirm(question: str) -> bool:
+@contextlib.contextmanager
+def own_terminal() -> Iterator[tuple[TextIO, TextIO]]:
+    """Open keyboard and screen of the terminal that we were started from, wherever the standard streams lead.
+
+    Without one, as in a job or a service, that is an OSError.
+    """
+    keyboard, screen = ("CONIN$", "CONOUT$") if sys.platform == "win32" else ("/dev/tty", "/dev/tty")
+    with (
+        open(keyboard, encoding="utf-8", errors="replace") as typed,
+        open(screen, "w", encoding="utf-8", errors="replace") as shown,
+    ):
+        yield typed, shown
+
+
+def has_own_terminal() -> bool:
+    """Whether a person can be asked although the standard streams lead elsewhere."""
+    with contextlib.suppress(OSError), own_terminal():
+        return True
+    return False
+
+
+def confirm(question: str, keyboard: TextIO | None = None, screen: TextIO | None = None) -> bool:
     """Ask a person for a yes. Any other answer is a no; an interruption passes on.
 
     A yes that was typed before the question was shown does not count.
     """
-    discard_typed_ahead()
-    write(sys.stderr, f"{fitted(f'{question} [y/N]', sys.stderr)} ")
-    answer = sys.stdin.readline()
+    keyboard, screen = keyboard or sys.stdin, screen or sys.stderr
+    discard_typed_ahead(keyboard)
+    write(screen, f"{fitted(f'{question} [y/N]', screen)} ")
+    answer = ""
+    with contextlib.suppress(OSError):  # the terminal is gone, or another job has it
+        answer = keyboard.readline()
     if not answer:  # Ctrl-D leaves the cursor behind the question
-        write(sys.stderr, "\n")
+        write(screen, "\n")
     return answer.strip().lower() in {"y", "yes"}
 
 
-def discard_typed_ahead() -> None:
+def discard_typed_ahead(keyboard: TextIO | None = None) -> None:
     """Throw away what was typed at the terminal but has not been read yet."""
+    keyboard = keyboard or sys.stdin
     if sys.platform == "win32":
         import msvcrt
 
@@ -132,8 +159,9 @@ def discard_typed_ahead() -> None:
     else:
         import termios
 
-        if sys.stdin.isatty():
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        with contextlib.suppress(termios.error):  # another job has the terminal, so that nothing can be read either
+            if keyboard.isatty():
+                termios.tcflush(keyboard, termios.TCIFLUSH)
     toolkit = sys.modules.get("prompt_toolkit.input.typeahead")
     if toolkit is not None:  # keys that an earlier prompt has read beyond its end
         from prompt_toolkit.application.current import get_app_session

@@ -25,7 +25,8 @@ class Created:
 
     ``headers`` are what a cancel needs of its create request. They hold the credential, so they are kept in memory
     only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent`` says that the last
-    request about it was sent whole, ``answered`` that the response says what came of the create.
+    request about it was sent whole, ``answered`` that the response says what came of the create, ``over`` that nothing
+    more will be learned of the create.
     """
 
     base_url: str
@@ -37,6 +38,7 @@ class Created:
     status: str = "in_progress"
     sent: bool = False
     answered: bool = False
+    over: bool = False
     _end: bytes = field(default=b"", repr=False)
     _hash: Any = field(default_factory=hashlib.sha256, repr=False)
 

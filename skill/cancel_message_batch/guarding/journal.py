@@ -1,6 +1,9 @@
-"""What the record keeps of a command under ``run``: each batch that it creates."""
+"""What the record keeps of a program under ``guard`` or ``run``: its creates, before and after, and how it ended."""
 
-from collections.abc import Iterable
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.record.processes import Process
@@ -10,7 +13,58 @@ from .created import Created
 
 
 class Journal:
-    """Writes the batches of one command, and the name that they get, into a record.
+    """Writes down what one program does; its first create writes down the program. Threads may share it.
+
+    Args:
+        record: Where it is written. If that cannot be used, nothing is written.
+        through: "guard" or "run".
+        program: Returns the process that creates the batches.
+        watched: Whether this process will write down the end of another one.
+    """
+
+    def __init__(self, record: Record, through: str, program: Callable[[], Process], *, watched: bool = False) -> None:
+        self.record = record
+        self._through, self._process, self._watched = through, program, watched
+        self._lock = threading.Lock()
+        self._programs: dict[int, int] = {}  # the number of the program in each process: a fork makes another one
+        self._end: tuple[str, bool] | None = None
+
+    def intend(self, where: str, requests: int | None = None, sha256: str | None = None) -> int | None:
+        """Write down that a batch is about to be created at an origin; returns the number of this intent.
+
+        Call it before the create request is sent whole.
+        """
+        return self.record.add_intent(self._program(), where, requests, sha256)
+
+    def created(self, batch: KnownBatch, intent: int | None = None) -> None:
+        """Write down a batch that was created, with its intent's number."""
+        self.record.add_creation(batch, self._through, program=self._program(), intent=intent)
+
+    def failed(self, intent: int | None, *, lost: bool) -> None:
+        """Write down that no id came of an intent: the response was lost, or the batch certainly was not created."""
+        self.record.settle_intent(intent, "lost" if lost else "refused")
+
+    def end(self, how: str, *, well: bool) -> None:
+        """Write down how the program ended, and whether it left what still runs on purpose."""
+        with self._lock:
+            self._end = how, well
+            self.record.end_program(self._programs.get(os.getpid()), how, well=well)
+
+    def _program(self) -> int | None:
+        with self._lock:
+            number = self._programs.get(os.getpid())
+            if number is None:
+                watcher = Process.current("cancel-message-batch run") if self._watched else None
+                number = self.record.begin_program(self._through, self._process(), watcher)
+                if number is not None:
+                    self._programs[os.getpid()] = number
+                    if self._end:  # a create was still under way
+                        self.record.end_program(number, self._end[0], well=self._end[1])
+            return number
+
+
+class CommandJournal:
+    """Writes down what the relay sees of a command under ``run``, whose batches get this name.
 
     ``process`` is the command; it is set before its first create.
     """
@@ -18,17 +72,35 @@ class Journal:
     process: Process
 
     def __init__(self, record: Record, name: str) -> None:
-        self.record = record
+        self._journal = Journal(record, "run", lambda: self.process, watched=True)
         self._name = name or None
+        self._intents: dict[Created, int | None] = {}
 
     def note(self, batch: Created) -> None:
-        """Note a batch once its id is known. Before that, there is nothing that the record keeps."""
+        """Note a batch before its create is sent whole, and again once it is known what came of the create."""
+        where, requests = origin(batch.base_url), batch.requests or None
+        lost = batch.sent and not batch.answered
+        # The record may have been locked, and more is known by now.
+        if batch not in self._intents and not (batch.message_batch_id or (batch.over and not lost)):
+            self._intents[batch] = self._journal.intend(where, requests, batch.sha256)
+        intent = self._intents.get(batch)
         if batch.message_batch_id:
-            where, requests = origin(batch.base_url), batch.requests or None
-            known = KnownBatch(batch.message_batch_id, where, self.process, batch.workspace, self._name, requests)
-            self.record.add_creation(known, "run")
+            known = KnownBatch(batch.message_batch_id, where, None, batch.workspace, self._name, requests)
+            self._journal.created(known, intent)
+        elif batch.over:
+            self._journal.failed(intent, lost=lost)
 
-    def note_ended(self, batches: Iterable[Created]) -> None:
-        """Note batches that have ended."""
+    def note_stopped(self, batches: Iterable[Created], ended: Collection[str] = ()) -> None:
+        """Note which of these batches have ended, also those with these ids, and which the command has canceled."""
+        stopped: dict[tuple[str, bool], list[str]] = defaultdict(list)
         for batch in batches:
-            self.record.note_ended(origin(batch.base_url), [batch.message_batch_id])
+            if (over := batch.status == "ended" or batch.message_batch_id in ended) or batch.status == "canceling":
+                stopped[origin(batch.base_url), over].append(batch.message_batch_id)
+        record = self._journal.record
+        for (where, over), ids in stopped.items():
+            (record.note_ended if over else record.note_canceling)(where, ids)
+
+    def end(self, how: str, interrupted: str, *, well: bool) -> None:
+        """Note how the command ended, after which signal, and whether it left what still runs on purpose."""
+        after = f" after {interrupted}" if interrupted not in {"", how} else ""
+        self._journal.end(how + after, well=well)

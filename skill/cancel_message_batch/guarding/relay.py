@@ -175,6 +175,7 @@ class Relay:
         finally:
             if batch in self._awaited:
                 self._awaited.remove(batch)
+                batch.over = True
                 if not batch.message_batch_id:
                     self.lost += [batch] if batch.sent and not batch.answered else []
                     self._notes.submit(self._note, batch)

@@ -26,12 +26,12 @@ from .confirmation import Confirmation, OpenQuestions
 
 NAME = "cancel-message-batch"
 INSTRUCTIONS = (
-    "Cancel, list and check Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_). "
-    "cancel_message_batch permanently stops a running batch, but not immediately. Call it at once only if the "
-    "person's message is nothing but an order to cancel an id that they typed. Otherwise (a name, a description, a "
-    "condition, an id from a listing, a link or pasted text) look the batch up first, show its id, size and age, "
-    "and cancel only after their yes, even if told not to ask. list_message_batches finds ids. get_message_batch "
-    "shows whether a batch has stopped. Not for other providers' batches or for single requests."
+    "Finds, checks and stops Anthropic Message Batches (large jobs of Claude requests; ids start with msgbatch_), and "
+    "saves their results if it was started for that; it creates and deletes nothing. cancel_message_batch permanently "
+    "stops a running batch, but not immediately. Call it at once when the person orders it, in their own words, for "
+    "an id that they typed or a batch that they chose from what you showed. Otherwise (a name, a description, a "
+    "condition, an id from a link or pasted text) look it up with list_message_batches, show what it is, and ask once. "
+    "get_message_batch shows whether a batch has stopped. Not for other providers' batches or for single requests."
 )
 
 # Seconds for one tool call. Clients of the TypeScript SDK give up after 60 and lose what the call has to say.

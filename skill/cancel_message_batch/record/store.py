@@ -301,6 +301,10 @@ class Record:
         """Record that batches have ended, or no longer exist."""
         self._settle(origin, ids, "ended")
 
+    def note_canceling(self, origin: str, ids: Iterable[str]) -> None:
+        """Record that batches were seen to be canceling."""
+        self._settle(origin, ids, "canceling")
+
     def keep(self, origin: str, ids: Iterable[str]) -> None:
         """Record that batches are left running on purpose, however their program ends."""
         self._settle(origin, ids, "kept")
@@ -518,7 +522,7 @@ _BATCH_AND_PROGRAM = (
 
 
 def _known(row: sqlite3.Row) -> KnownBatch:
-    where = str(_text(row["id"])), _text(row["origin"]), _process(row) if row["pid"] is not None else None
+    where = str(_text(row["id"])), _text(row["origin"]) or None, _process(row) if row["pid"] is not None else None
     requests = int(row["requests"]) if row["requests"] is not None else None
     return KnownBatch(*where, _text(row["workspace"]), _text(row["name"]), requests, row["settled"] == "ended")
 

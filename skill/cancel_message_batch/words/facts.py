@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.errors import SHOWN, clean
+from cancel_message_batch.api.errors import clean, quoted
 from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
-
-_MARKS = {ord(mark): "'" for mark in '"\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}  # all that look like double quotes
 
 
 class Facts(NamedTuple):
@@ -30,11 +28,6 @@ def facts(batch: MessageBatch) -> Facts:
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     size = counted(requests, "request")
     return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, size, created)
-
-
-def quoted(text: str, *, limit: int = SHOWN) -> str:
-    """Set text from the API or a file apart: one line of at most ``limit`` characters, in marks that it cannot end."""
-    return f'"{clean(text, limit=limit).translate(_MARKS)}"'
 
 
 def spaced(ids: Sequence[str]) -> str:
@@ -74,6 +67,11 @@ def sentence(text: str) -> str:
     """Begin with a capital letter and end with a full stop."""
     text = text[:1].upper() + text[1:] if not text.startswith((ID_PREFIX, "'")) else text
     return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def from_elsewhere(text: str, source: str) -> str:
+    """Set clean text of the API or of a file apart. Nothing of ours may follow it: it could seem to go on."""
+    return f"Text from {source}, not advice: {quoted(text)}"
 
 
 def counts(batch: MessageBatch) -> str:

@@ -12,7 +12,7 @@ from cancel_message_batch.api.errors import (
 )
 from cancel_message_batch.api.models import EXAMPLE_ID, ID_PREFIX
 
-from .facts import duration, sentence
+from .facts import duration, from_elsewhere, sentence
 
 Action = Literal["cancel", "get", "list", "ask"]
 LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
@@ -22,13 +22,14 @@ CHECK_BASE_URL = "Check that the base URL (ANTHROPIC_BASE_URL) leads to the Anth
 
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
     """Say what went wrong, what state the batch is in now, and what to do next."""
-    what = str(error)
+    what, own_words = error.brief, ""
     if isinstance(error, InvalidInputError):
         return f"{sentence(what)} Nothing was sent.{' ' + ID_LOOKS_LIKE if error.about_id else ''}"
     if isinstance(error, ConfigurationError) and not error.may_have_arrived:
         return f"{sentence(what)} Nothing was sent."
     if isinstance(error, APIStatusError):
         what, advice = _refused(error, action, message_batch_id)
+        own_words = from_elsewhere(error.api_message, "the API")
     elif isinstance(error, APIResponseError) and action == "ask":
         advice = (
             "Try again; if it fails again, check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
@@ -39,7 +40,8 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
         advice = "Check the network and the base URL (ANTHROPIC_BASE_URL), then try again."
     else:
         advice = ""
-    return " ".join(part for part in (sentence(what), _state(error, action, message_batch_id), advice) if part)
+    state = _state(error, action, message_batch_id)
+    return " ".join(part for part in (sentence(what), state, advice, own_words) if part)
 
 
 def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:
@@ -56,19 +58,18 @@ def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> s
 def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tuple[str, str]:
     """Put an error response in plain words: what happened, and what to do."""
     reference = f"{error.status_code}{f', request {error.request_id}' if error.request_id else ''}"
-    details = f"({reference}): {error.api_message}"
     wait = f"Try again in {duration(error.retry_after) if error.retry_after else 'a minute'}."
     match error.status_code:
         case 400 if error.api_message.startswith("You have reached your specified"):
             advice = "An administrator can raise the limit in the Console."
-            return f"The organization has reached a limit that it set itself {details}", advice
+            return f"The organization has reached a limit that it set itself ({reference})", advice
         case 401:
-            return f"The API did not accept the credential {details}", "Check the API key (ANTHROPIC_API_KEY)."
+            return f"The API did not accept the credential ({reference})", "Check the API key (ANTHROPIC_API_KEY)."
         case 402:
-            return f"The API reports a billing problem {details}", "See the Console's billing page."
+            return f"The API reports a billing problem ({reference})", "See the Console's billing page."
         case 403 if action != "ask":
             advice = "Use a credential that may do so in the workspace of the batch."
-            return f"The credential may not {action} message batches {details}", advice
+            return f"The credential may not {action} message batches ({reference})", advice
         case 404 if action in {"cancel", "get"} and error.type:
             done = "; nothing was canceled" if action == "cancel" else ""
             where = f"the workspace {error.workspace_id}" if error.workspace_id else "this workspace"
@@ -79,12 +80,11 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             )
         case 429 if error.spend_limit_reached:
             advice = "Trying again does not help before the month ends. See the limits in the Console."
-            return f"The organization has reached its monthly spend limit {details}", advice
+            return f"The organization has reached its monthly spend limit ({reference})", advice
         case 429 | 529 as status:
             return f"The API is {'overloaded' if status == 529 else 'limiting requests'} ({reference})", wait
         case status if status >= 500 or status in {408, 409}:
-            return f"The API failed {details}", ""
+            return f"The API failed ({reference})", ""
     if error.type:
-        refusal = f"({error.status_code} {error.type}{reference[3:]}): {error.api_message}"
-        return f"The API refused the request {refusal}", ""
-    return f"The request was refused {details}", CHECK_BASE_URL
+        return f"The API refused the request ({error.status_code} {error.type}{reference[3:]})", ""
+    return f"The request was refused ({reference})", CHECK_BASE_URL

@@ -6,7 +6,7 @@ from datetime import datetime
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 
-from .facts import amount, counted, sentence, spaced
+from .facts import amount, counted, distance, facts, sentence, spaced
 from .states import NOT_IMMEDIATE
 
 
@@ -86,21 +86,45 @@ def named(message_batch_id: str, name: str) -> str:
     return f'{message_batch_id} is named "{name}". Only this machine knows the name: the API does not keep names.'
 
 
-def orphans(batches: Sequence[MessageBatch]) -> str:
+def left_behind(batches: Sequence[MessageBatch]) -> str:
     """Say that batches are running although their program is gone; nothing if there are none."""
     if not batches:
         return ""
     them = "it" if len(batches) == 1 else "them"
-    return (
-        f"Still running, although the program that created {them} on this machine is gone: {amount(batches)}. "
-        f"`cancel-message-batch list --orphaned` shows {them}, `cancel-message-batch --all --orphaned` stops {them}."
-    )
+    shows = f"`cancel-message-batch list --orphaned` shows {them}."
+    return f"Left behind by a program that failed or was killed: {amount(batches)}. {shows}"
 
 
-def orphans_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
-    """Say which batches, whose program is gone, could not be looked up."""
+def left_behind_by(
+    batch: MessageBatch, program: str, pid: int, *, through: str, ended: datetime | None, end: str | None
+) -> str:
+    """Say which program left a batch behind, and how and when that ended; None where nobody could see it."""
+    who = f'Left behind by "{program}" (pid {pid})'
+    if ended is None:
+        return f"{who}, which was killed, or lost its power. It created the batch {distance(batch.created_at, batch)}."
+    what = "whose guarded block" if through == "guard" else "which"
+    return f"{who}, {what} ended with {end or 'an error'} {distance(ended, batch)}. No cancel was confirmed."
+
+
+def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
+    """Say which batches, which were left behind, could not be looked up."""
     why = sentence(str(trouble)) if trouble else "The API did not respond in time."
     return f"{why} Not shown, because they could not be looked up: {spaced(ids)}"
+
+
+def may_be_yours(batch: MessageBatch, began: datetime, program: str, pid: int, *, end: str | None, sized: bool) -> str:
+    """Say why a batch may be the one that a program was about to create when it ended, or lost the response.
+
+    ``sized`` says that the number of requests was compared too.
+    """
+    known = facts(batch)
+    ended = f"no response came, and it ended with {end}" if end else "it was gone before a response came"
+    return (
+        f"May be yours: {known.title}, {known.status}, {known.size}, created {known.created}. "
+        f'"{program}" (pid {pid}) began to create a batch {distance(began, batch)}; {ended}. This batch has that '
+        f"time{' and size' * sized}, and this machine does not know who created it. Only its id cancels it: first make "
+        "sure that nobody else created it."
+    )
 
 
 def known_elsewhere(message_batch_id: str, where: str) -> str:

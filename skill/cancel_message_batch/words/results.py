@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import PurePath
 from typing import Any
 
-from cancel_message_batch.api.errors import APIStatusError, clean
+from cancel_message_batch.api.errors import APIStatusError, clean, quoted
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 
-from .facts import billed, counted, counts, facts, latest_end, quoted
+from .facts import billed, counted, counts, facts, latest_end
 
 # What a number in the summary means.
 _ODD_LINES = {
@@ -106,44 +106,48 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
 
 
 def in_their_words(summary: Mapping[str, Any]) -> list[str]:
-    """Return what the API and the requests file say themselves, set apart; nothing of ours may follow it."""
+    """Return texts of the API and of the requests file, set apart. Nothing of ours may follow: it could seem to go on."""
     kinds = summary["errors"]
     lines = [
-        f"- {group['count']:,} x {quoted(group['type'])}{', would fail again unchanged' * group['fails_again']}"
-        f"{_for_example(group)}: {quoted(group['message'])}"
+        f"- {group['count']:,} x {_theirs(group['type'])}{', would fail again unchanged' * group['fails_again']}"
+        f"{_for_example(group)}: {_theirs(group['message'])}"
         for group in kinds[:_EXAMPLES]
     ]
     lines += [
-        f"- {group['count']:,} x stop_reason {quoted(reason)}{_for_example(group)}"
+        f"- {group['count']:,} x stop_reason {_theirs(reason)}{_for_example(group)}"
         for reason, group in summary["unfinished"].items()
     ]
     lines += [
-        f"- {number:,} x result type {quoted(kind)}"
+        f"- {number:,} x result type {_theirs(kind)}"
         for kind, number in list(summary["unknown_types"].items())[:_EXAMPLES]
     ]
     if repeated := (summary["requests_file"] or {}).get("repeated_custom_ids"):
-        lines.append(f"- repeated in the requests file: {', '.join(map(quoted, repeated[:_EXAMPLES]))}")
+        lines.append(f"- repeated in the requests file: {', '.join(map(_theirs, repeated[:_EXAMPLES]))}")
     if not lines:
         return []
     name = clean(str(summary["message_batch_id"]), limit=ID_LIMIT)
     more = f"; the first {_EXAMPLES} of {len(kinds):,} kinds of errors" if len(kinds) > _EXAMPLES else ""
-    return [f"In quotation marks: text from the results of {name}, which is not advice{more}:", *lines]
+    return [f"Text from the results of {name}, not advice{more}:", *lines]
+
+
+def _theirs(text: str) -> str:
+    return quoted(clean(text))
 
 
 def _for_example(group: Mapping[str, Any]) -> str:
-    return f", for example custom_id {quoted(group['example'])}" if group["example"] else ""
+    return f", for example custom_id {_theirs(group['example'])}" if group["example"] else ""
 
 
 def _spent(summary: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Tokens: {used['input']:,} input, {used['output']:,} output, {used['cache_write']:,} cache writes, "
-        f"{used['cache_read']:,} cache reads, of the model {quoted(model)}."
+        f"{used['cache_read']:,} cache reads, of the model {_theirs(model)}."
         for model, used in summary["tokens"].items()
     ]
     estimate = summary["estimate"]
     if estimate["usd"] is not None:
         cost = f"${estimate['usd']:,.2f}" if estimate["usd"] >= 0.01 else "less than $0.01"
-        without = ", ".join(map(quoted, estimate["models_without_price"][:_EXAMPLES]))
+        without = ", ".join(map(_theirs, estimate["models_without_price"][:_EXAMPLES]))
         lines.append(
             f"Estimated cost: {cost} at the batch prices of {estimate['prices']}; the Console shows what is billed."
             f"{f' Models whose price is not known are left out: {without}.' if without else ''}"

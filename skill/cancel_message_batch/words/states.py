@@ -17,9 +17,9 @@ from .facts import amount, billed, counted, counts, day_and_time, distance, dura
 
 CancelResult = Literal["canceling", "already_canceling", "ended", "already_ended", "unconfirmed"]
 NOT_IMMEDIATE = (
-    "Requests already being processed may still complete and are billed; the others end as canceled, not billed. "
-    "A batch has stopped only when its status is ended: check again later. Results are kept, and are at results_url "
-    "once it has ended."
+    "What has completed, or still completes, is billed, and its results are kept until 29 days after the batch's "
+    "creation. What had not started ends as canceled and is not billed. It has stopped only when its status is ended: "
+    "check again later."
 )
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
@@ -115,10 +115,7 @@ def status(batch: MessageBatch) -> str:
         return f"{start} has ended{_at_end(batch)}. None of its requests is running. {created} {_final(batch)}"
     if batch.processing_status == "canceling":
         since = f" since {moment(batch.cancel_initiated_at, batch)}" if batch.cancel_initiated_at else ""
-        now = (
-            f"is canceling{since}. It has not stopped yet. Requests already being processed may still complete and are "
-            "billed."
-        )
+        now = f"is canceling{since}. It has not stopped yet. What has completed, or still completes, is billed."
     elif batch.processing_status == "in_progress":
         now = "is in_progress: it is running, and nobody has canceled it."
     else:
@@ -252,9 +249,14 @@ def cancel_these(batches: Sequence[MessageBatch]) -> str:
     return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
 
 
+def still_running(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
+    """Return the batches that a cancel would stop."""
+    return [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+
+
 def dry_run(batches: Sequence[MessageBatch]) -> str:
     """Say how much a cancel of these batches would stop."""
-    running = [batch for batch in batches if not batch.ended and batch.processing_status != "canceling"]
+    running = still_running(batches)
     would = amount(running) if running else "nothing"
     return f"Dry run: nothing was canceled. Without --dry-run, this would cancel {would}."
 
@@ -263,7 +265,7 @@ def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> st
     """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
     like = " like that" if filtered else ""
     if orphaned:
-        return f"This machine knows no unfinished batch{like} whose program is gone."
+        return f"This machine knows no batch{like} that was left behind."
     if not statuses:
         return f"There is no message batch{like} in this workspace."
     return f"No message batch{like} is {' or '.join(statuses)}."

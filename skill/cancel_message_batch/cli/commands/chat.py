@@ -12,7 +12,7 @@ from cancel_message_batch.cli.registry import Command
 from cancel_message_batch.cli.terminal import interactive
 
 _WELCOME = "Ask about your message batches, or say which one to cancel. Ctrl-C stops an answer, Ctrl-D ends."
-_PATIENCE = 2.0  # seconds to look up the batches whose program is gone
+_PATIENCE = 2.0  # seconds to look up the batches that were left behind
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -23,8 +23,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         from cancel_message_batch.record.store import open_record
 
         with open_screen(batches, given, output, "chat") as screen:
-            if orphans := hint(batches, open_record(output.warn), timeout=_PATIENCE):
-                output.say(orphans)
+            if left := hint(batches, open_record(output.warn), timeout=_PATIENCE):
+                output.say(left)
             if interactive():
                 output.say(_WELCOME)
             for message in _messages():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # --help needs no HTTP client
 
 # No batch has this id, so canceling it changes nothing: 404 says that the credential may cancel.
 _NO_BATCH = "msgbatch_doctor"
-_PATIENCE = 10.0  # seconds to look up the batches whose program is gone
+_PATIENCE = 10.0  # seconds to look up the batches that were left behind
 # For what works, what fails, and what was not checked: a sign, the same in ASCII, and a colour.
 _SIGNS = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·", "-", "2")}
 
@@ -76,7 +76,7 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
 
 
 def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
-    """Check the record, and what it knows of batches whose program is gone."""
+    """Check the record, and what it knows of batches that were left behind."""
     from cancel_message_batch.cli.recording import hint
     from cancel_message_batch.record.store import open_record
 
@@ -86,18 +86,19 @@ def _record(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
         yield False if record.path else None, record.fault
         return
     yield None, f"Record of names and history: {clean(str(record.path), limit=400)}"
-    if orphans := hint(batches, record, timeout=_PATIENCE):
-        yield None, orphans
+    if left := hint(batches, record, timeout=_PATIENCE):
+        yield None, left
 
 
 def _problem(error: MessageBatchError, name: str) -> str:
     from cancel_message_batch.words import failures
+    from cancel_message_batch.words.facts import from_elsewhere
 
-    status = error.status_code if isinstance(error, APIStatusError) else None
-    if status == 403:
-        return f"The credential may not {name.lower()} message batches: {error}. Use a key that may."
-    if status == 404:
-        return f"{error}. The Anthropic API would say this differently: check the base URL (ANTHROPIC_BASE_URL)."
+    if isinstance(error, APIStatusError) and error.status_code == 403:
+        words = from_elsewhere(error.api_message, "the API")
+        return f"The credential may not {name.lower()} message batches. Use a key that may. {words}"
+    if isinstance(error, APIStatusError) and error.status_code == 404:
+        return f"{error.brief}. The Anthropic API would say this differently: check the base URL (ANTHROPIC_BASE_URL)."
     return failures.failed(error, "get")
 
 

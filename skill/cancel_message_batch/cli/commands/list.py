@@ -17,13 +17,17 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.cli.recording import say_what_may_be_ours, who_left
     from cancel_message_batch.cli.reports import print_batches
-    from cancel_message_batch.cli.selection import check_names, matching
+    from cancel_message_batch.cli.selection import check_names, filters_of, matching
 
-    check_names(output)
+    check_names(given, output)
     statuses = (given.status,) if given.status else ()
     with open_batches(given) as batches:
-        print_batches(matching(batches, given, output, *statuses, limit=given.limit or None), output)
+        found = matching(batches, given, output, *statuses, limit=given.limit or None)
+        print_batches(found, output, who_left(batches) if given.orphaned else None)
+        if given.orphaned:
+            say_what_may_be_ours(batches, output, filters_of(given, statuses).match)
     return ExitCode.DONE
 
 

@@ -17,7 +17,7 @@ from cancel_message_batch.cli.terminal import width, wrapped
 if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.guarding.child import Child
     from cancel_message_batch.guarding.created import Created
-    from cancel_message_batch.guarding.journal import Journal
+    from cancel_message_batch.guarding.journal import CommandJournal
     from cancel_message_batch.guarding.relay import Relay
 
 _FOR_CREATES = 5.0  # seconds at most for creates that have no response yet
@@ -47,9 +47,9 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         raise UsageError("--deadline 0 leaves no time to cancel. Use --keep to cancel nothing")
     from cancel_message_batch.api.credentials import program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
-    from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child
+    from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, end_of
     from cancel_message_batch.guarding.environment import StandIns, environment, lasting_token
-    from cancel_message_batch.guarding.journal import Journal
+    from cancel_message_batch.guarding.journal import CommandJournal
     from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
@@ -62,7 +62,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     record = open_record(output.warn)
     if name and record.path is None:
         output.warn("The record is turned off, so the name is not kept.")
-    journal, stand_ins, base_url = Journal(record, name), StandIns(), program_base_url()
+    journal, stand_ins, base_url = CommandJournal(record, name), StandIns(), program_base_url()
     try:
         token = lasting_token(record.path) if given.port else ""
         listening = Relay(base_url, journal.note, stand_ins=stand_ins.real, port=given.port, token=token)
@@ -78,12 +78,19 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         journal.process = Process.of(pid, _program(command))
         relay.start()
         child.wait()
-        _finish(given, child, relay, journal, output)
+        left_on_purpose = given.keep or (child.code == 0 and not child.interrupted)
+        if left_on_purpose:
+            journal.end(end_of(child.code), child.interrupted, well=True)  # at once: we may be killed too
+        failed = _finish(given, child, relay, journal, output)
+        if not left_on_purpose:
+            journal.end(end_of(child.code), child.interrupted, well=not failed)
     return child.code if child.code >= 0 else 128 - child.code
 
 
-def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: "Journal", output: Output) -> None:
-    """Cancel what a command has left running, if it failed; say so, and note it."""
+def _finish(
+    given: argparse.Namespace, child: "Child", relay: "Relay", journal: "CommandJournal", output: Output
+) -> bool:
+    """Cancel what a command has left running, if it failed; say so, and note it. Returns whether it failed."""
     from cancel_message_batch.api.errors import clean
     from cancel_message_batch.guarding.child import end_of
     from cancel_message_batch.words import programs
@@ -94,7 +101,7 @@ def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: 
         output.warn(programs.left_by_command(processes, held))
     for lost in relay.lost:
         output.warn(programs.creation_lost(lost.began, lost.requests))
-    journal.note_ended(batch for batch in relay.created.values() if batch.status == "ended")
+    journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
     failed = child.code != 0 or (child.interrupted and any(batch.status != "canceling" for batch in left))
     how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
@@ -104,6 +111,7 @@ def _finish(given: argparse.Namespace, child: "Child", relay: "Relay", journal: 
             _cancel(left, end, journal, output, child.interrupted_again)
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
+    return bool(failed)
 
 
 def _unquoted(command: Sequence[str]) -> str:
@@ -121,7 +129,7 @@ def _program(command: Sequence[str]) -> str:
 
 
 def _cancel(
-    left: "Sequence[Created]", end: float, journal: "Journal", output: Output, given_up: Callable[[], bool]
+    left: "Sequence[Created]", end: float, journal: "CommandJournal", output: Output, given_up: Callable[[], bool]
 ) -> None:
     """Cancel batches until the deadline, or shortly after the person gives up; say what became of each, and note it."""
     import anyio
@@ -147,7 +155,7 @@ def _cancel(
     def waiting(error: MessageBatchError, _pause: float) -> None:
         if str(error) not in said:
             said.add(str(error))
-            output.warn(programs.still_trying(str(error), end - time.monotonic()))
+            output.warn(programs.still_trying(error.brief, end - time.monotonic()))
 
     async def cancel(base_url: str, headers: tuple[tuple[str, str], ...], ids: list[str]) -> None:
         timeout = max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT)
@@ -172,7 +180,7 @@ def _cancel(
     anyio.run(cancel_all)
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
     output.warn(programs.program_left(canceling + stopped, ended, failed))
-    journal.note_ended(batch for batch in left if batch.message_batch_id in ended)
+    journal.note_stopped(left, ended)
     notes.write()
 
 

@@ -15,22 +15,22 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
+    from cancel_message_batch.batches.listing import look_up
     from cancel_message_batch.cli.recording import say_where_known
     from cancel_message_batch.cli.reports import block, print_batch
     from cancel_message_batch.cli.selection import check_names, matching, read_ids
-    from cancel_message_batch.tools import GET
 
     ids = read_ids(given, "status")
-    check_names(output)
+    check_names(given, output)
     codes = []
     outcomes = {}
     with open_batches(given) as batches:
         if given.all:
             for batch in matching(batches, given, output, "in_progress", "canceling"):
                 print_batch(batch, block(batch, sys.stdout), output)
-        for message_batch_id in ids:
-            outcome = outcomes[message_batch_id] = GET.run({"message_batch_id": message_batch_id}, batches)
+        for message_batch_id, outcome in look_up(batches, ids):
             if outcome.batch is None:
+                outcomes[message_batch_id] = outcome
                 output.warn(outcome.text)
             else:
                 print_batch(outcome.batch, block(outcome.batch, sys.stdout), output)

@@ -27,11 +27,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
     ids = read_ids(given, "wait")
     if given.named is not None:
-        check_names(output)
+        check_names(given, output)
     with open_batches(given, waiting=True) as batches:
         seen = list(matching(batches, given, output, "in_progress", "canceling")) if given.all else []
-        ids = ids or [batch.id for batch in seen]
-        return wait_for(batches, ids, timeout=given.timeout, output=output, seen=seen) if ids else ExitCode.DONE
+        waited = ids or [batch.id for batch in seen]
+        return wait_for(batches, waited, timeout=given.timeout, output=output, seen=seen) if waited else ExitCode.DONE
 
 
 def wait_for(
@@ -63,7 +63,7 @@ def wait_for(
         minutes, seconds = divmod(int(time.monotonic() - began), 60)
         many = counted(len(wait.pending), "message batch")
         below = f"waiting {minutes}:{seconds:02d} for {many}; the API reports no progress before the end"
-        return rows, f"{below}\ntrying again: {wait.trouble}" if wait.trouble else below
+        return rows, f"{below}\ntrying again: {wait.trouble.brief}" if wait.trouble else below
 
     try:
         with live_lines(picture, quiet=output.quiet):
@@ -80,7 +80,9 @@ def wait_for(
         suggest_results(ended, output)
     if wait.pending:
         why = "Interrupted" if interrupted else "The time is up"
-        output.warn(states.not_ended(why, wait.pending, seen=wait.found, trouble=str(wait.trouble or "")))
+        output.warn(
+            states.not_ended(why, wait.pending, seen=wait.found, trouble=wait.trouble.brief if wait.trouble else "")
+        )
     if interrupted:
         raise Interrupted
     if wait.pending:
@@ -93,7 +95,7 @@ def _show_changes(wait: "Wait", shown: dict[str, str], output: Output) -> dict[s
     from cancel_message_batch.words.facts import facts
 
     now = {facts(batch).id: facts(batch).status for batch in wait.found.values()}
-    now["trying again:"] = str(wait.trouble or "")
+    now["trying again:"] = wait.trouble.brief if wait.trouble else ""
     for what, status in now.items():
         if status and shown.get(what) != status and not sys.stderr.isatty():
             output.say(f"{what} {status}")

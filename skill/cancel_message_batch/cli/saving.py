@@ -48,7 +48,7 @@ def options_of(
 
 
 def _fault(directory: Path) -> str:
-    """Return why nothing can be saved below a directory that may not exist yet; empty if nothing is known against it."""
+    """Return why nothing can be saved below a directory, which need not exist yet; empty if it can be tried."""
     there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
     shown = clean(str(there), limit=400)
     if not there.is_dir():

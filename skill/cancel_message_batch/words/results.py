@@ -13,16 +13,15 @@ from .facts import billed, counted, counts, facts, latest_end
 
 # What a number in the summary means.
 _ODD_LINES = {
-    "unreadable_lines": "lines of the results cannot be read; they are in results.jsonl as they came.",
-    "lines_without_custom_id": "results have no custom_id, so it is not known which requests they belong to.",
-    "repeated_custom_ids": "results repeat a custom_id; a request that succeeded once is not sent again.",
+    "unreadable_lines": "Lines of the results that cannot be read: {:,}. They are in results.jsonl as they came.",
+    "lines_without_custom_id": "Results without a custom_id: {:,}. It is not known which requests they belong to.",
+    "repeated_custom_ids": "Results that repeat a custom_id: {:,}. Each request is sent again at most once.",
 }
 _ODD_REQUESTS = {
-    "to_resubmit_without_request": "{} more are to be sent again, but {path} lacks them: their custom_ids are in "
-    "resubmit_ids.txt.",
-    "unanswered": "{} requests of {path} have no result in this batch: they are in unanswered.jsonl, not in "
+    "to_resubmit_without_request": "{path} lacks {requests} to be sent again: the custom_ids are in resubmit_ids.txt.",
+    "unanswered": "{path} has {requests} without a result in this batch: they are in unanswered.jsonl, not in "
     "resubmit.jsonl. Were they sent in another batch?",
-    "repeated": "{} requests of {path} repeat a custom_id: only the first of each was taken.",
+    "repeated": "{path} has {requests} with a repeated custom_id: only the first of each was taken.",
 }
 _EXAMPLES = 10  # kinds of errors, models and custom_ids that are shown of each
 
@@ -94,9 +93,10 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     if unknown := sum(summary["unknown_types"].values()):
         left = "" if "all" in summary["retry"] else "; their requests are not prepared for sending again"
         lines.append(
-            f"{unknown:,} have a type that this version does not know. They are in results.jsonl as they came{left}."
+            f"Results of a type that this version does not know: {unknown:,}. They are in results.jsonl as they "
+            f"came{left}."
         )
-    lines += [f"{summary[field]:,} {what}" for field, what in _ODD_LINES.items() if summary[field]]
+    lines += [what.format(summary[field]) for field, what in _ODD_LINES.items() if summary[field]]
     if unfinished := sum(group["count"] for group in summary["unfinished"].values()):
         lines.append(f"{unfinished:,} succeeded but {'is' if unfinished == 1 else 'are'} not finished.")
     lines += _spent(summary) + _left(summary, path)
@@ -106,7 +106,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
 
 
 def in_their_words(summary: Mapping[str, Any]) -> list[str]:
-    """Return texts of the API and of the requests file, set apart. Nothing of ours may follow: it could seem to go on."""
+    """Return texts of the API and the requests file, set apart. Nothing of ours may follow: it could seem to go on."""
     kinds = summary["errors"]
     lines = [
         f"- {group['count']:,} x {_theirs(group['type'])}{', would fail again unchanged' * group['fails_again']}"
@@ -174,7 +174,8 @@ def _left(summary: Mapping[str, Any], path: str) -> list[str]:
         ]
     else:
         shown = clean(file["path"])
-        odd = [text.format(f"{file[field]:,}", path=shown) for field, text in _ODD_REQUESTS.items() if file[field]]
+        numbers = {field: counted(file[field], "request") for field in _ODD_REQUESTS if file[field]}
+        odd = [_ODD_REQUESTS[field].format(path=shown, requests=requests) for field, requests in numbers.items()]
         lines = [f"{what}, from resubmit.jsonl." if number else f"{what}.", *odd]
     lines += [
         f"{_request_count(used['requests'])} for {clean(model)}, a deprecated model (end of life: "

@@ -7,7 +7,7 @@ PYTHONS ?= 3.12 3.13 3.14 3.15
 READY = $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients live evals bench bundle \
+.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live evals bench bundle \
 	lock client-files recording check format clean
 
 help: ## list the targets
@@ -43,6 +43,9 @@ test-sdks: $(READY) ## the official SDKs, oldest and newest, Python and TypeScri
 
 test-clients: $(READY) ## Claude Code, Codex, Gemini CLI and the others, installed and driven (needs npm)
 	tests/clients/run.sh
+
+test-programs: $(READY) ## published programs that create batches, behind `run` (needs npm); PROGRAM_OPTIONS="-k inspect_ai"
+	tests/programs/run.sh $(PROGRAM_OPTIONS)
 
 live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and costs less than a cent
 	LIVE=1 $(BIN)/python -m pytest tests/test_live.py

@@ -25,7 +25,10 @@ results_function(5)
 Conversation.speak
 
 with guard(anthropic.Anthropic(), name="nightly eval") as guarded:
-    reveal_type(guarded.create(requests=[]))
+    created = guarded.create(requests=[])
+    reveal_type(created)
+    guarded.keep(created.id)
+    guarded.keep(created)
 with guard(anthropic.Anthropic().beta.messages.batches, cancel="always", deadline=5) as beta:
     reveal_type(beta.create(requests=[]))
 with guard(anthropic.AsyncAnthropic()):
@@ -36,6 +39,7 @@ async def main() -> None:
     async with guard(anthropic.AsyncAnthropic()) as guarded:
         reveal_type(await guarded.create(requests=[]))
     async with guard(anthropic.AsyncAnthropic().beta.messages.batches) as beta:
+        beta.keep("msgbatch_a")
         reveal_type(await beta.create(requests=[]))
 """
 
@@ -60,8 +64,9 @@ def test_a_type_checker_knows_the_public_names_and_finds_a_mistyped_call(tmp_pat
     assert 'is "int"' in told
     assert told.count('is "str"') == 2
     assert 'Argument 1 to "results_function"' in told
+    assert 'Argument 1 to "keep"' in told
     assert told.count('is "anthropic.types.messages.message_batch.MessageBatch"') == 2
     assert told.count('is "anthropic.types.beta.messages.beta_message_batch.BetaMessageBatch"') == 2
-    assert '"AbstractAsyncContextManager[AsyncBatches, None]" has no attribute "__enter__"' in told
+    assert '"AbstractAsyncContextManager[_AsyncGuardedBatches, None]" has no attribute "__enter__"' in told
     assert 'No overload variant of "guard" matches' in told
-    assert told.count("error:") == 8, told
+    assert told.count("error:") == 9, told

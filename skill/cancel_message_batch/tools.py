@@ -265,7 +265,11 @@ class Tool:
             if isinstance(answer, ToolOutcome):
                 return answer
             consent = answer
-        return await noted(self, given, batches, notes, consent=consent, words=words)
+        outcome = await noted(self, given, batches, notes, consent=consent, words=words)
+        if outcome.batch is None or outcome.result == "already_ended":
+            return outcome
+        [batch] = names.known_here([outcome.batch])
+        return replace(outcome, batch=batch, text=f"{outcome.text} {states.may_repeat([batch])}".rstrip())
 
 
 def _check_client(batches: Any, *, is_async: bool) -> None:
@@ -397,7 +401,7 @@ def sorted_outcomes(
 
 async def _get(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
     try:
-        [batch] = names.with_names([await call_for_batch(batches.retrieve, given.message_batch_id)])
+        [batch] = names.known_here([await call_for_batch(batches.retrieve, given.message_batch_id)])
     except MessageBatchError as error:
         return _failure(error, "get", given.message_batch_id)
     return ToolOutcome(states.status(batch), facts(batch).state, batch=batch)
@@ -424,7 +428,7 @@ async def _list(given: ListMessageBatchesInput, batches: Any) -> ToolOutcome:
                 break
     except MessageBatchError as error:
         return _failure(error, "list")
-    shown = tuple(names.with_names(found[: given.limit]))
+    shown = tuple(names.known_here(found[: given.limit]))
     headline, text = states.listed(
         shown,
         given.status,

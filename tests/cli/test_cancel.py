@@ -105,7 +105,7 @@ def test_what_a_listing_shows_of_many_ids_is_what_a_look_at_each_shows(sandbox: 
     together = run("status", "--json", *ids).stdout
     assert [exchange.path.rpartition("/")[2] for exchange in sandbox.journal[1:]] == ["batches"]
     assert together == "".join(run("status", "--json", one).stdout for one in ids)
-    assert "  name      nightly\n" in run("status", *ids).stdout
+    assert '  name      "nightly"\n' in run("status", *ids).stdout
 
 
 def test_a_page_that_cannot_be_read_leaves_a_look_at_each(sandbox: Sandbox, run: Run) -> None:

@@ -6,6 +6,8 @@ import re
 import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.record.processes import Process
+from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import Run, cancels, described, running
 
@@ -141,3 +143,43 @@ def test_only_a_star_and_a_question_mark_are_special_in_a_pattern_of_names(
     for name, message_batch_id in ids.items():
         run("name", message_batch_id, name)
     assert run("list", "--quiet", "--named", pattern).stdout.split() == [ids[name] for name in found]
+
+
+@pytest.fixture
+def mine(sandbox: Sandbox, run: Run) -> list[str]:
+    """A batch created from this machine and one named on it, beside batches that were only canceled or looked at."""
+    created, named, canceled, looked_at, elsewhere, renamed = running(sandbox, 6)
+    record = open_record(print)
+    record.add_creation(KnownBatch(created, sandbox.url, Process.current()), "guard")
+    run("name", named, "a colleague's")
+    run(canceled)
+    run("status", looked_at)
+    record.add_creation(KnownBatch(elsewhere, "https://elsewhere.example", Process.current()), "run")
+    run("name", renamed, "for a while")
+    run("name", renamed, "")
+    return [created, named]
+
+
+def test_mine_are_the_batches_that_were_created_from_or_named_on_this_machine(
+    sandbox: Sandbox, run: Run, mine: list[str]
+) -> None:
+    before = cancels(sandbox)
+    assert run("list", "--mine", "--quiet", "--limit", "0").stdout.split() == mine
+    assert run("list", "--mine", "--quiet", "--named", "a *").stdout.split() == mine[1:]
+    shown = run("status", "--all", "--mine", "--json").stdout
+    assert [json.loads(line)["id"] for line in shown.splitlines()] == mine
+    assert run("--all", "--mine", "--yes").returncode == 0
+    assert sorted(cancels(sandbox)) == sorted([*before, *mine])
+    again = run("--all", "--mine", "--yes")
+    assert again.returncode == 3
+    assert "No message batch like that is in_progress." in again.stderr
+
+
+def test_without_a_record_mine_is_nothing_and_that_is_said_before_anything_is_sent(sandbox: Sandbox, run: Run) -> None:
+    running(sandbox, 2)
+    for command in (["list"], ["--all", "--yes"], ["status", "--all"], ["wait", "--all"]):
+        done = run(*command, "--mine")
+        assert (done.returncode, done.stdout) == (3, "")
+        assert "This machine knows of no batch that is yours" in done.stderr
+    assert sandbox.journal == []
+    assert run(EXAMPLE_ID, "--mine").returncode == 2

@@ -72,7 +72,7 @@ def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Ru
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
-    assert "This machine knows no batch that was left behind." in run("list", "--orphaned").stderr
+    assert "This machine knows no left-behind batch." in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 
@@ -182,7 +182,7 @@ def test_all_orphaned_stops_exactly_what_was_killed_or_not_confirmed(slow: Sandb
     eventually(lambda: "May be yours" in run("list", "--orphaned").stderr)
     listed = run("list", "--orphaned")
     assert [word for word in listed.stdout.split() if word.startswith("msgbatch_")] == [killed, unconfirmed]
-    assert "which ended with exit code 1" in listed.stdout
+    assert " ago with exit code 1. No cancel was confirmed." in listed.stdout
     assert f"May be yours: {in_create}, in_progress, 3 requests" in listed.stderr
     assert listed.stderr.count("msgbatch_") == 1
     assert run("list", "--orphaned", "--quiet").stdout.split() == [killed, unconfirmed]
@@ -223,7 +223,7 @@ def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
     sandbox.fail(Fault(match=orphan, status=404))
     run("list", "--orphaned")
     asked = len(sandbox.journal)
-    assert "no batch that was left behind" in run("list", "--orphaned").stderr
+    assert "no left-behind batch" in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 
@@ -296,3 +296,19 @@ def test_a_broken_record_is_an_error_where_it_decides_which_batches_are_meant(
     assert done.stderr.count("it is a directory") == 1
     assert "nothing to cancel" not in done.stderr
     assert not sandbox.journal
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
+def test_what_was_left_behind_at_a_base_url_with_a_path_is_found_and_stopped_there(
+    slow: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = "/rest/anthropic-message-batches-api/1.0.0"
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", slow.url + prefix)
+    with started("create(); time.sleep(60)") as process:
+        assert process.stdout
+        killed = process.stdout.readline().decode().strip()
+        os.killpg(process.pid, signal.SIGKILL)
+    eventually(lambda: killed in run("list", "--orphaned").stdout)
+    assert run("--all", "--orphaned", "--yes").returncode == 0
+    assert cancels(slow) == [killed]
+    assert all(exchange.path.startswith(prefix) for exchange in slow.journal)

@@ -474,6 +474,23 @@ def test_a_ctrl_c_that_is_sent_to_us_alone_reaches_the_command_in_a_terminal_too
 
 
 @FORKS
+def test_on_a_terminal_a_success_says_what_keeps_running_as_a_command_may_read_ctrl_c_as_a_key(
+    sandbox: Sandbox,
+) -> None:
+    code = (
+        "import termios, tty; before = termios.tcgetattr(0); tty.setraw(0); create(); print('ready', flush=True)\n"
+        "assert os.read(0, 1) == b'\\x03'; termios.tcsetattr(0, termios.TCSANOW, before)"
+    )
+    pid, terminal = in_a_terminal(a_script(code))
+    until(terminal, "ready")
+    os.write(terminal, b"\x03")
+    until(terminal, r"so\s+this\s+keeps\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`")
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    os.close(terminal)
+    assert not cancels(sandbox)
+
+
+@FORKS
 def test_a_closed_terminal_ends_the_command_and_its_batch(sandbox: Sandbox) -> None:
     pid, terminal = in_a_terminal(a_script(WAIT))
     batch = until(terminal, r"(msgbatch_\w+)\r")[1]

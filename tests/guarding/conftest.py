@@ -1,4 +1,4 @@
-"""A server that does to a connection whatever a test says, and a relay in front of it."""
+"""A server that does to a connection whatever a test says, a relay in front of it, and an account for `guard`."""
 
 import socket
 import threading
@@ -10,6 +10,7 @@ import pytest
 
 from cancel_message_batch.guarding.created import Created
 from cancel_message_batch.guarding.relay import Relay
+from cancel_message_batch.sandbox import Sandbox
 
 TOKEN = "token-of-a-test"
 BATCH = b'{"id":"msgbatch_01new","processing_status":"in_progress","request_counts":{"processing":2}}'
@@ -146,3 +147,10 @@ class Behind:
 def behind(upstream: Upstream) -> Iterator[Behind]:
     with ExitStack() as opened:
         yield Behind(f"http://127.0.0.1:{upstream.port}/gateway", opened)
+
+
+@pytest.fixture
+def slow(sandbox: Sandbox) -> Sandbox:
+    """The API of an account where no batch ends by itself while a test runs."""
+    sandbox.account.speed = 0.001
+    return sandbox

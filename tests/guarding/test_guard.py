@@ -1,6 +1,7 @@
 """The guard: what a program created is canceled when the program dies, and nothing else ever is."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -9,9 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -19,110 +17,11 @@ import anyio
 import pytest
 
 from cancel_message_batch import InvalidInputError, guard
-from cancel_message_batch.record.store import Record, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.sandbox.simulated_batch import DEFAULT_WORKSPACE
 from tests.conftest import cancels
 
-REQUESTS: list[Any] = [
-    {"custom_id": f"request-{n}", "params": {"model": "claude-haiku-4-5", "max_tokens": 5, "messages": []}}
-    for n in range(3)
-]
-SCRIPT = """
-import asyncio, contextlib, os, signal, sys, time
-import anthropic
-from cancel_message_batch import guard
-
-kind, mode = sys.argv[1:]
-requests = [{"custom_id": f"request-{n}", "params": {"model": "claude-haiku-4-5"}} for n in range(3)]
-
-def children_die():
-    for code in 5, 0, 1:
-        ready, tell = os.pipe()
-        child = os.fork()
-        if not child:
-            with guard(anthropic.Anthropic()) if code == 1 else contextlib.nullcontext() as own:
-                own and print(own.create(requests=requests).id, flush=True)
-                os.write(tell, b"x")
-                time.sleep(0 if code == 5 else 30)
-            sys.exit(code)
-        if os.read(ready, 1) and code != 5:
-            os.kill(child, signal.SIGTERM)
-        print("child:", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=sys.stderr)
-
-act = {
-    "wait": lambda: time.sleep(30),
-    "raise": lambda: 1 / 0,
-    "_exit": lambda: os._exit(4),
-    "children die": children_die,
-}[mode]
-
-def sync():
-    with guard(anthropic.Anthropic(), name="nightly eval") as outer, guard(outer) as batches:
-        print(batches.create(requests=iter(requests)).id, flush=True)
-        act()
-
-async def run():
-    async with guard(anthropic.AsyncAnthropic(), name="nightly eval") as batches:
-        print((await batches.create(requests=iter(requests))).id, flush=True)
-        await asyncio.sleep(30) if mode == "wait" else act()
-
-async def two_tasks():
-    await asyncio.gather(run(), run())
-
-async def sync_in_async():
-    sync()
-
-{
-    "sync": sync,
-    "async": lambda: asyncio.run(run()),
-    "two tasks": lambda: asyncio.run(two_tasks()),
-    "sync in async": lambda: asyncio.run(sync_in_async()),
-}[kind]()
-"""
-
-
-class Program:
-    """A process that has created its batches, in two nested guards where it is sync, and now waits or dies."""
-
-    def __init__(self, kind: str, mode: str) -> None:
-        if mode == "wait" and sys.platform == "win32":
-            pytest.skip("no signal can be sent to a program")
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, kind, mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout
-        self.ids = [self.process.stdout.readline().strip() for _ in range(2 if kind == "two tasks" else 1)]
-        assert self.ids[-1], self.process.communicate()[1]
-
-    def send(self, number: int) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> tuple[int, str]:
-        _, errors = self.process.communicate(timeout=30)
-        return self.process.returncode, errors
-
-
-def until(true: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def status(sandbox: Sandbox, message_batch_id: str) -> str:
-    return sandbox.account.get(message_batch_id).status(sandbox.account.now())
-
-
-def record() -> Record:
-    return open_record(pytest.fail)
-
-
-@pytest.fixture
-def slow(sandbox: Sandbox) -> Sandbox:
-    """The API of an account where no batch ends by itself while a test runs."""
-    sandbox.account.speed = 0.001
-    return sandbox
+from .programs import REQUESTS, Program, TroubleError, client, fails, record, status, until
 
 
 @pytest.mark.parametrize(
@@ -200,23 +99,6 @@ def test_a_forked_child_that_dies_cancels_what_it_created_itself_and_nothing_of_
     assert ended == 0, errors
     assert re.findall("child: (.+)", errors) == ["5", "-15", "-15"]
     assert cancels(slow) == [own]
-
-
-class TroubleError(Exception):
-    pass
-
-
-def client() -> anthropic.Anthropic:
-    return anthropic.Anthropic(max_retries=1)
-
-
-@contextmanager
-def fails() -> Iterator[list[str]]:
-    """A block that the guard is expected to leave by its own exception; yields the notes that it then has."""
-    notes: list[str] = []
-    with pytest.raises(TroubleError) as raised:
-        yield notes
-    notes += getattr(raised.value, "__notes__", [])
 
 
 @pytest.mark.parametrize("hanging", ["POST */cancel", "*"])
@@ -301,14 +183,14 @@ def test_what_cannot_be_canceled_is_reported_with_the_reason_and_the_command(
     slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow.fail(Fault(match="cancel", times=0, status=500))
-    with fails() as notes, client() as sdk, guard(sdk) as batches:
+    with fails() as notes, client() as sdk, guard(sdk, deadline=1) as batches:
         created = batches.create(requests=REQUESTS)
         raise TroubleError
     (note,) = notes
     assert "The API failed (500" in note
     assert f"To cancel: `cancel-message-batch {created.id}`" in note
-    assert caplog.messages == [note]
-    assert (caplog.records[0].name, caplog.records[0].levelno) == ("cancel_message_batch.guard", logging.ERROR)
+    assert caplog.messages[1:] == [note]
+    assert (caplog.records[1].name, caplog.records[1].levelno) == ("cancel_message_batch.guard", logging.ERROR)
     assert str(record().history(created.id)[0].answer).startswith("the API answered 500")
 
 
@@ -509,6 +391,64 @@ def test_the_beta_resource_and_everything_else_of_the_resource_pass_through(slow
         assert created.id in {batch.id for batch in batches.list()}
         raise TroubleError
     assert cancels(slow) == [created.id]
+
+
+@pytest.mark.parametrize("beta", [False, True], ids=["messages", "beta"])
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_code_that_takes_a_client_is_guarded_until_the_end_of_the_block(
+    slow: Sandbox, beta: bool, asynchronous: bool
+) -> None:
+    ids: list[str] = []
+
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk:
+            messages: Any = sdk.beta.messages if beta else sdk.messages
+            with contextlib.suppress(TroubleError):
+                async with guard(messages.batches if beta else sdk) as batches:
+                    messages.batches = batches
+                    ids.append((await messages.batches.create(requests=REQUESTS)).id)
+                    raise TroubleError
+            await messages.batches.create(requests=REQUESTS)
+            assert not hasattr(messages.batches, "keep")
+
+    if asynchronous:
+        anyio.run(run)
+    else:
+        with client() as sdk:
+            messages: Any = sdk.beta.messages if beta else sdk.messages
+            with contextlib.suppress(TroubleError), guard(messages.batches if beta else sdk) as batches:
+                messages.batches = batches
+                ids.append(messages.batches.create(requests=REQUESTS).id)
+                raise TroubleError
+            messages.batches.create(requests=REQUESTS)
+            assert not hasattr(messages.batches, "keep")
+    assert cancels(slow) == ids
+
+
+def test_only_what_was_created_through_a_guard_can_be_kept_by_it(slow: Sandbox) -> None:
+    with client() as sdk, guard(sdk) as batches:
+        other = sdk.messages.batches.create(requests=REQUESTS)
+        with pytest.raises(InvalidInputError, match="was not created through this guard"):
+            batches.keep(other.id)
+
+
+def test_a_block_of_trio_that_fails_cancels_what_it_created(slow: Sandbox) -> None:
+    trio = pytest.importorskip("trio")  # the environment of the lowest versions has none
+    ids: list[str] = []
+    slow.fail(Fault(match="cancel", status=503, headers={"retry-after-ms": "1"}))
+
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk) as batches:
+            ids.append((await batches.create(requests=REQUESTS)).id)
+            with trio.CancelScope() as scope:
+                scope.cancel()
+                await trio.sleep(30)
+            raise TroubleError
+
+    with fails() as notes:
+        trio.run(run)
+    assert cancels(slow) == ids * 2
+    assert f"Canceling: {ids[0]}" in notes[0]
 
 
 def test_a_cancel_goes_to_the_workspace_and_with_the_headers_of_its_creation(slow: Sandbox) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -43,10 +43,12 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
 
 
 @contextmanager
-def started(code: str, *flags: str, body: bytes = BODY) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    code: str, *flags: str, body: bytes = BODY, pass_fds: Sequence[int] = ()
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Start `run` with a program that reads the body of its creates from standard input."""
     command = [*PROGRAM, "run", *flags, "--", sys.executable, "-c", SCRIPT, code]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    pipes = {"pass_fds": pass_fds, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, **pipes, start_new_session=True) as process:  # type: ignore[call-overload]
         process.stdin.write(body)
         process.stdin.close()
@@ -167,3 +169,38 @@ def test_a_command_that_creates_nothing_leaves_nothing_in_the_record(sandbox: Sa
     path = open_record(pytest.fail).path
     assert path
     assert not path.exists()
+
+
+@pytest.mark.parametrize("end", ["os._exit(0)", "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"])
+def test_a_command_that_ends_while_its_own_cancel_is_under_way_is_not_canceled_again(
+    sandbox: Sandbox, end: str
+) -> None:
+    sandbox.fail(Fault(match="POST */cancel", delay=1.0))
+    reading, writing = os.pipe()
+    code = (
+        "import threading\n"
+        "batch = call()['id']; print(batch, flush=True)\n"
+        "threading.Thread(target=call, args=(f'/v1/messages/batches/{batch}/cancel', b''), daemon=True).start()\n"
+        f"os.read({reading}, 1)\n"  # until the test has seen the cancel
+        f"{end}"
+    )
+    with started(code, pass_fds=(reading,)) as process:
+        assert process.stdout
+        batch = process.stdout.readline().decode().strip()
+        eventually(lambda: cancels(sandbox))
+        os.write(writing, b"x")
+        _, errors = process.communicate(timeout=60)
+    os.close(reading)
+    os.close(writing)
+    assert cancels(sandbox) == [batch], errors
+    assert sandbox.account.get(batch).status(sandbox.account.now()) == "canceling"
+    assert open_record(pytest.fail).left_behind(sandbox.url) == {}
+
+
+def test_a_command_that_closes_its_standard_streams_is_watched_all_the_same(sandbox: Sandbox) -> None:
+    with started("[os.close(number) for number in (0, 1, 2)]; call(); os._exit(3)") as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 3
+    (batch,) = cancels(sandbox)
+    assert f"Canceling: {batch}".encode() in errors
+    assert open_record(pytest.fail).creators(sandbox.url, [batch])[batch].end == "exit code 3"

@@ -42,7 +42,7 @@ def record(warnings: list[str]) -> Record:
 def names_of(*ids: str, origin: str | None = None) -> dict[str, str]:
     """Read names as a listing does, without the record's own code."""
     batches = [with_context(MessageBatch.model_validate(described(name)), origin=origin) for name in ids]
-    return {batch.id: batch.context.name for batch in names.with_names(batches) if batch.context.name}
+    return {batch.id: batch.context.name for batch in names.known_here(batches) if batch.context.name}
 
 
 def create(

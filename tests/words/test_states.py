@@ -259,9 +259,9 @@ def test_who_left_a_batch_behind_is_said_with_how_and_when_it_ended() -> None:
     one = batch("in_progress", created_at=NOW - timedelta(hours=2))
     ended = NOW - timedelta(minutes=5)
     assert programs.left_behind_by(one, "a.py", 47, through="run", ended=ended, end="exit code 3") == (
-        'Left behind by "a.py" (pid 47), which ended with exit code 3 5 min ago. No cancel was confirmed.'
+        'Left behind by "a.py" (pid 47), which ended 5 min ago with exit code 3. No cancel was confirmed.'
     )
-    assert "whose guarded block ended with ValueError 5 min ago" in programs.left_behind_by(
+    assert "whose guarded block ended 5 min ago with ValueError" in programs.left_behind_by(
         one, "a.py", 47, through="guard", ended=ended, end="ValueError"
     )
     assert programs.left_behind_by(one, "a.py", 47, through="run", ended=None, end=None) == (

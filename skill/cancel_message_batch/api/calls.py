@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from .credentials import origin
 from .errors import APIResponseError, clean, from_sdk
-from .models import MessageBatch
+from .models import Context, MessageBatch
 
 Result = TypeVar("Result")
 
@@ -70,24 +71,31 @@ async def call(operation: Callable[..., Any], *arguments: Any, **options: Any) -
         raise known from error
 
 
-def as_message_batch(answer: Any) -> MessageBatch:
-    """Return a batch of ours as it is, and one of the SDK's as ours."""
+def as_message_batch(answer: Any, operation: Callable[..., Any] | None = None) -> MessageBatch:
+    """Return a batch of ours as it is, and one of the SDK's as ours, from the origin that its ``operation`` asked."""
     if isinstance(answer, MessageBatch):
         return answer
     batch = None
     with contextlib.suppress(AttributeError, ValidationError):
-        batch = MessageBatch.model_validate(answer.model_dump())
+        batch = MessageBatch.model_validate(answer.model_dump(), context=Context(origin=_origin(operation)))
     # Raised outside of the handler: the parser's own error repeats the answer, which may hold anything.
     if batch is None:
         raise APIResponseError("the answer is not a message batch", may_have_arrived=True)
     return batch
 
 
+def _origin(operation: Callable[..., Any] | None) -> str | None:
+    """Return where an operation of the SDK's resource sends its request."""
+    client = getattr(getattr(operation, "__self__", None), "_client", None)
+    base_url = getattr(client, "base_url", None)
+    return origin(str(base_url)) if base_url else None
+
+
 async def call_for_batch(
     operation: Callable[..., Any], message_batch_id: str, *, canceling: bool = False
 ) -> MessageBatch:
     """Call an operation on one batch, and return the batch."""
-    batch = as_message_batch(await call(operation, message_batch_id))
+    batch = as_message_batch(await call(operation, message_batch_id), operation)
     return check_same_batch(batch, message_batch_id, canceling=canceling)
 
 

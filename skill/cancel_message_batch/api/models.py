@@ -60,12 +60,25 @@ class RequestCounts(BaseModel):
 
 
 @dataclass(frozen=True)
+class CreatedBy:
+    """The program that created a batch through this machine; without a ``program``, the batch came from elsewhere.
+
+    ``host`` is empty if the program ran on this host. ``alive`` says that it is certainly still running.
+    """
+
+    program: str = ""
+    pid: int = 0
+    host: str = ""
+    alive: bool = False
+
+
+@dataclass(frozen=True)
 class Context:
     """What is known about a batch that is not a field of the API's object; None where it is not known.
 
     ``as_of`` is when the API sent the batch, by its own clock where the response named the time; ``clock_skew`` is how
-    far that and the batch's own times may be apart. ``workspace`` is what the response's header named, ``name`` what a
-    person gave to the batch on this machine.
+    far that and the batch's own times may be apart. ``workspace`` is what the response's header named. ``name`` and
+    ``created_by`` are from this machine's record: the latter is None if there is no record, or none that can be read.
     """
 
     as_of: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -73,6 +86,7 @@ class Context:
     origin: str | None = None
     workspace: str | None = None
     name: str | None = None
+    created_by: CreatedBy | None = None
 
 
 class MessageBatch(BaseModel):

@@ -145,7 +145,7 @@ async def search(
         batches, unreadable = [], getattr(page, "unreadable", 0)
         for listed in page.data or ():
             try:
-                batches.append(as_message_batch(listed))
+                batches.append(as_message_batch(listed, list_page))
             except APIResponseError:
                 unreadable += 1
         more = page.has_more and not (set() < statuses <= RUNNING and _long_over(batches))

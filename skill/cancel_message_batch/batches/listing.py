@@ -27,6 +27,7 @@ class Filters:
     newer_than: float | None = None
     at_least: int | None = None  # requests
     named: str | None = None  # a pattern such as nightly*; * and ? are special, nothing else is
+    ids: Set[str] | None = None
 
     def match(self, batch: MessageBatch) -> bool:
         """Return whether to list a batch."""
@@ -36,6 +37,7 @@ class Filters:
             and (self.older_than is None or age > self.older_than)
             and (self.newer_than is None or age < self.newer_than)
             and batch.request_counts.total >= (self.at_least or 0)
+            and (self.ids is None or batch.id in self.ids)
             and (self.named is None or (name is not None and matches(name, self.named)))
         )
 
@@ -51,11 +53,13 @@ def matches(name: str, pattern: str) -> bool:
 class Listing:
     """The batches that match, newest first; iterating fetches one page after the other.
 
-    ``unreadable`` counts the rows of these pages that this version cannot read as batches.
+    ``unreadable`` counts the rows of these pages that this version cannot read as batches, ``names`` holds the names of
+    the batches that have one of the statuses.
     """
 
     def __init__(self, batches: MessageBatches, filters: Filters = EVERY, *, page: int = LARGEST_PAGE) -> None:
         self.unreadable = 0
+        self.names: dict[str, None] = {}
         self._filters = filters
         self._pages = finish_each(search(batches.list, filters.statuses, limit=page))
 
@@ -65,7 +69,13 @@ class Listing:
             self.unreadable += page.unreadable
             new = [batch for batch in page.batches if batch.id not in seen]
             seen |= {batch.id for batch in new}
-            yield from filter(self._filters.match, names.with_names(new))
+            yield from self.matching(new)
+
+    def matching(self, batches: Sequence[MessageBatch]) -> Iterator[MessageBatch]:
+        """Yield those of these batches that match."""
+        named = names.known_here(batches, needed=self._filters.named is not None)
+        self.names |= dict.fromkeys(batch.context.name for batch in named if batch.context.name)
+        yield from filter(self._filters.match, named)
 
 
 def look_up(batches: MessageBatches, message_batch_ids: Sequence[str]) -> Iterator[tuple[str, ToolOutcome]]:
@@ -94,6 +104,6 @@ def among_newest(
     for page in islice(finish_each(search(batches.list)), most) if most else ():
         found = [batch for batch in page.batches if batch.id in missing]
         missing -= {batch.id for batch in found}
-        yield from names.with_names(found)
+        yield from names.known_here(found)
         if not missing:
             break

@@ -7,7 +7,7 @@ from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
-from cancel_message_batch.record.names import with_names
+from cancel_message_batch.record.names import known_here
 from cancel_message_batch.record.store import Creator, Intent, Record
 
 from .listing import Listing
@@ -42,7 +42,7 @@ def find_left_behind(
     # One that is not found may belong to another workspace, and be running there.
     ended += [name for name in unknown if name in wait.failed and _is_over(left[name].at)]
     record.note_ended(here, ended)
-    running = with_names([wait.found[name] for name in left if name in wait.found and name not in ended])
+    running = known_here([wait.found[name] for name in left if name in wait.found and name not in ended])
     return [(batch, left[batch.id]) for batch in running], {
         name: unknown[name] for name in unknown if name not in ended
     }

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cancel_message_batch.tools import Tool
 
 
-FILTERS = ("older_than", "newer_than", "at_least", "orphaned", "named")  # what add_filters adds
+FILTERS = ("older_than", "newer_than", "at_least", "mine", "orphaned", "named")  # what add_filters adds
 
 
 def add_batches(parser: argparse.ArgumentParser, *, every: str) -> None:
@@ -29,9 +29,11 @@ def add_filters(parser: argparse.ArgumentParser, *, only: str = "only") -> None:
         text = f"{only} batches created {created} (90s, 30m, 2h, 1d)"
         parser.add_argument(flag, type=parse_duration, metavar="TIME", help=text)
     parser.add_argument("--at-least", type=parse_count, metavar="N", help=f"{only} batches with at least N requests")
+    text = f"{only} batches that were created under `run` or `guard`, or named, on this machine"
+    parser.add_argument("--mine", action="store_true", default=None, help=text)
     text = f"{only} batches left behind: still running, and their program was killed, or failed without canceling them"
     parser.add_argument("--orphaned", action="store_true", default=None, help=text)
-    text = f"{only} batches whose name matches PATTERN ('nightly*')"
+    text = f"{only} batches whose name matches PATTERN ('nightly*'; * and ? are special)"
     parser.add_argument("--named", metavar="PATTERN", help=text)
 
 

@@ -10,6 +10,7 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import refused_by_limit
 from cancel_message_batch.batches.listing import look_up
 from cancel_message_batch.record.cancels import CancelNotes
+from cancel_message_batch.record.names import known_here
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import states
 from cancel_message_batch.words.facts import facts
@@ -93,6 +94,9 @@ def _cancel_many(
     outcomes = {name: progress.outcomes[name] for name in ids}
     if not output.json:
         output.say(states.tally([outcome.result for outcome in outcomes.values()]))
+        stopped = [one.batch for one in outcomes.values() if one.batch and one.result != "already_ended"]
+        if again := states.may_repeat(known_here(stopped)):
+            output.say(again)
     return outcomes
 
 

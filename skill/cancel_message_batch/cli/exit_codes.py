@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
 # What the codes mean for every command. A command adds what they mean for it.
 EXITS = {0: "done", 1: "the API or the network failed", 2: "wrong usage, or no credential", 130: "interrupted"}
 
+NONE_LIKE_THAT = "--named or --mine: there is no such batch"
+
 
 class UsageError(Exception):
     """The command line is wrong. The message says why; nothing was sent."""

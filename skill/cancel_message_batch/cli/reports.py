@@ -60,7 +60,7 @@ def print_batches(batches: Iterable[MessageBatch], output: Output, more: More | 
 
 def _json(batch: MessageBatch, more: More | None) -> str:
     members = more(batch)[1] if more else {}
-    return ascii_json(json.loads(batch.to_json()) | members) if members else batch.to_json()
+    return ascii_json(json.loads(batch.to_json()) | members, separators=(",", ":")) if members else batch.to_json()
 
 
 def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:

@@ -5,10 +5,11 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from itertools import islice
 
 from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, message_batch_id_fault
 from cancel_message_batch.api.pages import LARGEST_PAGE
@@ -20,7 +21,7 @@ from cancel_message_batch.words import states
 from .arguments import FILTERS
 from .exit_codes import UsageError
 from .output import Output
-from .recording import left_behind
+from .recording import left_behind, who_left
 from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm, own_terminal, write
@@ -118,16 +119,16 @@ def _words(line: str) -> list[str]:
     return re.sub(r"(^|\s)#.*", "", line).replace(",", " ").split()
 
 
-def filters_of(given: argparse.Namespace, statuses: Sequence[str] = ()) -> Filters:
-    """Return the filters that the flags describe."""
-    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named)
+def filters_of(given: argparse.Namespace, statuses: Sequence[str] = (), ids: Set[str] | None = None) -> Filters:
+    """Return the filters that the flags describe, for batches with one of these statuses and ids."""
+    return Filters(frozenset(statuses), given.older_than, given.newer_than, given.at_least, given.named, ids)
 
 
 def check_names(given: argparse.Namespace, output: Output) -> None:
     """Warn if the names of batches cannot be read; where they decide which batches are meant, raise."""
     from cancel_message_batch.record.store import open_record
 
-    decides = given.named is not None or given.orphaned
+    decides = given.named is not None or given.mine or given.orphaned
     record = open_record(None if decides else output.warn)
     record.check()
     if decides and record.fault:
@@ -137,12 +138,21 @@ def check_names(given: argparse.Namespace, output: Output) -> None:
 def matching(
     batches: MessageBatches, given: argparse.Namespace, output: Output, *statuses: str, limit: int | None = None
 ) -> Iterator[MessageBatch]:
-    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out."""
-    filters = filters_of(given, statuses)
+    """Yield the batches that the filters match, newest first; then say if there are none, or what was left out.
+
+    If a filter needs the record, one that cannot be used is an error.
+    """
+    if given.named is not None or given.mine or given.orphaned:
+        check_names(given, output)
+    mine = _mine(batches) if given.mine else None
+    if mine is not None and not mine:
+        output.say_nothing_done(states.NONE_MINE)
+        return
+    filters = filters_of(given, statuses, mine)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
     orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
-    found = iter(listing) if orphaned is None else filter(filters.match, orphaned)
+    found = iter(listing) if orphaned is None else listing.matching(orphaned)
     empty = True
     for batch in islice(found, limit):
         empty = False
@@ -150,15 +160,27 @@ def matching(
     if listing.unreadable:
         output.leave_out(states.unreadable(listing.unreadable))
     elif empty:
-        output.say(states.none_found(statuses, filtered=filters_of(given) != EVERY, orphaned=given.orphaned))
+        none = states.none_found(statuses, filtered=filters_of(given, ids=mine) != EVERY, orphaned=bool(given.orphaned))
+        if given.named is not None:
+            none = f"{none} {states.names_there_are(list(listing.names), statuses)}"
+        (output.say if given.named is None and mine is None else output.say_nothing_done)(none)
+
+
+def _mine(batches: MessageBatches) -> set[str]:
+    """Return the ids of the batches that --mine means."""
+    from cancel_message_batch.record.store import open_record
+
+    record = open_record()
+    mine = record.mine(origin(batches.connection.base_url))
+    if record.fault:
+        raise MessageBatchError(record.fault)
+    return mine
 
 
 def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -> Sequence[MessageBatch]:
     """Return the batches to cancel: a person chooses them, or confirms those that --all means."""
-    if given.named is not None:
-        check_names(given, output)
     known = list(matching(batches, given, output, "in_progress"))
-    if not known and not output.incomplete:
+    if not known and not (output.incomplete or output.nothing):
         output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known
@@ -174,7 +196,7 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
     if given.yes:
         return known
     if given.all or len(known) > 1:
-        output.show(table(known, sys.stderr))
+        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None))
     if not confirm(states.cancel_these(known)):
         output.say_nothing_done("Nothing was canceled.")
         return ()

@@ -73,6 +73,10 @@ class Created:
         self.requests = requests or self.requests
         self.workspace = clean(response.headers.get("anthropic-workspace-id", ""), limit=200) or self.workspace
         if new:  # anybody's key that the API accepts may look at a batch later
-            sent = response.request.headers.items()
-            self.headers = {header: value for header, value in sent if not _OF_ONE_REQUEST.fullmatch(header)}
+            self.headers = of_the_sender(response.request.headers)
         return new
+
+
+def of_the_sender(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers of a request that may say who sends it, such as its credential."""
+    return {name: value for name, value in headers.items() if not _OF_ONE_REQUEST.fullmatch(name.lower())}

@@ -1,86 +1,104 @@
-"""Ctrl-C and SIGTERM while guards are open in the main thread.
+"""Ctrl-C, SIGTERM and SIGHUP while guards are open.
 
-SIGTERM leaves the guarded blocks, and ends the process after the cancels. While a guard cancels, neither interrupts it.
-Windows never sends SIGTERM to a program: there, this is about Ctrl-C alone.
+SIGTERM and SIGHUP leave the guarded blocks, and end the process after the cancels. While a guard cancels, Ctrl-C only
+ends its waiting. The main thread alone can handle signals: what is left in another thread, no signal interrupts.
+Windows never sends SIGTERM to a program and has no SIGHUP: there, this is about Ctrl-C alone.
 """
 
 import asyncio
-import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-TERMINATED = 128 + signal.SIGTERM  # the exit code that a shell reports for it
+_ENDING = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__]
 
 
 class Signals:
     """The handlers of one process: installed with the first guard that is entered, removed with the last one."""
 
     def __init__(self) -> None:
-        self._guards: list[Any] = []  # each with its task, or None, and whether it ``is_async``
+        self._guards: list[Any] = []  # entered in the main thread: each with its task or None, and ``is_async``
         self._pid = 0
-        self._leaving = 0  # guards that are canceling what they created
-        self._interrupt: Any = None  # the program's own handler of Ctrl-C, while a guard cancels
-        self._came = False  # SIGTERM
-        self._postponed = False  # SIGTERM, while a guard was canceling
+        self._leaving: list[Any] = []  # guards that are being left in the main thread
+        self._interrupt: Any = None  # the program's own handler of Ctrl-C, meanwhile
+        self._interrupted = False  # by a Ctrl-C that no guard has made use of
+        self._came = 0  # SIGTERM or SIGHUP, which ends the blocks
+        self._postponed = 0  # the same, while a guard was being left
 
     def enter(self, guard: Any) -> None:
-        """Handle SIGTERM from now on, unless the program does so itself."""
-        if threading.current_thread() is not threading.main_thread():
+        """Handle SIGTERM and SIGHUP from now on, unless the program does so itself."""
+        if not in_main_thread():
             return
         if self._pid != os.getpid():  # a forked child: the guards are its parent's
-            self._guards, self._pid, self._leaving = [], os.getpid(), 0
+            self._guards, self._leaving, self._pid = [], [], os.getpid()
         # An exception in the loop of another library than asyncio would break the loop.
-        possible = guard.task is not None or not guard.is_async
-        if possible and not self._guards and signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, self._terminate):
-            self._came = False
-            signal.signal(signal.SIGTERM, self._terminate)
+        if not self._guards and (guard.task is not None or not guard.is_async):
+            self._came = 0
+            for number in _ENDING:
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    signal.signal(number, self._terminate)
         self._guards.append(guard)
 
     def reason(self, error: BaseException | None) -> str:
         """Return in one word why a block ended; nothing if it ended normally."""
-        if self._came and (isinstance(error, asyncio.CancelledError) or getattr(error, "code", None) == TERMINATED):
-            return "SIGTERM"
+        if self._came and (isinstance(error, asyncio.CancelledError) or _code(error) == 128 + self._came):
+            return signal.Signals(self._came).name
         return "" if error is None else type(error).__name__
 
-    @contextlib.contextmanager
-    def leaving(self, guard: Any, error: BaseException | None, *, busy: bool) -> Iterator[None]:
-        """Postpone SIGTERM and ignore Ctrl-C while a guard is busy; with the last guard, restore the handlers."""
-        if guard not in self._guards:  # it was entered in another thread
-            yield
+    def hold(self, guard: Any) -> None:
+        """While a guard is left, let no signal interrupt that; it may be called again after an interruption."""
+        if not in_main_thread():
             return
-        if busy and not self._leaving and signal.getsignal(signal.SIGINT) is not None:
-            self._interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._leaving += busy
-        try:
-            yield
-        finally:
+        if signal.getsignal(signal.SIGINT) not in (None, self._end_waiting):
+            self._interrupt = signal.signal(signal.SIGINT, self._end_waiting)
+        if guard not in self._leaving:
+            self._leaving.append(guard)
+
+    def can_interrupt(self, guard: Any) -> bool:
+        """Return whether Ctrl-C ends the waiting of a guard that is being left."""
+        return guard in self._leaving
+
+    def release(self, guard: Any, error: BaseException | None) -> None:
+        """After a guard was left, deliver what came meanwhile; with the last guard, restore the handlers."""
+        if guard in self._guards:
             self._guards.remove(guard)
-            self._leaving -= busy
-            if not self._leaving and self._interrupt is not None:
-                signal.signal(signal.SIGINT, self._interrupt)
-                self._interrupt = None
-            if not self._guards and signal.getsignal(signal.SIGTERM) == self._terminate:
-                signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            due = not self._guards and self.reason(error) == "SIGTERM"
-            if not self._leaving and (self._postponed or due):
-                self._postponed = self._came = False
-                signal.raise_signal(signal.SIGTERM)
+        if not in_main_thread():  # the handlers stay: with no guard open, they do what the system does
+            return
+        self._leaving.remove(guard)
+        if self._leaving:
+            return
+        if signal.getsignal(signal.SIGINT) == self._end_waiting:
+            signal.signal(signal.SIGINT, self._interrupt)
+        due = self._postponed
+        if not self._guards:
+            for number in _ENDING:
+                if signal.getsignal(number) == self._terminate:
+                    signal.signal(number, signal.SIG_DFL)
+            if self._came and self.reason(error) == signal.Signals(self._came).name:
+                due = due or self._came
+        due = due or (signal.SIGINT if self._interrupted else 0)
+        self._interrupted = False
+        if due:
+            self._postponed = self._came = 0
+            signal.raise_signal(due)
+
+    def _end_waiting(self, _number: int, _frame: FrameType | None) -> None:
+        if not [guard for guard in self._leaving if guard.end_waiting()]:
+            self._interrupted = True
 
     def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() != self._pid:  # a forked child without a guard of its own
+        if os.getpid() == self._pid and self._leaving:
+            self._postponed = number
+            return
+        if os.getpid() != self._pid or not self._guards:  # a forked child without a guard of its own
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        if self._leaving:
-            self._postponed = True
-            return
-        self._came = True
+        self._came = number
         tasks = {guard.task for guard in self._guards if guard.task and not guard.task.done()}
         if not tasks:
-            raise SystemExit(TERMINATED)
+            raise SystemExit(128 + number)  # the exit code that a shell reports for it
         # In a sync guard, the code may run for long before its task would notice a cancellation.
         blocking = {guard.task for guard in self._guards if not guard.is_async} & tasks & {current_task()}
         for task in tasks - blocking:
@@ -88,6 +106,30 @@ class Signals:
             task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits for a socket
         if blocking:
             raise asyncio.CancelledError
+
+
+def ended_well(error: BaseException | None) -> bool:
+    """Return whether a block that this exception left has ended normally: by ``sys.exit(0)``, or ``break``, say."""
+    if isinstance(error, asyncio.CancelledError):
+        return _in_discarded_generator()
+    return isinstance(error, None | GeneratorExit) or (isinstance(error, SystemExit) and _code(error) in {None, 0})
+
+
+def _in_discarded_generator() -> bool:
+    """Return whether asyncio closes an async generator that nobody reads any more; it may cancel even that."""
+    task = current_task()
+    return task is not None and type(task.get_coro()).__name__ == "async_generator_athrow"  # what aclose() returns
+
+
+def _code(error: BaseException | None) -> int | None:
+    """Return the exit code of a SystemExit; -1 where it has none."""
+    code = getattr(error, "code", -1)
+    return code if code is None or isinstance(code, int) else -1
+
+
+def in_main_thread() -> bool:
+    """Return whether this is the thread in which Python handles signals."""
+    return threading.current_thread() is threading.main_thread()
 
 
 def current_task() -> asyncio.Task[Any] | None:

@@ -61,7 +61,7 @@ _BATCH = _schema(
         "results_url": _field("Once ended, for 29 days"),
     },
 )
-_ROWS = _schema(_FACTS, {"name": {"type": "string"}})
+_ROWS = _schema(_FACTS, {"name": {"type": "string"}, "creator": {"type": "string"}})
 _LISTING = _schema({"summary": _field("How many"), "message_batches": _field("Newest first", "array", items=_ROWS)}, {})
 _OUTPUT_SCHEMAS = {CANCEL.name: _BATCH, GET.name: _BATCH, LIST.name: _LISTING}
 
@@ -76,7 +76,7 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> dict[str, Any] | None:
     if outcome.is_error or tool not in TOOLS:
         return None
     if tool is LIST:
-        rows = [_facts(batch, name=batch.context.name) for batch in outcome.batches]
+        rows = [_facts(batch, name=batch.context.name, creator=facts(batch).creator) for batch in outcome.batches]
         return {"summary": outcome.headline, "message_batches": rows}
     if (batch := outcome.batch) is None:
         return None

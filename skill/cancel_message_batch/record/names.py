@@ -1,18 +1,19 @@
 """Names that people gave to batches. The API keeps none, so they are in the record of this machine (``record/``).
 
-Where the record is, what a name may be, and a lookup of names that never fails and never writes. If there is
-no record, it costs nothing.
+Where the record is, what a name may be, and a lookup, of names and of who created a batch, that never fails and never
+writes. If there is no record, it costs nothing.
 """
 
 import contextlib
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from cancel_message_batch.api.errors import InvalidInputError, clean
-from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, with_context
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
+from cancel_message_batch.api.models import ID_PREFIX, CreatedBy, MessageBatch, with_context
 
 VARIABLE = "CANCEL_MESSAGE_BATCH_RECORD"
 NAME_LIMIT = 100  # characters
@@ -80,12 +81,20 @@ def record_fault(path: Path) -> str:
     return ""
 
 
-def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
-    """Return the batches with the names that they have in the record; without, where it cannot be read.
+# Version 1 of the record did not know for every batch who created it: from there, only names are read.
+_HERE = "WHERE batches.id = ?1 AND (?2 IS NULL OR coalesce(origin, '') IN (?2, '')) ORDER BY origin IS NOT ?2"
+_NAME, _PROGRAM = "substr(name, 1, 1000)", "number, host, pid, started, substr(programs.program, 1, 1000)"
+_QUERIES = {
+    1: f"SELECT {_NAME} FROM batches {_HERE}",  # noqa: S608 - constants
+    2: f"SELECT {_NAME}, {_PROGRAM} FROM batches LEFT JOIN programs ON number = batches.program {_HERE}",  # noqa: S608
+}
 
-    A name belongs to an id and an origin.
+
+def known_here(batches: Sequence[MessageBatch], *, needed: bool = False) -> list[MessageBatch]:
+    """Return the batches with what the record knows about them, their names and creators; without, where it is broken.
+
+    Both belong to an id and an origin. Where names are ``needed``, a record that cannot be read is a MessageBatchError.
     """
-    found: dict[str, str] = {}
     path = record_path()
     if not batches or path is None or not has_record():
         return list(batches)
@@ -97,18 +106,54 @@ def with_names(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
     # SQLite would create the two files of its journal, unless it is told that nobody is writing.
     unchanging = "" if os.path.exists(f"{path}-wal") else "&immutable=1"
     uri = f"{path.absolute().as_uri()}?mode=ro{unchanging}"
-    query = (
-        "SELECT substr(name, 1, 1000) FROM batches WHERE id = ?1 "
-        "AND (?2 = '' OR coalesce(origin, '') IN (?2, '')) ORDER BY name IS NULL"
-    )
+    programs: dict[object, CreatedBy] = {}  # each is looked for once
     with (
-        contextlib.suppress(sqlite3.Error),
+        _forgiving(sqlite3.Error, path, needed=needed),
         contextlib.closing(sqlite3.connect(uri, uri=True, timeout=_PATIENCE)) as record,
     ):
         record.text_factory = lambda text: text.decode("utf-8", "replace")  # a broken name hides no other
+        version = record.execute("PRAGMA user_version").fetchone()[0]
+        query, found = _QUERIES.get(version, _QUERIES[2]), []
         for batch in batches:
-            (name,) = record.execute(query, (batch.id, batch.context.origin or "")).fetchone() or ("",)
-            shown = _one_line(name, limit=NAME_LIMIT) if isinstance(name, str) else ""
-            if ID_PREFIX not in shown:  # whoever wrote it
-                found[batch.id] = shown
-    return [with_context(batch, name=found[batch.id]) if found.get(batch.id) else batch for batch in batches]
+            created_by = CreatedBy() if version > 1 and batch.context.origin else None
+            rows = record.execute(query, (batch.id, batch.context.origin))
+            found.append(_known(batch, rows, created_by, programs))
+        return found
+    return list(batches)
+
+
+def _known(
+    batch: MessageBatch, rows: Iterable[Sequence[Any]], created_by: CreatedBy | None, programs: dict[object, CreatedBy]
+) -> MessageBatch:
+    """Return a batch with what these rows of the record say about it."""
+    name = ""
+    for given, *program in rows:
+        name = name or _shown(given)
+        if created_by is not None and program[0] is not None:
+            number, *process = program
+            created_by = programs[number] = programs.get(number) or _created_by(*process)
+    return with_context(batch, name=name or None, created_by=created_by)
+
+
+def _created_by(host: object, pid: object, started: object, program: object) -> CreatedBy:
+    from .processes import Process  # few batches need it
+
+    process = Process(str(host), pid if isinstance(pid, int) else 0, str(started), str(program))
+    where = "" if process.is_here() else _shown(host) or "another host"
+    return CreatedBy(_shown(program) or "a program", process.pid, where, process.is_alive())
+
+
+def _shown(text: object) -> str:
+    """Return a text as it can be shown, whoever wrote it; nothing if it could be taken for an id."""
+    shown = _one_line(text, limit=NAME_LIMIT) if isinstance(text, str) else ""
+    return shown if ID_PREFIX not in shown else ""
+
+
+@contextlib.contextmanager
+def _forgiving(errors: type[Exception], path: Path, *, needed: bool) -> Iterator[None]:
+    try:
+        yield
+    except errors as error:
+        if needed:
+            shown = clean(str(path), limit=400)
+            raise MessageBatchError(f"The record {shown} cannot be read ({clean(str(error))}).") from None

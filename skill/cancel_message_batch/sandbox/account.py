@@ -233,6 +233,13 @@ class Account:
                 raise APIError(400, f"Message batch {batch_id} has ended and can no longer be canceled.")
             batch.cancel(now)
 
+    def finish(self, batch_id: str) -> None:
+        """End a batch of any workspace now, as if its processing were done. Raises a ValueError if there is none."""
+        with self._lock:
+            if batch_id not in self._batches:
+                raise ValueError(f"there is no message batch {batch_id}")
+            self._batches[batch_id].finish(self.now())
+
     def delete(self, batch_id: str, workspace: str = DEFAULT_WORKSPACE) -> None:
         """Delete a batch that has ended."""
         with self._lock:

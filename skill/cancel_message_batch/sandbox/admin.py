@@ -76,9 +76,16 @@ class _TrueStates(_Endpoint):
         return JSONResponse({"id": self.state.account.add(**vars(accepted(AddedBatch, self.body)))})
 
 
+class _End(_Endpoint):
+    async def post(self, request: Request) -> Response:
+        self.state.account.finish(request.path_params["id"])
+        return Response(status_code=204)
+
+
 ROUTES = [
     Route("/requests", _Requests),
     Route("/faults", _Faults),
     Route("/advance", _Clock),
     Route("/batches", _TrueStates),
+    Route("/batches/{id}/finish", _End),
 ]

@@ -5,11 +5,12 @@ import contextlib
 import signal
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
 from typing import Any, Self
 
 import uvicorn
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from .account import Account
 from .app import CancelEnded, create_app
@@ -19,7 +20,14 @@ from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
-_SERVER_OPTIONS: Any = {"http": "h11", "ws": "none", "lifespan": "off", "log_config": None, "log_level": "error"}
+_SERVER_OPTIONS: Any = {
+    "interface": "asgi3",
+    "http": "h11",
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "log_level": "error",
+}
 _SERVER_OPTIONS |= {"access_log": False, "server_header": False, "date_header": False, "proxy_headers": False}
 
 
@@ -56,33 +64,47 @@ class Sandbox:
     ) -> None:
         self.url = ""
         self._key = key
-        self.account = account or Account.example()
-        self.journal = Journal()
-        self._faults: list[Fault] = []
         self._address = (host, port)
+        self._limit: Any = {"limit_every": limit_every, "retry_after": retry_after}
+        self._options: Any = {"key": key, "cancel_ended": cancel_ended, "workspace_header": workspace_header}
+        self._thread: threading.Thread | None = None
+        self.reset(account or Account.example())
+
+    def reset(self, account: Account | None = None) -> None:
+        """Start anew at the same URL: with an account without batches or this one, no faults and an empty journal.
+
+        Open connections are closed. What is still answering a request keeps the account and the journal of before.
+        """
+        self.account, self.journal, self._faults = account or Account(), Journal(), list[Fault]()
+        host, _ = self._address
         self._app = Interceptor(
-            create_app(
-                self.account,
-                self.journal,
-                self._faults,
-                key=key,
-                cancel_ended=cancel_ended,
-                workspace_header=workspace_header,
-            ),
+            create_app(self.account, self.journal, self._faults, **self._options),
             self.account,
             self.journal,
             self._faults,
             hosts=LOOPBACK_NAMES | {host.lower()},
-            limit_every=limit_every,
-            retry_after=retry_after,
             close=self._close,
+            **self._limit,
         )
-        self._thread: threading.Thread | None = None
+        if self._thread is not None:
+            self._loop.call_soon_threadsafe(self._disconnect)
+
+    def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        """Advance the account's clock. Batches that have been processed by then end."""
+        self.account.advance(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds())
+
+    def finish(self, batch_id: str) -> None:
+        """End a batch now: all its requests are processed, or a canceling one is canceled. The clock stays."""
+        self.account.finish(batch_id)
 
     def fail(self, fault: Fault) -> None:
         """Queue a fault for the next requests that it matches."""
         # A copy, since a fault counts down and the caller may queue it again.
         self._faults.append(replace(fault))
+
+    def fault(self, **fields: Any) -> None:
+        """Queue a fault with these fields, as ``fail(Fault(…))`` does."""
+        self.fail(Fault(**fields))
 
     def start(self) -> None:
         """Start the server. An OSError most likely means that the port is in use."""
@@ -96,7 +118,7 @@ class Sandbox:
         )  # its connections inherit it; each response would take 40 ms longer
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self._app, backlog=_BACKLOG, **_SERVER_OPTIONS))
+        self._server = uvicorn.Server(uvicorn.Config(self._answer, backlog=_BACKLOG, **_SERVER_OPTIONS))
         self._runner, self._stopping = asyncio.Runner(loop_factory=asyncio.new_event_loop), asyncio.Event()
         self._loop = self._runner.get_loop()
         self._thread = threading.Thread(
@@ -121,10 +143,17 @@ class Sandbox:
         with contextlib.suppress(asyncio.CancelledError):
             await serving
         listener.close()
-        for connection in self._server.server_state.connections:
-            connection.transport.abort()
+        self._disconnect()
         if self._server.server_state.tasks:
             await asyncio.wait(self._server.server_state.tasks, timeout=1)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request by the state that the sandbox has when the request comes."""
+        await self._app(scope, receive, send)
+
+    def _disconnect(self) -> None:
+        for connection in self._server.server_state.connections:
+            connection.transport.abort()
 
     def _close(self, scope: Scope) -> None:
         connections: Any = self._server.server_state.connections

@@ -83,6 +83,15 @@ class SimulatedBatch:
         if self.cancel_at is None:
             self.cancel_at, self.cancel_end = now, now + self.wind_down
 
+    def finish(self, now: float) -> None:
+        """End the batch now. One that has ended stays as it is."""
+        if self.ended_at(now) is not None:
+            return
+        if self.cancel_at is None:
+            self.done_at_start, self.work_end = 1.0, now
+        else:
+            self.cancel_end = now
+
     def archived_at(self, now: float) -> float | None:
         """Return when the results were archived, or None if they can still be fetched."""
         at = self.created + ARCHIVED_AFTER
@@ -155,6 +164,10 @@ class DocumentedBatch(SimulatedBatch):
         """Return the request counts: the documented ones once the batch is canceled."""
         values = (60, 36, 4, 0, 0) if self.cancel_at is None else (50, 40, 5, 5, 0)
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
+
+    def finish(self, now: float) -> None:
+        """Raise a ValueError, since this batch never ends."""
+        raise ValueError(f"{self.id} is the batch of the API's examples, which never ends")
 
     def cancel(self, now: float) -> None:
         """Cancel the batch at the documented moment."""

@@ -9,13 +9,25 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain, groupby, takewhile
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from .errors import APIError
 from .inputs import MessageRequest, ToolChoice, accepted
-from .script import GET_TOOL, LIST_TOOL, ids_in, interpret
+from .script import (
+    CANCEL_TOOL,
+    GET_TOOL,
+    LIST_TOOL,
+    SAVE_TOOL,
+    THIS_ONE,
+    WHICH_ONE,
+    WHOLE,
+    Context,
+    Row,
+    ids_in,
+    interpret,
+)
 
 STAND_IN_MODEL = "scripted-stand-in"
 STAND_IN_LABEL = "[scripted stand-in, not Claude] "
@@ -25,9 +37,17 @@ _THREADS_KEPT = 1000
 _TOKEN = 4  # characters, by a rule of thumb
 _DELTA = 24  # characters in one event of a stream
 
-# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table, and may end with
-# a name in quotation marks.
-_ROW = re.compile(r"[\s|*-]*(msgbatch_[A-Za-z0-9_-]+)(?:[^\"]*\"([^\"]*)\"$)?")
+_PAGES = 15  # of one listing
+
+# A row of a listing: a line that starts with an id, perhaps after a bullet or the border of a table. After it come the
+# status, the size and the age, in this order, and a name in quotation marks.
+_ROW = re.compile(r"[\s|*-]*((msgbatch_[A-Za-z0-9_-]+).*)")
+_NAME = re.compile(r"named \"([^\"]*)\"|\"([^\"]*)\"\s*$")
+_SIZE = re.compile(r"(?:in_progress|canceling|ended)[\s,|]+([\d,]+)")
+_AGE = re.compile(r"(\d+) ?(d|h|min|m|s)\b")
+_AGE_TEXT = re.compile(r"\(([^()]*) ago\)|\s(\d+[dhms])\s")
+_UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
+_NEXT_PAGE = re.compile(r"after_id (msgbatch_[A-Za-z0-9_-]+)")
 # What Claude Code and CrewAI add to a person's message.
 _ADDED = re.compile(
     r"<system-reminder>.*?(?:</system-reminder>|\Z)|^Tool loaded\.$|^Current Task: ", re.DOTALL | re.MULTILINE
@@ -105,14 +125,20 @@ class StandIn:
 
     def _content(self, messages: list[dict[str, Any]], offered: "_OfferedTools") -> list[dict[str, Any]]:
         start = max((at for at, message in enumerate(messages) if _written(message)), default=0)
-        plan = interpret(_written(messages[start]), _mentioned(messages[:start]))
+        plan = interpret(_written(messages[start]), _context(messages[:start]))
         calls = _tool_calls(messages[start + 1 :])
         done = [call for call in calls if call.name != _SEARCH]
         searched = bool(calls) and calls[-1].name == _SEARCH
-        if plan.then and done and not done[0].failed and (after := plan.then(_listed(done[0].result))):
-            plan, done = after, done[1:]
-        if left := plan.inputs[len(done) :]:
-            content = self._calls(plan.tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)
+        tool, inputs = plan.tool, plan.inputs
+        if plan.then and done and not done[0].failed:
+            pages = list(takewhile(lambda call: call.name.endswith(LIST_TOOL), done)) or done[:1]
+            if (after_id := _next_page(pages[-1])) and inputs[0]["limit"] == WHOLE and len(pages) < _PAGES:
+                inputs = (*inputs * len(pages), {**inputs[0], "after_id": after_id})
+            elif not pages[-1].failed and (rows := [row for page in pages for row in _listed(page.result)]):
+                plan = plan.then(rows)
+                tool, inputs, done = plan.tool, plan.inputs, done[len(pages) :]
+        if left := inputs[len(done) :]:
+            content = self._calls(tool, left[:1] if offered.one_at_a_time else left, offered, searched=searched)
         else:
             content = _text(plan.text or "\n\n".join(map(_relayed, done)))
         if offered.forced and content[0]["type"] != "tool_use":
@@ -124,6 +150,8 @@ class StandIn:
     ) -> list[dict[str, Any]]:
         """Call a tool, or search for it, or use the command line instead."""
         name = offered.name_of(tool)
+        if name is None and tool == SAVE_TOOL and offered.shell is None:
+            name = offered.name_of(GET_TOOL)
         if name is None and offered.search and not searched:
             name, inputs = _SEARCH, ({"query": tool.replace("_", " ")},)
         elif name is None and offered.shell is not None:
@@ -261,13 +289,30 @@ def _tool_calls(messages: list[dict[str, Any]]) -> list[_ToolCall]:
     return list(calls.values())
 
 
-def _mentioned(earlier: list[dict[str, Any]]) -> list[str]:
-    """Return the batches of the last tool calls: those they were for, or those that they listed."""
-    turns: dict[int, dict[str, None]] = {}
-    for call in _tool_calls(earlier):
-        ids = ids_in(call.input) or dict(_listed(call.result))
-        turns.setdefault(call.turn, {}).update(dict.fromkeys(ids))
-    return next((list(ids) for ids in reversed(turns.values()) if ids), [])
+def _context(earlier: list[dict[str, Any]]) -> Context:
+    """Return what the conversation was about: the batches that the person was shown, and its last turn."""
+    shown: list[list[Row]] = []
+    question, canceled, listing = "", False, False  # whether a listing is the last of a turn, which the person sees
+    calls = _tool_calls(earlier)
+    for turn, message in enumerate(earlier):
+        if _written(message):
+            question, canceled, listing = "", False, False
+        if message["role"] != "assistant":
+            continue
+        rows: list[Row] = []
+        here = [call for call in calls if call.turn == turn]
+        for call in here:
+            rows += _listed(call.result) if call.name.endswith(LIST_TOOL) else map(Row, ids_in(call.input))
+            rows += [] if rows else _listed(call.result)
+            canceled = canceled or call.name.endswith(CANCEL_TOOL) or "cancel-message-batch msgbatch_" in call.input
+        said = "".join(str(block["text"]) for block in _blocks(message) if block.get("type") == "text")
+        said = said.removeprefix(STAND_IN_LABEL)
+        rows += _listed("\n".join(line for line in said.splitlines() if line.startswith("- ")))
+        question = said if said.startswith((WHICH_ONE, THIS_ONE)) else question
+        if rows:
+            shown[len(shown) - listing :] = [rows]
+            listing = any("list" in call.name + call.input for call in here)
+    return Context(shown, question, canceled)
 
 
 def _json_object(text: str) -> dict[str, Any]:
@@ -279,13 +324,36 @@ def _json_object(text: str) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _listed(listing: str) -> list[tuple[str, str]]:
-    """Return the id and the name of each row of a listing, which is structured content or text."""
+def _listed(listing: str) -> list[Row]:
+    """Return the rows of a listing, which is structured content or text."""
+    lines = listing.splitlines()
     if content := _json_object(listing):
         rows = next((value for value in content.values() if isinstance(value, list)), [])
-        rows = [row for row in rows if isinstance(row, dict) and "message_batch_id" in row]
-        return [(str(row["message_batch_id"]), str(row.get("name", ""))) for row in rows]
-    return [(row[1], row[2] or "") for line in listing.splitlines() if (row := _ROW.match(line))]
+        lines = [_line(row) for row in rows if isinstance(row, dict) and "message_batch_id" in row]
+    return [_row(found) for line in lines if (found := _ROW.match(line))]
+
+
+def _line(row: dict[str, Any]) -> str:
+    named = f', named "{row["name"]}"' if "name" in row else ""
+    size = f"{row.get('requests', '?')} requests, created {row.get('created', 'at an unknown time')}"
+    return f"{row['message_batch_id']} {row.get('processing_status', '')}, {size}{named}"
+
+
+def _row(found: re.Match[str]) -> Row:
+    line, batch_id = found.groups()
+    facts, name = line.partition('"')[0], _NAME.search(line)
+    size, age = _SIZE.search(facts), _AGE_TEXT.search(facts)
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in _AGE.findall(age[0])) if age else None
+    requests = int(size[1].replace(",", "")) if size else None
+    running = "canceling" not in facts and "ended" not in facts
+    return Row(batch_id, "".join(filter(None, name.groups())) if name else "", requests, seconds, running, line)
+
+
+def _next_page(call: _ToolCall) -> str:
+    """Return the after_id of the next page that a listing names outside its rows."""
+    text = str(_json_object(call.result).get("summary", call.result))
+    found = (_NEXT_PAGE.search(line) for line in text.splitlines() if not _ROW.match(line))
+    return next((page[1] for page in found if page and page[1] not in call.input), "")
 
 
 def _relayed(call: _ToolCall) -> str:
@@ -301,5 +369,7 @@ def _relayed(call: _ToolCall) -> str:
 def _command(tool: str, given: dict[str, Any]) -> str:
     """Return the command that does the same as a tool call."""
     if tool == LIST_TOOL:
-        return f"cancel-message-batch list --status {given['status']}"
-    return f"cancel-message-batch {'status ' if tool == GET_TOOL else ''}{given['message_batch_id']}"
+        status = f" --status {given['status']}" if given["status"] != "any" else ""
+        return f"cancel-message-batch list{status}{' --limit 0' if given['limit'] == WHOLE else ''}"
+    verb = {GET_TOOL: "status ", SAVE_TOOL: "results "}.get(tool, "")
+    return f"cancel-message-batch {verb}{given['message_batch_id']}"

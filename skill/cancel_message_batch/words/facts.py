@@ -19,6 +19,7 @@ class Facts(NamedTuple):
     requests: int
     size: str  # the number of requests, in words
     created: str  # local time and age
+    creator: str  # who created it, as far as this machine knows; may be empty
 
 
 def facts(batch: MessageBatch) -> Facts:
@@ -27,7 +28,20 @@ def facts(batch: MessageBatch) -> Facts:
     name = f'"{batch.context.name}"' if batch.context.name else ""
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     size = counted(requests, "request")
-    return Facts(shown, name, f"{shown} {name}".rstrip(), status, f"{shown}: {status}", requests, size, created)
+    state, title = f"{shown}: {status}", f"{shown} {name}".rstrip()
+    return Facts(shown, name, title, status, state, requests, size, created, creator(batch))
+
+
+def creator(batch: MessageBatch) -> str:
+    """Say who created a batch, in words that follow "It was"; nothing if no record could say so."""
+    by = batch.context.created_by
+    if by is None:
+        return ""
+    if not by.program:
+        return "not created through this machine"
+    where = f'on "{by.host}"' if by.host else "on this machine"
+    again = f" (still running, pid {by.pid}: it may send canceled requests again)"
+    return f'created by "{by.program}" {where}{again if by.alive and not batch.ended else ""}'
 
 
 def spaced(ids: Sequence[str]) -> str:

@@ -45,13 +45,15 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
 
 
 def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:
-    if action != "cancel" or (isinstance(error, APIStatusError) and error.status_code == 404 and error.type):
+    if action != "cancel":
         return ""
     if error.may_have_arrived:
         return (
             f"It is not known whether the cancellation of {message_batch_id} was accepted; it may have been. "
             "Get its status: if it is still in_progress, cancel again, which is safe to repeat."
         )
+    if isinstance(error, APIStatusError) and error.status_code == 404 and error.type:
+        return ""
     return f"{message_batch_id} was not canceled; if it was running, it still is."
 
 
@@ -71,7 +73,7 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             advice = "Use a credential that may do so in the workspace of the batch."
             return f"The credential may not {action} message batches ({reference})", advice
         case 404 if action in {"cancel", "get"} and error.type:
-            done = "; nothing was canceled" if action == "cancel" else ""
+            done = "; nothing was canceled" if action == "cancel" and not error.may_have_arrived else ""
             where = f"the workspace {error.workspace_id}" if error.workspace_id else "this workspace"
             advice = "The id may be mistyped, or the batch may be in another workspace: a request reaches only one."
             return (

@@ -25,6 +25,12 @@ def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
     return f"{how}. Not canceled (--keep), and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
 
 
+def command_ended_well(command: str, batch_ids: Sequence[str]) -> str:
+    """Say that a command ended with exit code 0, and which batches of it keep running therefore."""
+    ids, them = spaced(batch_ids), "this keeps" if len(batch_ids) == 1 else "these keep"
+    return f"{command} ended with exit code 0, so {them} running: {ids}. To cancel: `cancel-message-batch {ids}`"
+
+
 def nothing_came_through(how: str, *, stand_in: bool) -> str:
     """Say that ``run`` saw no request of a command that ended so (``how``)."""
     key = " Its key is a stand-in that works at that address only." if stand_in else ""
@@ -34,16 +40,26 @@ def nothing_came_through(how: str, *, stand_in: bool) -> str:
     )
 
 
-def still_trying(why: str, seconds: float) -> str:
+def still_trying(why: str, seconds: float, *, interruptible: bool = True) -> str:
     """Say why a cancel is not confirmed yet, and for how long it will be tried."""
-    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds; Ctrl-C ends this."
+    how = "; Ctrl-C ends this" if interruptible else ""
+    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds{how}."
 
 
-def guard_left(name: str, why: str, canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
+def guard_left(
+    name: str,
+    why: str,
+    canceling: Sequence[str],
+    ended: Sequence[str],
+    failed: Mapping[str, str],
+    *,
+    kept: Sequence[str] = (),
+) -> str:
     """Say how a guarded block ended, and what became of the batches that were created in it."""
     block = f'guarded block of "{name}"' if name else "guarded block"
     with_error = f" with {why}" if why else ""
-    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip()
+    left_running = f"\nLeft running, because the program keeps it: {spaced(kept)}." if kept else ""
+    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
@@ -103,7 +119,7 @@ def left_behind_by(
     if ended is None:
         return f"{who}, which was killed, or lost its power. It created the batch {distance(batch.created_at, batch)}."
     what = "whose guarded block" if through == "guard" else "which"
-    return f"{who}, {what} ended with {end or 'an error'} {distance(ended, batch)}. No cancel was confirmed."
+    return f"{who}, {what} ended {distance(ended, batch)} with {end or 'an error'}. No cancel was confirmed."
 
 
 def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:

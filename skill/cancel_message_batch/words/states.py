@@ -109,7 +109,7 @@ def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], troub
 
 def status(batch: MessageBatch) -> str:
     """Say what state a batch is in."""
-    known, created = facts(batch), f"Created {moment(batch.created_at, batch)}."
+    known, created = facts(batch), f"Created {moment(batch.created_at, batch)}.{_creator(batch)}"
     start = f"Message batch {known.title} ({known.size})"
     if batch.ended:
         return f"{start} has ended{_at_end(batch)}. None of its requests is running. {created} {_final(batch)}"
@@ -148,7 +148,8 @@ def listed(
         text = " ".join([f"There is no {kind} {where}{readable}.", *others, *unread])
         return text, text
     rows = "\n".join(
-        f"{batch.id} {batch.status}, {batch.size}, created {batch.created}{f', named {batch.name}' * bool(batch.name)}"
+        f"{batch.id} {batch.status}, {batch.size}, created {batch.created}{f', {batch.creator}' * bool(batch.creator)}"
+        f"{f', named {batch.name}' * bool(batch.name)}"
         for batch in map(facts, batches)
     )
     older = [f"There may be more. To list older ones, pass after_id {facts(batches[-1]).id}."] if more else []
@@ -159,9 +160,8 @@ def listed(
 def question(batch: MessageBatch) -> str:
     """Ask a person whether this batch is to be canceled."""
     known = facts(batch)
-    return (
-        f"Cancel message batch {known.title}? It is {known.status}, has {known.size} and was created {known.created}."
-    )
+    what = f"It is {known.status}, has {known.size} and was created {known.created}."
+    return f"Cancel message batch {known.title}? {what}{_creator(batch)}"
 
 
 def declined(message_batch_id: str, *, asked: bool) -> str:
@@ -181,6 +181,40 @@ def needs_yes(message_batch_id: str) -> str:
         f"Not canceled: {message_batch_id} needs your yes. Run `cancel-message-batch {message_batch_id}`, or pass "
         f"`--may-cancel {message_batch_id}`."
     )
+
+
+def may_repeat(batches: Sequence[MessageBatch]) -> str:
+    """Say which programs, whose batches were canceled, may send the requests again; nothing if none is running."""
+    running = {
+        batch.context.created_by for batch in batches if batch.context.created_by and batch.context.created_by.alive
+    }
+    if not running:
+        return ""
+    which = ", ".join(sorted(f'"{by.program}" (pid {by.pid})' for by in running))
+    if len(batches) == 1:
+        return f"Its program is still running on this machine, and may send the canceled requests again: {which}."
+    return f"Programs still running on this machine, which may send canceled requests again: {which}."
+
+
+def _creator(batch: MessageBatch) -> str:
+    known = facts(batch).creator
+    return f" It was {known}." if known else ""
+
+
+_MOST_CREATORS = 5  # in a question
+
+
+def _creators(batches: Sequence[MessageBatch]) -> str:
+    """Say who created these batches: one by one where that differs."""
+    if len(batches) == 1:
+        return _creator(batches[0])
+    known = Counter(filter(None, (facts(batch).creator for batch in batches)))
+    parts = [
+        f"{number:,} {'was' if number == 1 else 'were'} {who}" for who, number in known.most_common(_MOST_CREATORS)
+    ]
+    others = sum(known.values()) - sum(number for _, number in known.most_common(_MOST_CREATORS))
+    parts += [f"{others:,} by other programs"] if others else []
+    return f" Of these, {'; '.join(parts)}." if parts else ""
 
 
 def _so_far(batch: MessageBatch) -> str:
@@ -234,6 +268,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
         ("requests", f"{known.requests:,}"),
         ("created", when(batch.created_at)),
+        ("creator", known.creator.removeprefix("created by ")),
         ("canceled", f"requested {canceled}" if canceled else ""),
         ("ended", when(batch.ended_at)),
         ("ends by", when(batch.expires_at) if is_due else ""),
@@ -246,7 +281,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
 
 def cancel_these(batches: Sequence[MessageBatch]) -> str:
     """Ask a person whether to cancel the batches that they have chosen and see."""
-    return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?"
+    return f"Cancel {'these ' if len(batches) > 1 else ''}{amount(batches)}?{_creators(batches)}"
 
 
 def still_running(batches: Sequence[MessageBatch]) -> list[MessageBatch]:
@@ -265,10 +300,27 @@ def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> st
     """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
     like = " like that" if filtered else ""
     if orphaned:
-        return f"This machine knows no batch{like} that was left behind."
+        return f"This machine knows no left-behind batch{like}."
     if not statuses:
         return f"There is no message batch{like} in this workspace."
     return f"No message batch{like} is {' or '.join(statuses)}."
+
+
+NONE_MINE = (
+    "This machine knows of no batch that is yours. A batch is if it was created under `run` or `guard` here, or if it "
+    "got a name here."
+)
+_NAMES = 10  # that are said
+
+
+def names_there_are(names: Sequence[str], statuses: Sequence[str]) -> str:
+    """Say which names the batches with one of these statuses have, after a pattern that none of them matches."""
+    if not names:
+        which = f"message batch that is {' or '.join(statuses)}" if statuses else "message batch in this workspace"
+        return f"No {which} has a name on this machine."
+    more = f" and {len(names) - _NAMES:,} more" if len(names) > _NAMES else ""
+    shown = ", ".join(f'"{name}"' for name in names[:_NAMES])
+    return f"The names there are: {shown}{more}."
 
 
 def unreadable(number: int) -> str:

@@ -149,7 +149,7 @@ COMMAND = Command(
     completes="running",
     exits={
         1: "the API or the network failed, or a cancellation is not confirmed",
-        3: "nothing was canceled: the batch had already ended, or you said no",
+        3: "nothing was canceled: the batch had already ended, --named or --mine match none, or you said no",
         4: "partly done",
         5: "--wait: the time ran out",
     },

@@ -3,7 +3,7 @@
 import argparse
 
 from cancel_message_batch.cli.arguments import add_connection, add_filters, open_batches, parse_count
-from cancel_message_batch.cli.exit_codes import ExitCode
+from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
@@ -44,5 +44,5 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
-    exits={4: "some batches could not be read, and were left out"},
+    exits={3: NONE_LIKE_THAT, 4: "some batches could not be read, and were left out"},
 )

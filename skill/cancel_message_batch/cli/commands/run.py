@@ -103,15 +103,19 @@ def _finish(
         output.warn(programs.creation_lost(lost.began, lost.requests))
     journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
-    failed = child.code != 0 or (child.interrupted and any(batch.status != "canceling" for batch in left))
-    how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+    running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
+    failed = bool(child.code or (child.interrupted and running))
+    program = clean(_program(given.command))
+    how = programs.command_ended(program, end_of(child.code), child.interrupted)
     if failed and left:
         output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
         if not given.keep:
             _cancel(left, end, journal, output, child.interrupted_again)
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
-    return bool(failed)
+    elif running and sys.stderr.isatty():  # a command with a full screen reads Ctrl-C as a key, and nobody else sees it
+        output.warn(programs.command_ended_well(program, running))
+    return failed
 
 
 def _unquoted(command: Sequence[str]) -> str:

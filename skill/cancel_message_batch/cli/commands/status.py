@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, combined, exit_code
+from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
@@ -50,5 +50,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
-    exits={4: "some were found, and some were not"},
+    exits={3: NONE_LIKE_THAT, 4: "some were found, and some were not"},
 )

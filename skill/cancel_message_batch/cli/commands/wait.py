@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
-from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, combined, error_code
+from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode, Interrupted, combined, error_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
@@ -23,11 +23,9 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
-    from cancel_message_batch.cli.selection import check_names, matching, read_ids
+    from cancel_message_batch.cli.selection import matching, read_ids
 
     ids = read_ids(given, "wait")
-    if given.named is not None:
-        check_names(given, output)
     with open_batches(given, waiting=True) as batches:
         seen = list(matching(batches, given, output, "in_progress", "canceling")) if given.all else []
         waited = ids or [batch.id for batch in seen]
@@ -113,5 +111,5 @@ COMMAND = Command(
     arguments=_arguments,
     run=_run,
     completes="any",
-    exits={4: "some have ended, and others could not be looked up", 5: "the time ran out"},
+    exits={3: NONE_LIKE_THAT, 4: "some have ended, and others could not be looked up", 5: "the time ran out"},
 )

@@ -1,0 +1,354 @@
+"""A guarded block: what was created in it, and what becomes of that when the block is left.
+
+The block is given the SDK's own resource with a ``create`` that is watched. Each cancel is sent with the caller's own
+client: by a sync guard in threads, which it abandons at its deadline, by an async one in tasks of the caller's loop.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import anyio
+
+from cancel_message_batch.api.calls import awaited, finish
+from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean, from_client, from_sdk
+from cancel_message_batch.record.processes import Process
+from cancel_message_batch.record.store import KnownBatch, open_record
+from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, sorted_outcomes
+from cancel_message_batch.words import programs
+
+from .cancels import STEP, Cancels
+from .notes import Notes
+from .signals import Signals, current_task, ended_well
+
+logger = logging.getLogger("cancel_message_batch.guard")
+
+When = Literal["on_error", "always"]
+
+_RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
+_OUTCOMES = "guard_outcomes"  # the attribute by which a guard inside another one shares what its cancels came to
+_AT_ONCE = 32  # cancels
+
+_signals = Signals()
+
+
+class _Block:
+    """What sync and async blocks share."""
+
+    is_async: bool
+
+    def __init__(self, batches: Any, name: str, cancel: When, deadline: float) -> None:
+        self.task: asyncio.Task[Any] | None = None  # that entered it
+        self._batches = batches
+        self._client = batches._client  # noqa: SLF001 - its requests go through it
+        self._name, self._always, self._deadline = name, cancel == "always", deadline
+        self._for_record = min(deadline / 10, 1.0)  # seconds of the deadline
+        self._record = open_record(logger.warning)
+        self._lock = threading.Lock()
+        self._open = False
+
+    def _enter(self, create: Callable[..., Any]) -> Any:
+        """Open the guard; return the SDK's resource with this ``create``, which is watched, and with ``keep``."""
+        if self._open:
+            raise RuntimeError("this guard is already in use; create a new one")
+        self._notes = Notes(self._record, origin(str(self._client.base_url)))
+        self._stopping = self._reported = False
+        self._cancels: Cancels | None = None  # once it is being left
+        self._creating: dict[object, tuple[datetime, int]] = {}
+        self._created: dict[str, KnownBatch] = {}
+        self._kept: list[str] = []
+        self._options: dict[str, dict[str, Any]] = {}  # of a batch's cancel
+        self._waiting: deque[str] = deque()  # to be canceled
+        self._outcomes: dict[str, ToolOutcome] = getattr(self._batches, _OUTCOMES, {})
+        self._troubles: set[str] = set()
+        self._why = ""
+        self.task = current_task()
+        _signals.enter(self)
+        self._open = True
+        kind = type(self._batches)
+        members = {
+            "create": functools.wraps(kind.create)(create),
+            "keep": lambda _batches, message_batch_id: self._keep(message_batch_id),
+            _OUTCOMES: self._outcomes,
+            "__module__": kind.__module__,
+        }
+        self._guarded = type(kind.__name__, (kind,), members)(self._client)
+        return self._guarded
+
+    async def _create(self, options: dict[str, Any]) -> Any:
+        """Create a batch, and note it before the caller learns its id."""
+        self._check_open()
+        if "requests" in options and not isinstance(options["requests"], list | tuple):
+            options["requests"] = list(options["requests"])  # it may be a generator
+        size = len(options.get("requests", ()))
+        wrapped = any(header.lower() == _RAW for header in options.get("extra_headers") or ())
+        creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
+        with self._lock:
+            self._check_open()  # reading the requests may have taken long
+            self._creating[creation] = (began, size)
+        intent, outcome = None, "created"
+        try:
+            # In this thread, as all that is noted: a coroutine that waits can be canceled in between.
+            if not hasattr(self._batches, "keep"):  # a guard around this one notes it too
+                intent = self._notes.intent(options.get("requests", ()))
+            response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
+            batch = await awaited(response.parse())
+            message_batch_id = getattr(batch, "id", None)
+            if isinstance(message_batch_id, str) and message_batch_id:
+                self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"), intent)
+            else:  # something else than the API has answered
+                outcome = "lost"
+                _log(logging.ERROR, programs.creation_lost(began, size), None)
+            return response if wrapped else batch
+        except BaseException as error:
+            known = from_sdk(error) or from_client(error)
+            # Any other Exception, such as a TypeError, came before anything was sent.
+            arrived = known.may_have_arrived if known else response is not None or not isinstance(error, Exception)
+            if message_batch_id is None:
+                outcome = "lost" if arrived else "refused"
+                if arrived:
+                    _log(logging.ERROR, programs.creation_lost(began, size), error)
+            raise
+        finally:
+            if outcome != "created":
+                self._notes.settle(intent, outcome)
+            del self._creating[creation]
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise RuntimeError("the guarded block has ended, so nothing was sent; create batches inside it")
+
+    def _note(
+        self, message_batch_id: str, size: int, options: Mapping[str, Any], workspace: str | None, intent: int | None
+    ) -> None:
+        process = Process.current()
+        known = KnownBatch(message_batch_id, self._notes.origin, process, workspace, self._name or None, size)
+        kept = {key: options[key] for key in ("workspace_id", "extra_query") if key in options}
+        headers = options.get("extra_headers") or {}
+        # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
+        kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
+        with self._lock:
+            self._created[message_batch_id], self._options[message_batch_id] = known, kept
+            if self._stopping:  # another thread or task is just leaving the guard
+                self._waiting.append(message_batch_id)
+            late = self._reported
+        self._notes.created(known, intent)
+        if late:
+            self._report([message_batch_id], None)
+
+    def _keep(self, message_batch_id: str) -> None:
+        """Let a batch run, however the block ends."""
+        if message_batch_id not in self._created:
+            raise InvalidInputError(f"{clean(str(message_batch_id), limit=80)} was not created through this guard")
+        with self._lock:
+            self._kept.append(message_batch_id)
+            if message_batch_id in self._waiting:
+                self._waiting.remove(message_batch_id)
+        self._notes.keep(message_batch_id)
+        if hasattr(self._batches, "keep"):  # a guard around this one
+            self._batches.keep(message_batch_id)
+
+    def _stop(self, error: BaseException | None) -> Cancels | None:
+        """Close the guard; return what cancels, if there is something to cancel, or to report."""
+        with self._lock:
+            self._open = False
+            self._stopping = self._always or not ended_well(error)
+            self._why = _signals.reason(error)
+            self._waiting.extend(self._uncanceled() if self._stopping else ())
+        seconds = self._deadline - self._for_record
+        sleep: Callable[[float], Any] = anyio.sleep if self.is_async else time.sleep
+        if self._stopping and (self._own() or self._creating):
+            self._cancels = Cancels(self._batches, self._options, seconds, sleep, self._on_pause)
+        return self._cancels
+
+    def end_waiting(self) -> bool:
+        """End the waiting if this guard is canceling; return whether it is. Ctrl-C calls this."""
+        if self._cancels is not None and not self._reported:
+            self._cancels.end_waiting()
+            return True
+        return False
+
+    def _on_pause(self, error: MessageBatchError, _seconds: float) -> None:
+        with self._lock:
+            new = str(error) not in self._troubles
+            self._troubles.add(str(error))
+        if new and self._cancels:
+            left = self._cancels.time_left()
+            logger.warning("%s", programs.still_trying(str(error), left, interruptible=_signals.can_interrupt(self)))
+
+    def _own(self) -> list[str]:
+        """Return what this process created. A forked child does not cancel what its parent created."""
+        return [name for name, known in self._created.items() if known.process and known.process.pid == os.getpid()]
+
+    def _uncanceled(self) -> list[str]:
+        """Return the batches for which no cancel, by this guard or one inside it, was confirmed, and none is wanted."""
+        outcomes = self._outcomes
+        wanted = [name for name in self._own() if name not in self._kept]
+        return [name for name in wanted if name not in outcomes or outcomes[name].is_error]
+
+    def _busy(self, cancels: Cancels) -> bool:
+        return bool(self._waiting or self._creating) and cancels.time_left() > 0
+
+    def _workers(self) -> int:
+        return min(len(self._waiting) + len(self._creating), _AT_ONCE)
+
+    async def _work(self, cancels: Cancels) -> None:
+        """Cancel what is waiting, one batch after the other. Several of these run side by side."""
+        while self._busy(cancels):
+            try:
+                message_batch_id = self._waiting.popleft()
+            except IndexError:  # until a create that is under way has been answered
+                await awaited(cancels.sleep(STEP))
+                continue
+            given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
+            self._outcomes[message_batch_id] = await CANCEL.handler(given, cancels)
+
+    def _left(self, error: BaseException | None) -> None:
+        """Report what became of everything that was created here, and note it in the record."""
+        self._put_back()
+        with self._lock:
+            self._reported = True
+            own = self._own()
+        ids = [name for name in own if name not in self._kept]
+        if self._cancels:
+            for began, size in list(self._creating.values()):
+                _log(logging.ERROR, programs.creation_lost(began, size), error)
+            if own:
+                self._report(own, error)
+        well = ended_well(error) and not (self._always and self._uncanceled())
+
+        def note() -> None:
+            outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
+            sent = self._cancels.sent if self._cancels else ()
+            self._notes.canceled(
+                {name: one for name, one in outcomes.items() if name in sent}, self._created, self._why
+            )
+            self._notes.end(self._why or "normal end", well=well)
+
+        # The record may be locked: it is not waited for longer than the deadline. A normal end is not to be missed.
+        threads = [] if well else _started(note, 1)
+        for thread in threads:
+            thread.join(self._for_record)
+        if not threads:
+            note()
+
+    def _put_back(self) -> None:
+        """Undo ``client.messages.batches = batches``, with which a program that takes a client is guarded."""
+        for place in (self._client, vars(self._client).get("beta")):
+            messages: Any = getattr(place, "__dict__", {}).get("messages")
+            if getattr(messages, "__dict__", {}).get("batches") is self._guarded:
+                messages.batches = self._batches
+
+    def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
+        sent = self._cancels.sent if self._cancels else ()
+        kept = [name for name in ids if name in self._kept]
+        canceling, ended, failed = sorted_outcomes((name for name in ids if name not in kept), self._outcomes, sent)
+        level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
+        _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed, kept=kept), error)
+
+
+class SyncBlock(_Block):
+    """A block that ``with`` enters."""
+
+    is_async = False
+
+    def __enter__(self) -> Any:
+        def create(_batches: Any, **options: Any) -> Any:
+            return finish(self._create(options))
+
+        return self._enter(create)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            _signals.hold(self)
+        except KeyboardInterrupt:  # a second Ctrl-C just before
+            _signals.hold(self)
+        try:
+            if cancels := self._stop(error):
+                for thread in _started(lambda: finish(self._work(cancels)), self._workers()):
+                    while thread.is_alive() and cancels.time_left():
+                        thread.join(min(cancels.time_left(), STEP))
+            self._left(error)
+        finally:
+            _signals.release(self, error)
+
+
+class AsyncBlock(_Block):
+    """A block that ``async with`` enters."""
+
+    is_async = True
+
+    async def __aenter__(self) -> Any:
+        async def create(_batches: Any, **options: Any) -> Any:
+            return await self._create(options)
+
+        return self._enter(create)
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        try:
+            _signals.hold(self)
+        except KeyboardInterrupt:
+            _signals.hold(self)
+        canceled = None
+        try:
+            # A coroutine that is thrown away cannot wait.
+            if (cancels := self._stop(error)) and not isinstance(error, GeneratorExit):
+                canceled = await self._cancel_all(cancels)
+            self._left(error)
+        finally:
+            _signals.release(self, error)
+        if canceled is not None and not isinstance(error, asyncio.CancelledError):
+            raise canceled
+
+    async def _cancel_all(self, cancels: Cancels) -> BaseException | None:
+        """Cancel side by side until the deadline; return a cancellation of the task that came meanwhile."""
+        again: BaseException | None = None
+        with anyio.CancelScope(deadline=anyio.current_time() + cancels.time_left(), shield=True) as scope:
+
+            async def watch() -> None:
+                while not cancels.ended_by_person:  # noqa: ASYNC110 - a signal handler wakes nobody
+                    await anyio.sleep(STEP)
+                scope.deadline = anyio.current_time() + cancels.time_left()
+
+            while self._busy(cancels):
+                try:
+                    async with anyio.create_task_group() as watching:
+                        watching.start_soon(watch)
+                        async with anyio.create_task_group() as tasks:
+                            for _ in range(self._workers()):
+                                tasks.start_soon(self._work, cancels)
+                        watching.cancel_scope.cancel()
+                except anyio.get_cancelled_exc_class() as canceled:
+                    if scope.cancel_called:
+                        raise
+                    again = canceled  # the shield does not hold off a cancellation by asyncio
+                    self._waiting = deque(self._uncanceled())
+        return again
+
+
+def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:
+    """Start threads that the program does not wait for when it ends: after a deadline they are left behind."""
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(number)]
+    if sys.is_finalizing():  # a suspended generator is thrown away: a thread would never run, or hang the process
+        return []
+    with contextlib.suppress(RuntimeError):
+        for thread in threads:
+            thread.start()
+    return [thread for thread in threads if thread.ident]
+
+
+def _log(level: int, text: str, error: BaseException | None) -> None:
+    logger.log(level, "%s", text)
+    if error is not None:
+        with contextlib.suppress(TypeError):  # somebody put something else into its __notes__
+            error.add_note(text)

@@ -1,0 +1,247 @@
+"""Signals, threads and the end of a process while guards are open."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import anthropic
+import pytest
+
+from cancel_message_batch import guard
+from cancel_message_batch.guarding import signals
+from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.conftest import cancels
+
+from .programs import REQUESTS, Program, TroubleError, client, fails, leave, status, until
+
+both = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+SUSPENDED = """
+import sys
+import anthropic
+from cancel_message_batch import guard
+
+def generator():
+    with guard(anthropic.Anthropic(), cancel=sys.argv[1]) as batches:
+        while True:
+            yield batches.create(requests=[{"custom_id": "a", "params": {"model": "claude-haiku-4-5"}}])
+
+suspended = generator()
+print(next(suspended).id, flush=True)
+sys.exit(3)
+"""
+INTERRUPTED_TWICE = """
+import asyncio, sys
+import anthropic
+from cancel_message_batch import guard
+
+requests = [{"custom_id": "a", "params": {"model": "claude-haiku-4-5"}}]
+
+def sync():
+    with guard(anthropic.Anthropic(), deadline=3600) as batches:
+        print(batches.create(requests=requests).id, flush=True)
+        input()
+
+async def run():
+    async with guard(anthropic.AsyncAnthropic(), deadline=3600) as batches:
+        print((await batches.create(requests=requests)).id, flush=True)
+        await asyncio.sleep(3600)
+
+sync() if sys.argv[1] == "sync" else asyncio.run(run())
+"""
+
+not_on_windows = pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a program")
+
+
+@not_on_windows
+@pytest.mark.parametrize("kind", ["sync", "two tasks"])
+def test_the_loss_of_the_terminal_cancels_and_ends_the_program_as_without_a_guard(slow: Sandbox, kind: str) -> None:
+    program = Program(kind, "wait")
+    program.send(signal.SIGHUP)
+    ended, errors = program.end()
+    assert ended == -signal.SIGHUP, errors
+    assert sorted(cancels(slow)) == sorted(program.ids)
+    assert 'The guarded block of "nightly eval" ended with SIGHUP.' in errors
+
+
+@not_on_windows
+def test_a_program_that_ignores_the_loss_of_its_terminal_goes_on(slow: Sandbox) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with client() as sdk, guard(sdk):
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@not_on_windows
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_second_ctrl_c_ends_the_waiting_and_says_what_is_left_and_how_to_cancel_it(slow: Sandbox, kind: str) -> None:
+    slow.fail(Fault(match="cancel", times=0, status=529))
+    program = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED_TWICE, kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout
+    assert program.stderr
+    name = program.stdout.readline().strip()
+    program.send_signal(signal.SIGINT)
+    waiting = program.stderr.readline()
+    assert waiting.startswith("Not canceled yet: The API answered 529 overloaded_error")
+    assert "Ctrl-C ends this." in waiting
+    program.send_signal(signal.SIGINT)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGINT, errors
+    assert f"{name} was not canceled; if it was running, it still is." in errors
+    assert f"To cancel: `cancel-message-batch {name}`" in errors
+
+
+def interrupting(step: int, done: list[bool]) -> Callable[[FrameType, str, Any], Any]:
+    """Trace a guard that is left, and press Ctrl-C at a step of it."""
+    room, steps = str(Path(signals.__file__).parent), [0]
+
+    def local(_frame: FrameType, event: str, _arg: Any) -> Any:
+        if event == "line":
+            steps[0] += 1
+            if steps[0] == step:
+                done.append(True)
+                signal.raise_signal(signal.SIGINT)
+        return local
+
+    def trace(frame: FrameType, _event: str, _arg: Any) -> Any:
+        inside = frame.f_code.co_filename.startswith(room)
+        return local if inside and (steps[0] or frame.f_code.co_name == "hold") else None
+
+    return trace
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_ctrl_c_at_any_step_between_an_exception_and_its_cancels_skips_none(
+    slow: Sandbox, asynchronous: bool
+) -> None:
+    ids: list[str] = []
+    for step in range(1, 41):
+        done: list[bool] = []
+
+        def last(name: str, step: int = step, done: list[bool] = done) -> None:
+            ids.append(name)
+            sys.settrace(interrupting(step, done))
+
+        try:
+            with pytest.raises((TroubleError, KeyboardInterrupt)):
+                leave(TroubleError(), asynchronous=asynchronous, last=last)
+        finally:
+            sys.settrace(None)
+        assert done, step
+        assert status(slow, ids[-1]) == "canceling", step
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert set(cancels(slow)) == set(ids)
+
+
+@pytest.mark.parametrize("entered", ["here", "in another thread"])
+def test_a_guard_that_is_left_in_another_thread_than_it_was_entered_in_cancels(slow: Sandbox, entered: str) -> None:
+    def threaded(act: Callable[[], object]) -> None:
+        thread = threading.Thread(target=act)
+        thread.start()
+        thread.join()
+
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    error = TroubleError()
+    ids: list[str] = []
+    with client() as sdk:
+        manager = guard(sdk)
+
+        def enter() -> None:
+            ids.append(manager.__enter__().create(requests=REQUESTS).id)
+
+        def exit_() -> None:
+            manager.__exit__(TroubleError, error, None)
+
+        (threaded if entered != "here" else lambda act: act())(enter)
+        (threaded if entered == "here" else lambda act: act())(exit_)
+        assert cancels(slow) == ids
+        assert f"Canceling: {ids[0]}" in error.__notes__[0]
+        with guard(sdk):
+            pass
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+@both
+@pytest.mark.parametrize(("code", "ends_well"), [(None, True), (0, True), (1, False), ("no input", False)])
+def test_sys_exit_without_a_failure_is_a_normal_end(
+    slow: Sandbox, code: object, ends_well: bool, asynchronous: bool
+) -> None:
+    with pytest.raises(SystemExit):
+        leave(SystemExit(code), asynchronous=asynchronous)
+    assert len(cancels(slow)) == (0 if ends_well else 1)
+
+
+def test_a_break_out_of_a_generator_that_holds_a_guard_is_a_normal_end(slow: Sandbox) -> None:
+    def generator() -> Any:
+        with client() as sdk, guard(sdk) as batches:
+            while True:
+                yield batches.create(requests=REQUESTS).id
+
+    async def async_generator() -> Any:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk) as batches:
+            while True:
+                yield (await batches.create(requests=REQUESTS)).id
+
+    async def loop() -> None:
+        async for _ in async_generator():
+            break
+
+    for _ in generator():
+        break
+    asyncio.run(loop())
+    assert cancels(slow) == []
+    assert [one.path for one in slow.journal] == ["/v1/messages/batches"] * 2
+
+
+@pytest.mark.parametrize("cancel", ["on_error", "always"])
+def test_a_suspended_generator_neither_holds_the_process_nor_changes_its_exit_code(slow: Sandbox, cancel: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SUSPENDED, cancel], capture_output=True, text=True, timeout=60, check=False
+    )
+    name = done.stdout.strip()
+    assert done.returncode == 3, done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert status(slow, name) == "in_progress"
+    assert (f"To cancel: `cancel-message-batch {name}`" in done.stderr) == (cancel == "always")
+
+
+def test_requests_that_a_thread_still_reads_while_the_guard_is_left_are_not_sent(slow: Sandbox) -> None:
+    reading, go_on = threading.Event(), threading.Event()
+    refused: list[RuntimeError] = []
+
+    def requests() -> Any:
+        yield REQUESTS[0]
+        reading.set()
+        go_on.wait(20)
+        yield REQUESTS[1]
+
+    def create() -> None:
+        try:
+            batches.create(requests=requests())
+        except RuntimeError as error:
+            refused.append(error)
+
+    thread = threading.Thread(target=create)
+    with fails(), client() as sdk, guard(sdk) as batches:
+        thread.start()
+        until(reading.is_set)
+        raise TroubleError
+    go_on.set()
+    thread.join()
+    assert "nothing was sent" in str(refused[0])
+    assert list(slow.journal) == []

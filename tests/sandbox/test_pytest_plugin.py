@@ -1,0 +1,185 @@
+"""The fixture `message_batches`: what a test of somebody else's program can rely on."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import pytest
+from tests.conftest import ROOT
+
+from cancel_message_batch import MessageBatches
+from cancel_message_batch.sandbox import Sandbox
+
+PROGRAM = """
+import anthropic
+batch = anthropic.Anthropic().messages.batches.create(
+    requests=[{"custom_id": "q", "params": {"model": "claude-sonnet-5-5", "max_tokens": 5,
+               "messages": [{"role": "user", "content": "Hi"}]}}]
+)
+print(batch.id)
+"""
+# What a user's first test file may look like.
+TEN_LINES = """
+import anthropic
+
+PARAMS = {"model": "claude-sonnet-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+
+def test_cancel(message_batches):
+    batches = anthropic.Anthropic().messages.batches
+    batch = batches.create(requests=[{"custom_id": "q", "params": PARAMS}])
+    assert batches.cancel(batch.id).processing_status == "canceling"
+    message_batches.advance(hours=1)
+    assert batches.retrieve(batch.id).processing_status == "ended"
+"""
+_urls: list[str] = []
+
+
+def pytest_of(
+    folder: Path, python: Path | str, *options: str, **environment: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run the tests of a folder outside the repository."""
+    command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, str(folder)]
+    environ = {**os.environ, **environment}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_each_test_has_an_account_of_its_own_at_the_same_url(number: int, message_batches: Sandbox) -> None:
+    assert message_batches.account.batches() == []
+    assert message_batches.journal == []
+    _urls.append(message_batches.url)
+    assert len(set(_urls)) == 1
+    message_batches.account.add(10)
+    message_batches.fault(match="GET", times=0, status=500)
+    with anthropic.Anthropic(max_retries=0) as client, pytest.raises(anthropic.InternalServerError):
+        client.messages.batches.list()
+    assert len(message_batches.journal) == 1
+
+
+def test_the_sdk_and_our_client_use_the_sandbox_without_further_arguments(message_batches: Sandbox) -> None:
+    batch_id = message_batches.account.add(10)
+    with MessageBatches() as ours:
+        assert ours.cancel(batch_id).processing_status == "canceling"
+    with anthropic.Anthropic() as client:
+        assert client.messages.batches.retrieve(batch_id).processing_status == "canceling"
+    message_batches.advance(hours=1)
+    with anthropic.Anthropic() as client:
+        assert client.messages.batches.retrieve(batch_id).processing_status == "ended"
+
+
+def test_finish_ends_a_batch_at_once_and_the_clock_stays(message_batches: Sandbox) -> None:
+    running, canceling = message_batches.account.add(10), message_batches.account.add(10)
+    with anthropic.Anthropic() as client:
+        batches = client.messages.batches
+        batches.cancel(canceling)
+        created = batches.retrieve(running).created_at
+        message_batches.finish(running)
+        message_batches.finish(canceling)
+        ended = batches.retrieve(running)
+        assert ended.ended_at
+        assert (ended.ended_at - created).total_seconds() < 300
+        assert (ended.request_counts.succeeded, ended.processing_status) == (10, "ended")
+        assert [line.result.type for line in batches.results(running)] == ["succeeded"] * 10
+        assert batches.retrieve(canceling).request_counts.canceled > 0
+        created_just_now = batches.create(requests=[{"custom_id": "q", "params": PARAMS}])
+        message_batches.finish(created_just_now.id)
+        assert batches.retrieve(created_just_now.id).request_counts.succeeded == 1
+    with pytest.raises(ValueError, match="no message batch"):
+        message_batches.finish("msgbatch_unknown")
+
+
+PARAMS: Any = {"model": "claude-sonnet-5-5", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_async_tests_use_it_too(message_batches: Sandbox) -> None:
+    async with anthropic.AsyncAnthropic() as client:
+        assert (await client.messages.batches.list()).data == []
+
+
+def test_a_program_that_a_test_starts_uses_it_too(message_batches: Sandbox) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=True)
+    (batch,) = message_batches.account.batches()
+    assert done.stdout.split() == [batch.id]
+
+
+def test_whatever_the_environment_says_leads_to_the_sandbox_and_is_put_back(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(f"""
+import os
+import anthropic
+
+def test_inside(message_batches):
+    assert anthropic.Anthropic().messages.batches.list().data == []
+    assert message_batches.journal[0].headers["x-api-key" if "x-api-key" in message_batches.journal[0].headers
+                                              else "authorization"].endswith("-key")
+    assert "x-mine" not in message_batches.journal[0].headers
+    assert os.environ["CANCEL_MESSAGE_BATCH_RECORD"] != {str(tmp_path / "mine")!r}
+
+def test_outside():
+    assert os.environ["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:9"
+    assert os.environ["ANTHROPIC_AUTH_TOKEN"] == "mine"
+    assert os.environ["CANCEL_MESSAGE_BATCH_RECORD"] == {str(tmp_path / "mine")!r}
+    assert "NO_PROXY" not in os.environ
+""")
+    mine = {
+        "ANTHROPIC_BASE_URL": "http://127.0.0.1:9",
+        "ANTHROPIC_AUTH_TOKEN": "mine",
+        "ANTHROPIC_PROFILE": "mine",
+        "ANTHROPIC_CUSTOM_HEADERS": "x-mine: yes",
+        "CANCEL_MESSAGE_BATCH_RECORD": str(tmp_path / "mine"),
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    done = pytest_of(tmp_path, sys.executable, **mine)
+    assert "2 passed" in done.stdout, done.stdout
+
+
+def test_without_the_extra_the_fixture_says_what_to_install_and_pytest_starts(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text("import sys\nsys.modules['starlette'] = None\n")
+    (tmp_path / "test_it.py").write_text("def test_with(message_batches): pass\ndef test_without(): pass\n")
+    done = pytest_of(tmp_path, sys.executable)
+    assert "1 passed, 1 error" in done.stdout
+    assert "pip install 'cancel-message-batch[sandbox]'" in done.stdout
+
+
+def test_an_unused_plugin_loads_nothing_of_ours_or_the_sdk() -> None:
+    script = "import sys, cancel_message_batch.pytest_plugin; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert {name for name in loaded if name.startswith("cancel_message_batch.")} == {
+        "cancel_message_batch.pytest_plugin"
+    }
+    assert not loaded & {"anthropic", "httpx2", "pydantic", "starlette", "uvicorn"}
+
+
+def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=True)
+    (wheel,) = (tmp_path / "dist").iterdir()
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], timeout=120, check=True)
+    python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    (site,) = (tmp_path / "venv").rglob("site-packages")
+    # Everything else comes from where these tests run: so no package index is needed.
+    elsewhere = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "elsewhere.pth").write_text("\n".join(elsewhere) + "\n")
+    install: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        f"cancel-message-batch[sandbox] @ {wheel.as_uri()}",
+    ]
+    subprocess.run(install, capture_output=True, timeout=120, check=True)
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "test_cancel.py").write_text(TEN_LINES)
+    where = "import cancel_message_batch.pytest_plugin as plugin; print(plugin.__file__)"
+    done = subprocess.run([python, "-c", where], cwd=project, capture_output=True, text=True, timeout=60, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(site)
+    for options in ((), ("-p", "xdist", "-n", "2")):
+        done = pytest_of(project, python, *options)
+        assert "1 passed" in done.stdout, done.stdout + done.stderr

@@ -204,3 +204,20 @@ def test_a_command_that_closes_its_standard_streams_is_watched_all_the_same(sand
     (batch,) = cancels(sandbox)
     assert f"Canceling: {batch}".encode() in errors
     assert open_record(pytest.fail).creators(sandbox.url, [batch])[batch].end == "exit code 3"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_guard_that_ended_well_does_not_hide_that_run_could_not_cancel(sandbox: Sandbox, code: int) -> None:
+    sandbox.fail(Fault(match="POST */cancel", times=0, status=403))
+    guarded = (
+        "import anthropic; from cancel_message_batch import guard\n"
+        "with guard(anthropic.Anthropic()) as batches:\n"
+        "    print(batches.create(requests=json.loads(BODY)['requests']).id, flush=True)\n"
+        f"sys.exit({code})"
+    )
+    with started(guarded) as process:
+        batch = process.communicate(timeout=60)[0].decode().strip()
+    left = open_record(pytest.fail).left_behind(sandbox.url)
+    assert {name: (who.through, who.end) for name, who in left.items()} == (
+        {batch: ("run", "exit code 1")} if code else {}
+    )

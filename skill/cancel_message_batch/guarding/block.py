@@ -121,7 +121,7 @@ class _Block:
             raise
         finally:
             if outcome != "created":
-                self._notes.settle(intent, outcome)
+                self._notes.failed(intent, lost=outcome == "lost")
             del self._creating[creation]
 
     def _check_open(self) -> None:

@@ -508,7 +508,10 @@ def test_on_a_terminal_a_success_says_what_keeps_running_as_a_command_may_read_c
     pid, terminal = in_a_terminal(a_script(code))
     until(terminal, "ready")
     os.write(terminal, b"\x03")
-    until(terminal, r"so\s+this\s+keeps\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`")
+    until(
+        terminal,
+        r"code\s+0\.\s+Not\s+canceled,\s+and\s+probably\s+still\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`",
+    )
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
     assert not cancels(sandbox)

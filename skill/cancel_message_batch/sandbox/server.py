@@ -121,9 +121,7 @@ class Sandbox:
         self._server = uvicorn.Server(uvicorn.Config(self._answer, backlog=_BACKLOG, **_SERVER_OPTIONS))
         self._runner, self._stopping = asyncio.Runner(loop_factory=asyncio.new_event_loop), asyncio.Event()
         self._loop = self._runner.get_loop()
-        self._thread = threading.Thread(
-            target=self._runner.run, args=(self._listen(listener),), name="sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, args=(listener,), name="sandbox", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -132,8 +130,11 @@ class Sandbox:
             return
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
-        self._runner.close()
         self._thread = None
+
+    def _serve(self, listener: socket) -> None:
+        with self._runner:  # closed in this thread: a loop of the caller may be running in the other
+            self._runner.run(self._listen(listener))
 
     async def _listen(self, listener: socket) -> None:
         """Serve until the sandbox stops, then drop the clients. uvicorn itself would wait for them."""

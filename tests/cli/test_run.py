@@ -526,7 +526,7 @@ def test_a_closed_terminal_ends_the_command_and_its_batch(sandbox: Sandbox) -> N
     assert cancels(sandbox) == [batch]
 
 
-def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox, run: Run) -> None:
+def test_a_batch_whose_command_was_killed_with_us_is_left_behind(sandbox: Sandbox, run: Run) -> None:
     with started("--", *a_script(WAIT)) as process:
         batch = line(process)
         os.killpg(process.pid, signal.SIGKILL)

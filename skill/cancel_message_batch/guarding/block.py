@@ -346,7 +346,7 @@ class AsyncBlock(_Block):
 
 
 def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:
-    """Start threads that the program does not wait for when it ends: after a deadline they are left behind."""
+    """Start threads that the program does not wait for when it ends: after a deadline they are abandoned."""
     threads = [threading.Thread(target=work, daemon=True) for _ in range(number)]
     if sys.is_finalizing():  # a suspended generator is thrown away: a thread would never run, or hang the process
         return []

@@ -508,7 +508,10 @@ def test_on_a_terminal_a_success_says_what_keeps_running_as_a_command_may_read_c
     pid, terminal = in_a_terminal(a_script(code))
     until(terminal, "ready")
     os.write(terminal, b"\x03")
-    until(terminal, r"so\s+this\s+keeps\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`")
+    until(
+        terminal,
+        r"code\s+0\.\s+Not\s+canceled,\s+and\s+probably\s+still\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`",
+    )
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
     assert not cancels(sandbox)
@@ -523,7 +526,7 @@ def test_a_closed_terminal_ends_the_command_and_its_batch(sandbox: Sandbox) -> N
     assert cancels(sandbox) == [batch]
 
 
-def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox, run: Run) -> None:
+def test_a_batch_whose_command_was_killed_with_us_is_left_behind(sandbox: Sandbox, run: Run) -> None:
     with started("--", *a_script(WAIT)) as process:
         batch = line(process)
         os.killpg(process.pid, signal.SIGKILL)

@@ -75,6 +75,11 @@ class Terminal:
     def text(self) -> str:
         return "\n".join(self.lines)
 
+    @property
+    def marks_pastes(self) -> bool:
+        """Whether the program has asked the terminal to say where a paste begins and ends."""
+        return (2004 << 5) in self._screen.mode
+
     def _read(self, seconds: float) -> bool:
         if not select.select([self._ours], [], [], seconds)[0]:
             return True

@@ -105,7 +105,7 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
         return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
-    text = "\n".join(saved.lines)
+    text = "\n".join([*saved.lines, *saved.in_their_words])
     return ToolOutcome(text, saved.lines[0], batch=saved.batch, structured=_structured(name, text, saved))
 
 

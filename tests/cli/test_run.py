@@ -18,6 +18,7 @@ import pytest
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
+from tests.guarding.gate import Gate
 
 if sys.platform == "win32":
     pytest.skip("these use signals, process groups and pseudo-terminals", allow_module_level=True)
@@ -266,6 +267,29 @@ def test_a_cancel_is_tried_again_until_the_network_is_back(sandbox: Sandbox, run
     assert f"\nCanceling: {batch}. " in done.stderr
 
 
+def test_a_batch_is_canceled_once_a_server_that_refused_connections_can_be_reached_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(sandbox.url)
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", gate.url)
+    with started("--", *a_script(WAIT)) as process:
+        batch = line(process)
+        gate.close()
+        process.terminate()
+        assert process.stderr
+        said = ""
+        while "Trying again" not in " ".join(said.split()):
+            said += process.stderr.readline()
+            assert process.poll() is None, said
+        assert "cannot be reached" in " ".join(said.split())
+        gate.open()
+        _, errors = process.communicate(timeout=60)
+    gate.close()
+    assert process.returncode == 143
+    assert cancels(sandbox) == [batch]
+    assert f"Canceling: {batch}" in errors
+
+
 def test_the_deadline_ends_the_waiting_and_what_is_left_is_reported(sandbox: Sandbox, run_process: Run) -> None:
     sandbox.fail(Fault(match="cancel", times=0, status=503))
     began = time.monotonic()
@@ -484,7 +508,10 @@ def test_on_a_terminal_a_success_says_what_keeps_running_as_a_command_may_read_c
     pid, terminal = in_a_terminal(a_script(code))
     until(terminal, "ready")
     os.write(terminal, b"\x03")
-    until(terminal, r"so\s+this\s+keeps\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`")
+    until(
+        terminal,
+        r"code\s+0\.\s+Not\s+canceled,\s+and\s+probably\s+still\s+running:\s+(msgbatch_\w+)\.\s+To\s+cancel:\s+`cancel-message-batch\s+\1`",
+    )
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     os.close(terminal)
     assert not cancels(sandbox)
@@ -499,7 +526,7 @@ def test_a_closed_terminal_ends_the_command_and_its_batch(sandbox: Sandbox) -> N
     assert cancels(sandbox) == [batch]
 
 
-def test_a_batch_whose_command_was_killed_with_us_is_an_orphan(sandbox: Sandbox, run: Run) -> None:
+def test_a_batch_whose_command_was_killed_with_us_is_left_behind(sandbox: Sandbox, run: Run) -> None:
     with started("--", *a_script(WAIT)) as process:
         batch = line(process)
         os.killpg(process.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,18 @@ class Terminal:
     """A command at a terminal of its own."""
 
     def __init__(
-        self, columns: int, *arguments: str, stdout: Path | None = None, lines: int = 60, piped: str | None = None
+        self,
+        columns: int,
+        *arguments: str,
+        stdout: Path | None = None,
+        lines: int = 60,
+        piped: str | None = None,
+        within: Sequence[str] = IN_ITS_TERMINAL,
     ) -> None:
-        """Start it. With ``piped``, standard input holds that, and the terminal is the one it was started from."""
+        """Start it. With ``piped``, standard input holds that, and the terminal is the one it was started from.
+
+        ``within`` is the command that then starts it.
+        """
         self._screen: Any = pyte.HistoryScreen(columns, lines)
         self._stream: Any = pyte.Stream(self._screen)
         pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
@@ -48,7 +57,7 @@ class Terminal:
             found.write((piped or "").encode())
             found.seek(0)
             self.process = subprocess.Popen(
-                [*([] if piped is None else IN_ITS_TERMINAL), *PROGRAM, *arguments],
+                [*([] if piped is None else within), *PROGRAM, *arguments],
                 stdin=theirs if piped is None else found,
                 stdout=output,
                 stderr=theirs,
@@ -65,6 +74,11 @@ class Terminal:
     @property
     def text(self) -> str:
         return "\n".join(self.lines)
+
+    @property
+    def marks_pastes(self) -> bool:
+        """Whether the program has asked the terminal to say where a paste begins and ends."""
+        return (2004 << 5) in self._screen.mode
 
     def _read(self, seconds: float) -> bool:
         if not select.select([self._ours], [], [], seconds)[0]:
@@ -175,6 +189,17 @@ def test_ids_from_standard_input_are_shown_and_asked_about_at_the_terminal(
         assert screen.end() == code
         assert code == 4 or "Nothing was canceled." in screen.text
     assert sorted(cancels(sandbox)) == sorted([*running, ended])
+
+
+def test_a_job_in_the_background_is_not_stopped_by_a_question_but_refused(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str]
+) -> None:
+    wrapped = IN_ITS_TERMINAL[-1].partition("os.execv")[0] + "import subprocess; "
+    wrapped += "sys.exit(subprocess.run(sys.argv[1:], process_group=0).returncode)"
+    terminals.append(Terminal(80, "-", piped="\n".join(running), within=[sys.executable, "-c", wrapped]))
+    assert terminals[-1].end() == 2
+    assert "there is no terminal to ask in" in " ".join(terminals[-1].lines)
+    assert sandbox.journal == []
 
 
 def test_a_yes_that_was_piped_in_after_the_ids_is_no_yes(
@@ -352,7 +377,7 @@ def test_a_chat_asks_before_it_cancels_what_was_not_named_and_keeps_ids_whole(
     screen.until("[y/N]")
     assert cancels(sandbox) == []
     screen.type("y\r")
-    screen.until("ended.\n>")
+    screen.until("again later.\n>")
     assert cancels(sandbox) == [running[0]]
     answer = screen.text.rpartition("[y/N]")[2]
     assert any(running[0] in line for line in answer.splitlines())

@@ -44,6 +44,8 @@ def test_exit_codes_say_how_it_went(sandbox: Sandbox, run: Run, arguments: tuple
     ("arguments", "said"),
     [
         (("--older",), "did you mean --older-than?"),
+        (("--al",), "unknown argument --al\n"),
+        (("-v",), "unknown argument -v\n"),
         (("list", "--limt", "3"), "did you mean --limit?"),
         (("--all", "--yes", "--older-than", "yesterday"), "90s, 30m, 2h or 1d"),
         (("--all", "--yes", "--older-than", "-5m"), "--older-than"),
@@ -218,4 +220,12 @@ def test_a_time_needs_its_unit(sandbox: Sandbox, run: Run, arguments: list[str])
     done = run(*arguments)
     assert done.returncode == 2
     assert "90 what? Write 90s, 90m, 90h or 90d" in done.stderr
+    assert sandbox.journal == []
+
+
+@pytest.mark.parametrize("quoted", [f'"{EXAMPLE_ID}"', f"'{EXAMPLE_ID}'", f"“{EXAMPLE_ID}”", f"`{EXAMPLE_ID}`"])
+def test_an_id_with_quotes_around_it_is_refused_and_that_is_said(sandbox: Sandbox, run: Run, quoted: str) -> None:
+    for done in (run(quoted), run("status", quoted), run("-", "--yes", stdin=f"{EXAMPLE_ID}\n{quoted}\n")):
+        assert done.returncode == 2
+        assert "there are quotes around it" in done.stderr
     assert sandbox.journal == []

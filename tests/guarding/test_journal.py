@@ -4,35 +4,19 @@ import gzip
 import json
 import os
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
 
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import PROGRAM, an_example, cancels
+from tests.conftest import an_example, cancels
+
+from .commands import BODY, eventually, started
 
 if sys.platform == "win32":
     pytest.skip("these use signals and process groups", allow_module_level=True)
-
-BODY = json.dumps({"requests": [{"custom_id": f"q-{n}", "params": {"model": "m"}} for n in range(3)]}).encode()
-SCRIPT = """
-import json, os, signal, sys, time, urllib.request
-BODY = sys.stdin.buffer.read()
-def call(path="/v1/messages/batches", body=BODY, **headers):
-    headers = {"anthropic-version": "2023-06-01", "x-api-key": os.environ["ANTHROPIC_API_KEY"], **headers}
-    headers["content-type"] = "application/json"
-    request = urllib.request.Request(os.environ["ANTHROPIC_BASE_URL"] + path, body, headers, method="POST")
-    with urllib.request.urlopen(request) as response:
-        return json.load(response)
-def create():
-    print(call()["id"], flush=True)
-exec(sys.argv[1])
-"""
 
 
 @pytest.fixture
@@ -40,30 +24,6 @@ def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox as slow as the API: no batch ends while a process starts."""
     with an_example(monkeypatch, speed=1) as running:
         yield running
-
-
-@contextmanager
-def started(
-    code: str, *flags: str, body: bytes = BODY, pass_fds: Sequence[int] = ()
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Start `run` with a program that reads the body of its creates from standard input."""
-    command = [*PROGRAM, "run", *flags, "--", sys.executable, "-c", SCRIPT, code]
-    pipes = {"pass_fds": pass_fds, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, **pipes, start_new_session=True) as process:  # type: ignore[call-overload]
-        process.stdin.write(body)
-        process.stdin.close()
-        process.stdin = None
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert holds()
 
 
 @pytest.mark.parametrize(
@@ -204,3 +164,20 @@ def test_a_command_that_closes_its_standard_streams_is_watched_all_the_same(sand
     (batch,) = cancels(sandbox)
     assert f"Canceling: {batch}".encode() in errors
     assert open_record(pytest.fail).creators(sandbox.url, [batch])[batch].end == "exit code 3"
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_guard_that_ended_well_does_not_hide_that_run_could_not_cancel(sandbox: Sandbox, code: int) -> None:
+    sandbox.fail(Fault(match="POST */cancel", times=0, status=403))
+    guarded = (
+        "import anthropic; from cancel_message_batch import guard\n"
+        "with guard(anthropic.Anthropic()) as batches:\n"
+        "    print(batches.create(requests=json.loads(BODY)['requests']).id, flush=True)\n"
+        f"sys.exit({code})"
+    )
+    with started(guarded) as process:
+        batch = process.communicate(timeout=60)[0].decode().strip()
+    left = open_record(pytest.fail).left_behind(sandbox.url)
+    assert {name: (who.through, who.end) for name, who in left.items()} == (
+        {batch: ("run", "exit code 1")} if code else {}
+    )

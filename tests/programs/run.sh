@@ -12,7 +12,7 @@ for requirements in tests/programs/*.txt; do
   home=$homes/$name
   if [ "$requirements" -nt "$home/.ready" ]; then
     python=$PWD/.venv/bin/python
-    [ "$name" != ogx ] || python=$(release/python.sh 3.12)
+    [ "$name" != ogx ] || python=$(release/python.sh 3.12 2>/dev/null || release/python.sh 3.14)
     "$uv" venv --quiet --clear --python "$python" "$home"
     "$uv" pip install --quiet --python "$home" --compile-bytecode --requirement "$requirements"
     touch "$home/.ready"

@@ -246,7 +246,7 @@ def test_a_program_with_a_full_screen_reads_ctrl_c_as_a_key_and_what_keeps_runni
     running.press_ctrl_c()
     assert running.code() == 0
     assert not case.server.cancels(batch)
-    eventually(lambda: re.search(rf"so this keeps running:\s+{batch}\. To cancel:", running.shown))
+    eventually(lambda: re.search(rf"still\s+running:\s+{batch}\.", running.shown))
 
 
 def test_the_batch_of_a_program_that_fails_is_canceled_once(case: Case) -> None:

@@ -22,7 +22,12 @@ def test_requests_to_a_model_that_ends_are_reported_before_they_are_sent(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model, day = next(iter(ends_of_life().items()))
-    made = {"done": {"model": model}, "left": {"model": model}, "fresh": {"model": "claude-opus-9"}, "odd": 7}
+    made = {
+        "done": {"model": model},
+        "left": {"model": model},
+        "fresh": {"model": "claude-opus-9"},
+        "odd": {"model": 7},
+    }
     requests = [json.dumps({"custom_id": name, "params": params}) for name, params in made.items()]
     (tmp_path / "r.jsonl").write_text("\n".join(requests))
     serve(

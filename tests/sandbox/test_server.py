@@ -11,6 +11,7 @@ import threading
 import httpx2
 import pytest
 
+from cancel_message_batch import AsyncMessageBatches
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
 
@@ -100,3 +101,12 @@ def test_a_thousand_cancels_at_once_are_all_answered(serve: Serve) -> None:
     assert set(asyncio.run(cancel_all())) == {"canceling"}
     assert all(batch.cancel_at for batch in sandbox.account.batches())
     assert len(sandbox.journal) == 1000
+
+
+def test_it_can_be_used_inside_a_running_event_loop() -> None:
+    async def use() -> None:
+        with Sandbox() as running:
+            async with AsyncMessageBatches(base_url=running.url, api_key="test-key") as batches:
+                assert (await batches.list()).data
+
+    asyncio.run(use())

@@ -22,7 +22,7 @@ from cancel_message_batch.api.errors import (
     from_sdk,
 )
 from cancel_message_batch.record.cancels import CancelNotes
-from cancel_message_batch.tools import TOOLS, Approve, Tool, ToolOutcome
+from cancel_message_batch.tools import Approve, Tool, ToolOutcome, with_more
 
 from .approval import Consent
 
@@ -124,7 +124,7 @@ class Conversation:
         self._secrets = [own.strip() for own in (client.api_key, client.auth_token) if own]
         if isinstance(batches, MessageBatches):
             self._secrets += batches.connection.secrets
-        self._tools = {tool.name: tool for tool in (*TOOLS, *more)}
+        self._tools = with_more(more)
         self._messages: list[Any] = []
         self._open: list[ToolUseBlock] = []  # the calls in the last message that have no result yet
         self._ask_model = functools.partial(

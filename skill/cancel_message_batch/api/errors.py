@@ -37,6 +37,7 @@ _STATUS = {
     "overloaded_error": 529,
 }  # fmt: skip
 
+_MARKS = {ord(mark): "'" for mark in '"\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}  # what looks like a double quote
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 
@@ -195,7 +196,7 @@ def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
 
 def quoted(text: str) -> str:
     """Put clean text from elsewhere in quotation marks, which it cannot end by itself."""
-    return '"' + text.replace('"', "'") + '"'
+    return f'"{text.translate(_MARKS)}"'
 
 
 def masked(secret: str) -> str:

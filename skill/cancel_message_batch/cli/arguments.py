@@ -49,6 +49,14 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="DIR", help="let the model save results of ended batches below DIR")
 
 
+def add_requests(parser: argparse.ArgumentParser, *, only: str = "") -> None:
+    """Add what is needed to prepare the requests that are left to send."""
+    text = f"{only}the file that the batch was made from (JSON Lines or JSON, also gzip), to prepare what is to be sent"
+    parser.add_argument("--requests", metavar="FILE", help=text)
+    text = f"{only}which to send again (default: canceled,expired,errored; all for a wrong prompt)"
+    parser.add_argument("--retry", type=_types, metavar="TYPES", help=text)
+
+
 def results_tools(given: argparse.Namespace) -> "list[Tool]":
     """Return the tools that a model gets besides the three."""
     if given.results is None:
@@ -139,3 +147,13 @@ def check_sdk() -> None:
 
     if tuple(map(int, anthropic.__version__.split(".")[:2])) < (2, 2):  # the first that can do without threads
         raise ConfigurationError(SDK_TOO_OLD.format("ask and chat"))
+
+
+def _types(text: str) -> list[str]:
+    """Parse which requests are to be sent again."""
+    known = ("canceled", "expired", "errored", "succeeded", "all")
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in known:
+            raise argparse.ArgumentTypeError(f'"{word[:40]}" is not one of {", ".join(known)}')
+    return list(dict.fromkeys(words))

@@ -69,9 +69,9 @@ class Parser(argparse.ArgumentParser):
         from cancel_message_batch.api.errors import clean
 
         # A single letter is near to nothing.
-        others = [name for name in self.flags() if name not in _CONSENT and name.startswith("--")]
-        nearest = get_close_matches(flag, others, 1, 0.5) if re.match("--..", flag) else ()
-        return f"unknown argument {clean(flag, limit=60)}" + (f"; did you mean {nearest[0]}?" if nearest else "")
+        nearest = get_close_matches(flag, self.flags(), 1, 0.5) if re.match("--..", flag) else ()
+        meant = f"; did you mean {nearest[0]}?" if nearest and nearest[0] not in _CONSENT else ""
+        return f"unknown argument {clean(flag, limit=60)}{meant}"
 
     def flags(self) -> list[str]:
         """Return all flags, short ones included, but not those that ``--help`` hides."""

@@ -43,7 +43,7 @@ def left_behind(batches: MessageBatches, output: Output) -> list[tuple[MessageBa
     Raises:
         MessageBatchError: None could be looked up, or the record cannot be used.
     """
-    from cancel_message_batch.batches.orphans import find_left_behind
+    from cancel_message_batch.batches.left_behind import find_left_behind
     from cancel_message_batch.record.store import open_record
 
     running, unknown = find_left_behind(batches, open_record(), timeout=_PATIENCE)
@@ -77,7 +77,7 @@ def say_what_may_be_ours(batches: MessageBatches, output: Output, matches: Calla
 
     They go to standard error: nobody stops them by passing on what was listed.
     """
-    from cancel_message_batch.batches.orphans import may_be_ours
+    from cancel_message_batch.batches.left_behind import may_be_ours
     from cancel_message_batch.record.store import open_record
 
     for batch, intent in may_be_ours(batches, open_record(output.warn)):
@@ -93,7 +93,7 @@ def _not_found(error: MessageBatchError | None) -> bool:
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
     """Return what to tell a person about batches that were left behind: nothing if there are none."""
-    from cancel_message_batch.batches.orphans import find_left_behind
+    from cancel_message_batch.batches.left_behind import find_left_behind
 
     try:
         running, _ = find_left_behind(batches, record, timeout=timeout, recent=True)

@@ -1,15 +1,18 @@
 """Saving results at a terminal: shows how it goes, and reports what was saved."""
 
+import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import ascii_json
+from cancel_message_batch.record.names import NAME_LIMIT
 from cancel_message_batch.results.folder import SaveError
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, Options, Saved, save
@@ -21,22 +24,45 @@ from .output import Output
 from .progress import live_lines
 
 
-def options_of(requests: str | None, retry: Sequence[str] | None = None, *, split: bool = False) -> Options:
-    """Return what is to be saved; a requests file is read, and refused, before anything is sent."""
+def options_of(
+    requests: str | None,
+    retry: Sequence[str] | None,
+    output: Output,
+    *,
+    split: bool = False,
+    directory: str | None = None,
+) -> Options:
+    """Return what is to be saved, and say what that prepares. What cannot be used is refused before anything is sent.
+
+    A ``directory`` is checked where nobody wants to learn only hours later that it is a file.
+    """
     try:
-        return Options(retry, split, RequestsFile(Path(requests)) if requests is not None else None)
+        options = Options(retry, split, RequestsFile(Path(requests)) if requests is not None else None)
     except InvalidInputError as error:
         raise UsageError(f"{error}. Nothing was sent.") from None
+    if directory is not None and (fault := _fault(Path(directory))):
+        raise UsageError(f"--results {clean(directory, limit=400)}: {fault}. Nothing was sent.")
+    if said := results.retried(retry or (), has_requests=options.requests is not None):
+        output.say(said)
+    return options
+
+
+def _fault(directory: Path) -> str:
+    """Return why nothing can be saved below a directory, which need not exist yet; empty if it can be tried."""
+    there = next(path for path in (directory, *directory.absolute().parents) if os.path.lexists(path))
+    shown = clean(str(there), limit=400)
+    if not there.is_dir():
+        return f"{shown} is not a directory"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{shown} is not writable"
 
 
 def save_all(
     batches: MessageBatches, ids: Sequence[str], directory: Path, options: Options, output: Output
 ) -> ExitCode:
     """Save the results of batches, one after the other, and report each."""
-    if warning := results.paid_retried(options.retry or ()):
-        output.say(warning)
     codes = []
     summaries = []
+    in_their_words: list[str] = []
     for number, message_batch_id in enumerate(ids):
         try:
             progress: Counter[str] = Counter()
@@ -54,15 +80,27 @@ def save_all(
             output.warn(failures.failed(error, "get", message_batch_id))
             codes.append(error_code(error))
         else:
-            codes.append(_report(saved, output))
+            codes.append(_report(saved, batches, output))
             summaries += [saved.summary] if saved.summary else []
+            if not output.json and (codes[-1] != ExitCode.DONE or not output.quiet):
+                in_their_words += saved.in_their_words
     if len(ids) > 1:
         lines = sum(summary["results"] for summary in summaries)
         output.say(f"{len(summaries):,} of {len(ids):,} batches are saved, with {counted(lines, 'result')}.")
+        if options.requests and _found(summaries) > len(options.requests.custom_ids):
+            output.warn(results.in_several(options.requests.shown))
+    for line in in_their_words:  # nothing of ours continues behind it
+        (output.warn if output.quiet else output.print_prose)(line)
     return combined(codes)
 
 
-def _report(saved: Saved, output: Output) -> ExitCode:
+def _found(summaries: Iterable[dict[str, Any]]) -> int:
+    """Return how many requests of the file have a result, counted once for each batch."""
+    files = [summary["requests_file"] for summary in summaries if summary["requests_file"]]
+    return sum(file["requests"] - file["unanswered"] - file["repeated"] for file in files)
+
+
+def _report(saved: Saved, batches: MessageBatches, output: Output) -> ExitCode:
     if saved.summary is None or saved.path is None:
         output.warn(saved.lines[0])
         return ExitCode.TIME_UP if saved.state == "not_ended" else ExitCode.NOTHING_TO_CANCEL
@@ -73,12 +111,22 @@ def _report(saved: Saved, output: Output) -> ExitCode:
         for line in saved.lines:
             output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
-            output.print("To send them as a new batch, which costs money:")
-            output.print(results.resubmit_lines(str(path / RESUBMIT_FILE)))
+            output.print_prose("To send them as a new batch, which costs money, paste this at the prompt of `python`:")
+            output.print("")
+            output.print(results.resubmit_lines(str(path), _name(str(saved.summary["message_batch_id"]), batches)))
+            output.print("")
     if code != ExitCode.DONE and (output.json or output.quiet):
         for line in saved.lines[2:]:
             output.warn(line)
     return code
+
+
+def _name(message_batch_id: str, batches: MessageBatches) -> str:
+    """Return the name that the batch has on this machine; empty without one."""
+    from cancel_message_batch.record.store import open_record
+
+    known = open_record().known(message_batch_id, origin(batches.connection.base_url))
+    return clean(known.name or "", limit=NAME_LIMIT) if known else ""
 
 
 def _code(summary: dict[str, Any]) -> ExitCode:

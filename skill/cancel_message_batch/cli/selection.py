@@ -66,9 +66,15 @@ def checked_id(word: str) -> str:
     """Return a message batch id without white space around it; anything else is a UsageError."""
     if not word.strip():
         raise UsageError(f"an id is empty; is a variable not set? `{PROGRAM} list` shows the ids. Nothing was sent.")
-    if fault := message_batch_id_fault(word.strip()):
+    if fault := _fault(word.strip()):
         raise UsageError(f'"{clean(word, limit=60)}" is not a message batch id: {fault}. Nothing was sent.')
     return word.strip()
+
+
+def _fault(word: str) -> str | None:
+    if word[:1] in set("\"'`\u2018\u201c") and not message_batch_id_fault(word[1:-1]):
+        return "there are quotes around it"
+    return message_batch_id_fault(word)
 
 
 def _neither_command_nor_id(word: str) -> str:
@@ -81,7 +87,7 @@ def _neither_command_nor_id(word: str) -> str:
         meant = f"did you mean {nearest[0]}?"
     if not meant:
         by_name = f" --named {shlex.quote(f'{shown}*')}" if has_record() else ""
-        meant = f"{message_batch_id_fault(word.strip())}. `{PROGRAM} list{by_name}` shows batches and their ids"
+        meant = f"{_fault(word.strip())}. `{PROGRAM} list{by_name}` shows batches and their ids"
     return f'"{shown}" is not a command or a message batch id; {meant}'
 
 

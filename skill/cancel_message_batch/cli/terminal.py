@@ -4,6 +4,7 @@ Standard streams may be closed or full, or their reader may have gone. None of t
 """
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -115,13 +116,15 @@ def interactive() -> bool:
 def own_terminal() -> Iterator[tuple[TextIO, TextIO]]:
     """Open keyboard and screen of the terminal that we were started from, wherever the standard streams lead.
 
-    Without one, as in a job or a service, that is an OSError.
+    Without one, as in a service, or if another job is in its foreground, that is an OSError.
     """
     keyboard, screen = ("CONIN$", "CONOUT$") if sys.platform == "win32" else ("/dev/tty", "/dev/tty")
     with (
         open(keyboard, encoding="utf-8", errors="replace") as typed,
         open(screen, "w", encoding="utf-8", errors="replace") as shown,
     ):
+        if sys.platform != "win32" and os.tcgetpgrp(typed.fileno()) != os.getpgrp():
+            raise BlockingIOError(errno.EAGAIN, "another job is in the foreground of the terminal")
         yield typed, shown
 
 

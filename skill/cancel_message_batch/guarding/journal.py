@@ -4,12 +4,14 @@ import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, Record
 
-from .created import Created
+if TYPE_CHECKING:  # a guard needs none of it
+    from .created import Created
 
 
 class Journal:
@@ -44,6 +46,10 @@ class Journal:
         """Write down that no id came of an intent: the response was lost, or the batch certainly was not created."""
         self.record.settle_intent(intent, "lost" if lost else "refused")
 
+    def left(self, where: str, message_batch_id: str) -> None:
+        """Write down that the program could not cancel a batch."""
+        self.record.note_failed(self._program(), where, [message_batch_id])
+
     def end(self, how: str, *, well: bool) -> None:
         """Write down how the program ended, and whether it left what still runs on purpose."""
         with self._lock:
@@ -76,7 +82,7 @@ class CommandJournal:
         self._name = name or None
         self._intents: dict[Created, int | None] = {}
 
-    def note(self, batch: Created) -> None:
+    def note(self, batch: "Created") -> None:
         """Note a batch before its create is sent whole, and again once it is known what came of the create."""
         where, requests = origin(batch.base_url), batch.requests or None
         lost = batch.sent and not batch.answered
@@ -90,7 +96,7 @@ class CommandJournal:
         elif batch.over:
             self._journal.failed(intent, lost=lost)
 
-    def note_stopped(self, batches: Iterable[Created], ended: Collection[str] = ()) -> None:
+    def note_stopped(self, batches: "Iterable[Created]", ended: Collection[str] = ()) -> None:
         """Note which of these batches have ended, also those with these ids, and which the command has canceled."""
         stopped: dict[tuple[str, bool], list[str]] = defaultdict(list)
         for batch in batches:
@@ -99,6 +105,11 @@ class CommandJournal:
         record = self._journal.record
         for (where, over), ids in stopped.items():
             (record.note_ended if over else record.note_canceling)(where, ids)
+
+    def note_not_canceled(self, batches: "Iterable[Created]") -> None:
+        """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
+        for batch in batches:
+            self._journal.left(origin(batch.base_url), batch.message_batch_id)
 
     def end(self, how: str, interrupted: str, *, well: bool) -> None:
         """Note how the command ended, after which signal, and whether it left what still runs on purpose."""

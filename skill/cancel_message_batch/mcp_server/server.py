@@ -18,7 +18,7 @@ from cancel_message_batch.api import __version__
 from cancel_message_batch.api.errors import APITimeoutError, clean
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.record.cancels import CancelNotes
-from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, Tool, ToolOutcome
+from cancel_message_batch.tools import CANCEL, GET, LIST, Tool, ToolOutcome, with_more
 from cancel_message_batch.words import failures
 from cancel_message_batch.words.facts import duration, facts
 
@@ -48,16 +48,16 @@ def _field(description: str, kind: str = "string", **more: Any) -> dict[str, Any
 
 _FACTS = {
     "message_batch_id": _field("Id"),
-    "processing_status": _field("Only ended is stopped"),
+    "processing_status": _field("ended: stopped"),
     "requests": _field("Size", "integer"),
     "created": _field("Time, age"),
 }
 _FINAL = {"succeeded", "errored", "canceled", "expired"}
 # A field that is not known yet is left out, not null.
 _BATCH = _schema(
-    {**_FACTS, "summary": _field("What happened, what next")},
+    {**_FACTS, "summary": _field("In words")},
     {
-        "final_counts": _field("Once ended; succeeded are billed", "object"),
+        "final_counts": _field("Once ended", "object"),
         "results_url": _field("Once ended, for 29 days"),
     },
 )
@@ -73,9 +73,9 @@ def _facts(batch: MessageBatch, **more: Any) -> dict[str, Any]:
 
 
 def _structured(tool: Tool, outcome: ToolOutcome) -> dict[str, Any] | None:
-    if outcome.is_error or tool not in TOOLS:
-        return None
-    if tool is LIST:
+    if outcome.is_error or tool.name not in _OUTPUT_SCHEMAS:
+        return outcome.structured
+    if tool.name == LIST.name:
         rows = [_facts(batch, name=batch.context.name, creator=facts(batch).creator) for batch in outcome.batches]
         return {"summary": outcome.headline, "message_batches": rows}
     if (batch := outcome.batch) is None:
@@ -91,9 +91,9 @@ def _definition(tool: Tool) -> types.Tool:
         title=tool.title,
         description=tool.description,
         input_schema=tool.input_schema,
-        output_schema=_OUTPUT_SCHEMAS.get(tool.name),
+        output_schema=_OUTPUT_SCHEMAS.get(tool.name, tool.output_schema),
         annotations=types.ToolAnnotations(
-            read_only_hint=tool in (LIST, GET),
+            read_only_hint=tool.name in {LIST.name, GET.name},
             destructive_hint=tool.needs_consent,
             idempotent_hint=True,
             open_world_hint=True,
@@ -106,8 +106,8 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
 
     ``timeout`` is in seconds for one call, not counting the time in which the person is asked.
     """
-    definitions = [_definition(tool) for tool in (*TOOLS, *more)]
-    tools = {tool.name: tool for tool in (*TOOLS, *more)}
+    tools = with_more(more)
+    definitions = [_definition(tool) for tool in tools.values()]
     questions = OpenQuestions()
 
     async def list_tools(_: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
@@ -133,7 +133,8 @@ def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: f
             text = failures.failed(late, tool.action, _id(call))
             outcome = ToolOutcome(text, str(late), sent=tool.needs_consent, error=late)
             if tool.unfinished:
-                outcome = ToolOutcome(tool.unfinished)
+                known = {"message_batch_id": _id(call), "summary": tool.unfinished}
+                outcome = ToolOutcome(tool.unfinished, structured=known)
         finally:  # in a thread, while the client gets its answer
             asyncio.get_running_loop().run_in_executor(None, notes.write)
         if confirmation and confirmation.question:

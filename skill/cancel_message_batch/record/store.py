@@ -301,6 +301,12 @@ class Record:
         """Record that batches have ended, or no longer exist."""
         self._settle(origin, ids, "ended")
 
+    def note_failed(self, program: int | None, origin: str, ids: Iterable[str]) -> None:
+        """Record that a program failed to cancel these batches, also those that a guard block in it had created."""
+        if program is not None:
+            query = "UPDATE batches SET program = ? WHERE id = ? AND origin = ? AND settled IS NULL"
+            self._write(*((query, (program, one, origin)) for one in ids))
+
     def note_canceling(self, origin: str, ids: Iterable[str]) -> None:
         """Record that batches were seen to be canceling."""
         self._settle(origin, ids, "canceling")
@@ -356,8 +362,7 @@ class Record:
             "ORDER BY batches.created_at DESC, batches.rowid DESC"
         )
         who = _Creators()
-        found = self._read(query, (origin,), lambda row: (*who(row), who.has_failed(row)))
-        return {message_batch_id: creator for message_batch_id, creator, failed in found if failed}
+        return dict(filter(None, self._read(query, (origin,), lambda row: who(row) if who.has_failed(row) else None)))
 
     def open_intents(self, origin: str) -> list[Intent]:
         """Return the creates at an origin of which nobody knows whether they made a batch, newest first.

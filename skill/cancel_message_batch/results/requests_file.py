@@ -40,10 +40,11 @@ class RequestsFile:
         for number, line in enumerate(self, 1):
             request = parsed(line)
             custom_id, params = map(request.get, ("custom_id", "params")) if isinstance(request, dict) else ("", "")
-            if not isinstance(custom_id, str) or not custom_id:
-                fault = "is not JSON" if request is None else "is not a request: it has no custom_id"
+            if not isinstance(custom_id, str) or not custom_id or not isinstance(params, dict):
+                lacks = "params" if custom_id and isinstance(custom_id, str) else "custom_id"
+                fault = "is not JSON" if request is None else f"is not a request: it has no {lacks}"
                 raise InvalidInputError(f"request {number:,} of {self.shown} {fault}")
-            model = params.get("model") if isinstance(params, dict) else None
+            model = params.get("model")
             self.custom_ids.append(custom_id)
             self.models.append(sys.intern(model) if isinstance(model, str) else "")
         if not self.custom_ids:

@@ -48,6 +48,11 @@ class Saved:
             return [results.results_gone(self.batch)]
         return results.saved(self.summary or {}, str(self.path), there=self.state == "all_there", edited=self.edited)
 
+    @property
+    def in_their_words(self) -> list[str]:
+        """What the API and the requests file say themselves, which belongs behind all other lines."""
+        return results.in_their_words(self.summary) if self.summary else []
+
 
 @dataclass(frozen=True)
 class Options:
@@ -213,7 +218,7 @@ class _Saving:
             "repeated": repeated.total(),
             "repeated_custom_ids": [clean(name, limit=64) for name in list(repeated)[:20]],
             "results_without_request": not_found,
-            "to_resubmit_without_request": self._list_ids(always=wrong),
+            "to_resubmit_without_request": self._list_ids(),
             "is_of_another_batch": wrong,
         }
         deprecated = {
@@ -221,10 +226,10 @@ class _Saving:
         }
         return {"requests_file": described, "to_resubmit": models.total(), "deprecated_models": deprecated}
 
-    def _list_ids(self, *, always: bool = True) -> int:
+    def _list_ids(self) -> int:
         """Write the custom_ids to send again whose requests were not found; return their number."""
         left = [name for name, decision in self._tally.decisions.items() if decision == RESUBMIT]
-        if left or always:
+        if left:
             self._folder.part(IDS_FILE).writelines(map(_id_line, left))
         return len(left)
 

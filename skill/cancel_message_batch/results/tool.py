@@ -16,6 +16,19 @@ from .folder import BusyError, SaveError
 from .saving import Saved, save
 
 NAME = "save_message_batch_results"
+_OUTPUT_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "message_batch_id": {"type": "string", "description": "Id"},
+        "summary": {"type": "string", "description": "What was saved, what it means; or why nothing was"},
+        "directory": {"type": "string", "description": "Where the files are"},
+        "counts": {"type": "object", "description": "Results by type; succeeded are billed"},
+        "estimated_usd": {"type": "number", "description": "Absent where no price is known"},
+        "to_resubmit": {"type": "integer", "description": "Requests left to send"},
+        "files": {"type": "object", "description": "Bytes by file name"},
+    },
+    "required": ["message_batch_id", "summary"],
+}
 _POLL = 0.5  # seconds between looks whether another run has finished
 
 
@@ -27,12 +40,14 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
     """
 
     def save_message_batch_results(message_batch_id: str) -> str:
-        """Save the results of one Anthropic Message Batch that has ended as files on the user's machine, in the
-        directory that the user chose. Use it when the user wants the results, or wants to know what finished and what
-        is left to send. It returns a summary (counts, errors, tokens, estimated cost, file names) and never the results
-        themselves: tell the user where the files are. It sends, cancels and deletes nothing. Calling it again downloads
-        nothing if the files are complete. A batch that has not ended has no results: check it with get_message_batch.
-        Copy the msgbatch_ id exactly; an unknown id is not found.
+        """Save the results of one Anthropic Message Batch that has ended as files on the user's machine, and sum them
+        up: what succeeded and failed and why, tokens, estimated cost, and how many requests are left to send. Use it
+        when the user wants the results, or asks what they got or what it cost; whether a batch has ended at all,
+        get_message_batch says. The files go below the directory that the person named when they set this up; nobody
+        can choose another here. Results exist from the end of a batch until 29 days after its creation. Saving them
+        again replaces only what is missing or incomplete. The results themselves are not returned: tell the user where
+        the files are. It cannot send what is left, and cancels and deletes nothing. Copy the msgbatch_ id exactly; an
+        unknown id is not found.
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF
@@ -71,6 +86,8 @@ def results_tool(directory: Path | str) -> Tool:
         handler=partial(_answer, Path(directory)),
         system_prompt=f"Once a batch has ended, offer to save its results with {NAME}, and save them only if the "
         "person wants that.",
+        output_schema=_OUTPUT_SCHEMA,
+        instead_of="run `cancel-message-batch results ID` or use the SDK",
         unfinished=f"The results are still being saved. Call {NAME} again with the same id to learn the outcome.",
     )
 
@@ -88,7 +105,17 @@ async def _answer(directory: Path, given: MessageBatchIdInput, batches: Any) -> 
         return ToolOutcome(str(error), str(error), error=error)
     except MessageBatchError as error:
         return ToolOutcome(failures.failed(error, "get", name), str(error), error=error)
-    return ToolOutcome("\n".join(saved.lines), saved.lines[0], batch=saved.batch)
+    text = "\n".join([*saved.lines, *saved.in_their_words])
+    return ToolOutcome(text, saved.lines[0], batch=saved.batch, structured=_structured(name, text, saved))
+
+
+def _structured(message_batch_id: str, text: str, saved: Saved) -> dict[str, Any]:
+    known: dict[str, Any] = {"message_batch_id": message_batch_id, "summary": text}
+    if saved.summary is None:
+        return known
+    cost = saved.summary["estimate"]["usd"]
+    known |= {"directory": str(saved.path), **({} if cost is None else {"estimated_usd": cost})}
+    return known | {field: saved.summary[field] for field in ("counts", "to_resubmit", "files")}
 
 
 async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: Path) -> Saved:

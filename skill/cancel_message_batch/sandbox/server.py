@@ -194,9 +194,7 @@ class Sandbox:
         self.url = f"{'https' if 'ssl_certfile' in self._server_options else 'http'}://{shown}:{port}"
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
         self._connections.begin(self._runner.get_loop())
-        self._thread = threading.Thread(
-            target=self._runner.run, args=(self._listen(listener),), name="sandbox", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, args=(listener,), name="sandbox", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -205,8 +203,11 @@ class Sandbox:
             return
         self._connections.order(None)
         self._thread.join()
-        self._runner.close()
         self._thread = None
+
+    def _serve(self, listener: socket) -> None:
+        with self._runner:  # closed in this thread: a loop of the caller may be running in the other
+            self._runner.run(self._listen(listener))
 
     async def _listen(self, listener: socket) -> None:
         """Serve until the sandbox stops, with pauses in which connections are refused."""

@@ -14,21 +14,20 @@ def command_ended(command: str, end: str, interrupted: str) -> str:
     """Say what ended a command: a signal or an exit code, and the signal that was to end it."""
     if not end.startswith("exit code"):
         return f"{command} was ended by {end}"
-    return f"{command} was interrupted by {interrupted} ({end})" if interrupted else f"{command} failed ({end})"
+    if interrupted:
+        return f"{command} was interrupted by {interrupted} ({end})"
+    return f"{command} ended with {end}" if end == "exit code 0" else f"{command} failed ({end})"
 
 
-def command_failed(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say that a command ended so (``how``), and whether the batches that it created are canceled now."""
-    if not keep:
-        return f"{how}. Canceling what it created: {counted(len(batch_ids), 'message batch')}."
-    ids = spaced(batch_ids)
-    return f"{how}. Not canceled (--keep), and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
+def command_failed(how: str, batches: int) -> str:
+    """Say that a command ended so (``how``), and that the batches that it created are canceled now."""
+    return f"{how}. Canceling what it created: {counted(batches, 'message batch')}."
 
 
-def command_ended_well(command: str, batch_ids: Sequence[str]) -> str:
-    """Say that a command ended with exit code 0, and which batches of it keep running therefore."""
-    ids, them = spaced(batch_ids), "this keeps" if len(batch_ids) == 1 else "these keep"
-    return f"{command} ended with exit code 0, so {them} running: {ids}. To cancel: `cancel-message-batch {ids}`"
+def not_canceled(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
+    """Say that a command ended so (``how``), and that the batches that it created are not canceled."""
+    ids, why = spaced(batch_ids), " (--keep)" * keep
+    return f"{how}. Not canceled{why}, and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
 
 
 def nothing_came_through(how: str, *, stand_in: bool) -> str:

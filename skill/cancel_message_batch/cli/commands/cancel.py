@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
+from cancel_message_batch.cli.arguments import add_batches, add_connection, add_requests, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -30,8 +30,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
     parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
-    text = "with --results: the file that the batch was made from, to prepare what is left to send"
-    parser.add_argument("--requests", metavar="FILE", help=text)
+    add_requests(parser, only="with --results: ")
     add_connection(parser)
 
 
@@ -39,8 +38,9 @@ def _check(given: argparse.Namespace, ids: "Ids") -> None:
     """Refuse, before any request, flags that conflict, and a question that nobody is there to answer."""
     if given.results is not None and (not given.wait or given.dry_run):
         raise UsageError("--results needs --wait: results exist once a batch has ended")
-    if given.requests is not None and given.results is None:
-        raise UsageError("--requests needs --results DIR")
+    for flag in ("requests", "retry"):
+        if getattr(given, flag) is not None and given.results is None:
+            raise UsageError(f"--{flag} needs --results DIR, which needs --wait")
     if given.reason is not None and given.dry_run:
         raise UsageError("--reason does not go with --dry-run, which cancels nothing")
     if _asks_about_found(given, ids) and not has_own_terminal():
@@ -88,7 +88,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     if given.results is not None:  # a requests file is checked before anything is canceled
         from cancel_message_batch.cli.saving import options_of, save_all
 
-        options = options_of(given.requests)
+        options = options_of(given.requests, given.retry, output, directory=given.results)
     if given.reason is not None and record_path() is None:
         output.warn("The record is turned off, so the reason is not kept.")
     consent = "named" if ids and ids.found <= 1 else "--yes" if given.yes else "yes"
@@ -140,6 +140,7 @@ COMMAND = Command(
         "cancel-message-batch --all --older-than 2h --dry-run",
         "cancel-message-batch --all --named 'nightly*'",
         'cancel-message-batch ID --reason "wrong prompt"',
+        "cancel-message-batch ID --wait --results DIR --requests FILE --retry all",
         "cancel-message-batch list --status in_progress",
         'cancel-message-batch ask "cancel my newest batch"',
     ),

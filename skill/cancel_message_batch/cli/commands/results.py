@@ -3,21 +3,10 @@
 import argparse
 from pathlib import Path
 
-from cancel_message_batch.cli.arguments import FILTERS, add_connection, open_batches
+from cancel_message_batch.cli.arguments import FILTERS, add_connection, add_requests, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
-
-_TYPES = ("canceled", "expired", "errored", "succeeded", "all")
-
-
-def _retry(text: str) -> list[str]:
-    """Parse what is to be sent again."""
-    words = [word.strip() for word in text.split(",")]
-    for word in words:
-        if word not in _TYPES:
-            raise argparse.ArgumentTypeError(f'"{word[:40]}" is not one of {", ".join(_TYPES)}')
-    return list(dict.fromkeys(words))
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +14,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", default="message-batches", help="save below DIR (default: message-batches)"
     )
-    parser.add_argument(
-        "--requests", metavar="FILE", help="the file that the batch was made from (JSON Lines or JSON, also gzip)"
-    )
-    shown = "which to send again (default: canceled,expired,errored; all for a wrong prompt)"
-    parser.add_argument("--retry", type=_retry, metavar="TYPES", help=shown)
+    add_requests(parser)
     parser.add_argument("--split", action="store_true", help="also write one file for each type of result")
     parser.set_defaults(all=False, **dict.fromkeys(FILTERS))
     add_connection(parser)
@@ -43,7 +28,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     ids = read_ids(given, "results")
     from cancel_message_batch.cli.saving import options_of, save_all
 
-    options = options_of(given.requests, given.retry, split=given.split)
+    options = options_of(given.requests, given.retry, output, split=given.split)
     with open_batches(given) as batches:
         return save_all(batches, ids, Path(given.out), options, output)
 
@@ -59,7 +44,7 @@ COMMAND = Command(
         "cancel-message-batch results msgbatch_013Zva2CMHLNnXjNJJKqJ2EF",
         "cancel-message-batch results ID --requests requests.jsonl",
         "cancel-message-batch results ID --requests requests.jsonl --retry all",
-        "cancel-message-batch ID --wait --results message-batches",
+        "cancel-message-batch ID --wait --results message-batches --requests FILE --retry all",
     ),
     arguments=_arguments,
     run=_run,

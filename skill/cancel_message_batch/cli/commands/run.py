@@ -105,16 +105,14 @@ def _finish(
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
     failed = bool(child.code or (child.interrupted and running))
-    program = clean(_program(given.command))
-    how = programs.command_ended(program, end_of(child.code), child.interrupted)
-    if failed and left:
-        output.warn(programs.command_failed(how, [batch.message_batch_id for batch in left], keep=given.keep))
-        if not given.keep:
-            _cancel(left, end, journal, output, child.interrupted_again)
+    how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+    if failed and left and not given.keep:
+        output.warn(programs.command_failed(how, len(left)))
+        _cancel(left, end, journal, output, child.interrupted_again)
+    elif running and (failed or sys.stderr.isatty()):  # a full screen reads Ctrl-C as a key, and nobody else sees it
+        output.warn(programs.not_canceled(how, running, keep=given.keep))
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
-    elif running and sys.stderr.isatty():  # a command with a full screen reads Ctrl-C as a key, and nobody else sees it
-        output.warn(programs.command_ended_well(program, running))
     return failed
 
 
@@ -185,6 +183,7 @@ def _cancel(
     stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
     output.warn(programs.program_left(canceling + stopped, ended, failed))
     journal.note_stopped(left, ended)
+    journal.note_not_canceled(batch for batch in left if batch.message_batch_id in failed)
     notes.write()
 
 

@@ -78,9 +78,9 @@ def wait_for(
         suggest_results(ended, output)
     if wait.pending:
         why = "Interrupted" if interrupted else "The time is up"
-        output.warn(
-            states.not_ended(why, wait.pending, seen=wait.found, trouble=wait.trouble.brief if wait.trouble else "")
-        )
+        trouble = wait.trouble.brief if wait.trouble else ""
+        left = states.not_ended(why, wait.pending, seen=wait.found, trouble=trouble)
+        output.warn(f"{left} Or run the same command, which then saves the results." if saves else left)
     if interrupted:
         raise Interrupted
     if wait.pending:

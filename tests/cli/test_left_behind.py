@@ -19,7 +19,7 @@ from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
 from tests.conftest import Run, an_example, cancels, running
-from tests.guarding.test_journal import eventually, started
+from tests.guarding.commands import eventually, started
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def gone() -> Process:
 
 
 @pytest.fixture
-def orphan(sandbox: Sandbox, gone: Process) -> str:
+def left(sandbox: Sandbox, gone: Process) -> str:
     """A running batch of that process, beside one of this process and others that the record does not know."""
     mine, left, _ = running(sandbox, 3)
     record = open_record(print)
@@ -41,34 +41,34 @@ def orphan(sandbox: Sandbox, gone: Process) -> str:
     return left
 
 
-def test_list_shows_the_batches_that_were_left_behind(sandbox: Sandbox, run: Run, orphan: str) -> None:
+def test_list_shows_the_batches_that_were_left_behind(sandbox: Sandbox, run: Run, left: str) -> None:
     done = run("list", "--orphaned")
     assert done.returncode == 0
     assert done.stdout.count("msgbatch_") == 1
-    assert orphan in done.stdout
+    assert left in done.stdout
     assert "nightly eval" in done.stdout
     assert 'Left behind by "train.py" (pid ' in done.stdout
     (shown,) = map(json.loads, run("list", "--orphaned", "--json").stdout.splitlines())
-    assert shown["id"] == orphan
-    left = shown["left_behind"]
-    assert (left["program"], left["through"], left["end"], left["ended_at"]) == ("train.py", "guard", None, None)
+    assert shown["id"] == left
+    who = shown["left_behind"]
+    assert (who["program"], who["through"], who["end"], who["ended_at"]) == ("train.py", "guard", None, None)
     assert run("list", "--orphaned", "--status", "canceling").stdout == ""
     assert run("list", "--orphaned", "--at-least", "1000000").stdout == ""
-    assert run("list", "--orphaned", "--named", "nightly*", "--quiet").stdout == f"{orphan}\n"
+    assert run("list", "--orphaned", "--named", "nightly*", "--quiet").stdout == f"{left}\n"
 
 
-def test_all_orphaned_stops_them_and_touches_no_other(sandbox: Sandbox, run: Run, orphan: str) -> None:
+def test_all_orphaned_stops_them_and_touches_no_other(sandbox: Sandbox, run: Run, left: str) -> None:
     assert run("--all", "--orphaned").returncode == 2
-    assert orphan in run("--all", "--orphaned", "--dry-run").stdout
+    assert left in run("--all", "--orphaned", "--dry-run").stdout
     assert cancels(sandbox) == []
     assert run("--all", "--orphaned", "--yes").returncode == 0
-    assert cancels(sandbox) == [orphan]
+    assert cancels(sandbox) == [left]
     assert "nothing to cancel" in run("--all", "--orphaned", "--yes").stderr
-    assert cancels(sandbox) == [orphan]
+    assert cancels(sandbox) == [left]
 
 
-def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    run(orphan)
+def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Run, left: str) -> None:
+    run(left)
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
@@ -76,15 +76,15 @@ def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Ru
     assert len(sandbox.journal) == asked
 
 
-def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    sandbox.fail(Fault(match=orphan, status=404))
+def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: Run, left: str) -> None:
+    sandbox.fail(Fault(match=left, status=404))
     done = run("list", "--orphaned")
     assert done.stdout == ""
-    assert f"could not be looked up: {orphan}" in done.stderr
+    assert f"could not be looked up: {left}" in done.stderr
     assert "404" in done.stderr
-    assert orphan in run("list", "--orphaned").stdout
+    assert left in run("list", "--orphaned").stdout
     for command in (["list", "--orphaned"], ["--all", "--orphaned", "--yes"]):
-        sandbox.fail(Fault(match=orphan, status=403))
+        sandbox.fail(Fault(match=left, status=403))
         refused = run(*command)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "403" in refused.stderr
@@ -107,27 +107,27 @@ def test_orphaned_needs_all(run: Run) -> None:
     assert "--orphaned does not go with ids" in done.stderr
 
 
-def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, orphan: str) -> None:
+def test_doctor_and_the_first_line_of_a_chat_mention_them(sandbox: Sandbox, run: Run, left: str) -> None:
     said = "Left behind by a program that failed or was killed: message batch"
     doctor = run("doctor")
     assert doctor.returncode == 0
     assert said in doctor.stdout
-    assert orphan in doctor.stdout
+    assert left in doctor.stdout
     screen = Terminal(80, "chat")
     screen.until("Ctrl-D ends.\n>")
-    assert orphan in screen.text
+    assert left in screen.text
     screen.type(CTRL_D)
     screen.end()
     run("--all", "--orphaned", "--yes")
     assert said not in run("doctor").stdout
-    assert orphan not in run("chat", stdin="hello\n").stderr
+    assert left not in run("chat", stdin="hello\n").stderr
 
 
-def test_a_chat_begins_in_time_also_where_they_cannot_be_looked_up(sandbox: Sandbox, run: Run, orphan: str) -> None:
-    sandbox.fail(Fault(match=f"GET */{orphan}", times=0, hang=True))
+def test_a_chat_begins_in_time_also_where_they_cannot_be_looked_up(sandbox: Sandbox, run: Run, left: str) -> None:
+    sandbox.fail(Fault(match=f"GET */{left}", times=0, hang=True))
     done = run("chat", "--max-retries", "0", stdin="hello\n")
     assert done.returncode == 0
-    assert orphan not in done.stderr
+    assert left not in done.stderr
 
 
 def test_without_a_record_a_chat_asks_the_api_for_nothing(sandbox: Sandbox, run: Run) -> None:
@@ -199,7 +199,7 @@ def test_all_orphaned_stops_exactly_what_was_killed_or_not_confirmed(slow: Sandb
 
 
 @pytest.fixture
-def record_path(orphan: str) -> Path:
+def record_path(left: str) -> Path:
     path = open_record(print).path
     assert path
     return path
@@ -207,20 +207,20 @@ def record_path(orphan: str) -> Path:
 
 @pytest.mark.parametrize("hours", [-26, -1, 1, 26])
 def test_a_clock_that_jumps_hides_nothing_that_was_left_behind(
-    run: Run, orphan: str, record_path: Path, hours: int
+    run: Run, left: str, record_path: Path, hours: int
 ) -> None:
     with closing(sqlite3.connect(record_path)) as file, file:
         file.execute("UPDATE batches SET created_at = created_at + ? * 3600", (hours,))
-    assert orphan in run("list", "--orphaned").stdout
-    assert (orphan in run("doctor").stdout) == (abs(hours) < 25)  # it looks up no old ones
+    assert left in run("list", "--orphaned").stdout
+    assert (left in run("doctor").stdout) == (abs(hours) < 25)  # it looks up no old ones
 
 
 def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
-    sandbox: Sandbox, run: Run, orphan: str, record_path: Path
+    sandbox: Sandbox, run: Run, left: str, record_path: Path
 ) -> None:
     with closing(sqlite3.connect(record_path)) as file, file:
         file.execute("UPDATE batches SET created_at = created_at - 26 * 3600")
-    sandbox.fail(Fault(match=orphan, status=404))
+    sandbox.fail(Fault(match=left, status=404))
     run("list", "--orphaned")
     asked = len(sandbox.journal)
     assert "no left-behind batch" in run("list", "--orphaned").stderr

@@ -158,3 +158,21 @@ def test_a_batch_that_the_program_keeps_runs_on_and_is_not_left_behind(slow: San
     assert cancels(slow) == kept[1:]
     assert f"Left running, because the program keeps it: {kept[0]}." in notes[0]
     assert list(record().left_behind(slow.url)) == []
+
+
+def test_of_a_guard_in_another_one_only_what_was_not_confirmed_is_left_behind(slow: Sandbox) -> None:
+    ids: list[str] = []
+    slow.fail(Fault(match="cancel", times=0, status=403))
+    with client() as sdk, guard(sdk) as outer:
+        ids.append(outer.create(requests=REQUESTS).id)
+        with contextlib.suppress(TroubleError), guard(outer, name="inner") as batches:
+            ids.append(batches.create(requests=REQUESTS).id)
+            raise TroubleError
+    with fails(), client() as sdk, guard(sdk) as outer:
+        with guard(outer) as batches:
+            ids.append(batches.create(requests=REQUESTS).id)
+        raise TroubleError
+    assert sorted(record().left_behind(slow.url)) == sorted(ids[1:])
+    known = record().known(ids[1])
+    assert known
+    assert known.name == "inner"

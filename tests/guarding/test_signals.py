@@ -43,7 +43,7 @@ from cancel_message_batch import guard
 requests = [{"custom_id": "a", "params": {"model": "claude-haiku-4-5"}}]
 
 def sync():
-    with guard(anthropic.Anthropic(), deadline=3600) as batches:
+    with guard(anthropic.Anthropic(), deadline=3600) as outer, guard(outer, deadline=3600) as batches:
         print(batches.create(requests=requests).id, flush=True)
         input()
 

@@ -36,7 +36,7 @@ logger = logging.getLogger("cancel_message_batch.guard")
 When = Literal["on_error", "always"]
 
 _RAW = "x-stainless-raw-response"  # how the SDK's with_raw_response and with_streaming_response mark a call
-_OUTCOMES = "guard_outcomes"  # the attribute by which a guard inside another one shares what its cancels came to
+_BLOCK = "guarded_block"  # the attribute by which a block knows the one around it
 _AT_ONCE = 32  # cancels
 
 _signals = Signals()
@@ -61,15 +61,17 @@ class _Block:
         """Open the guard; return the SDK's resource with this ``create``, which is watched, and with ``keep``."""
         if self._open:
             raise RuntimeError("this guard is already in use; create a new one")
-        self._notes = Notes(self._record, origin(str(self._client.base_url)))
-        self._stopping = self._reported = False
+        self.around: _Block | None = getattr(self._batches, _BLOCK, None)
+        # For the record, one block in another is the same program.
+        self.notes = self.around.notes if self.around else Notes(self._record, origin(str(self._client.base_url)))
+        self.outcomes: dict[str, ToolOutcome] = self.around.outcomes if self.around else {}
+        self._stopping = self._reported = self.hurry = False
         self._cancels: Cancels | None = None  # once it is being left
         self._creating: dict[object, tuple[datetime, int]] = {}
         self._created: dict[str, KnownBatch] = {}
         self._kept: list[str] = []
         self._options: dict[str, dict[str, Any]] = {}  # of a batch's cancel
         self._waiting: deque[str] = deque()  # to be canceled
-        self._outcomes: dict[str, ToolOutcome] = getattr(self._batches, _OUTCOMES, {})
         self._troubles: set[str] = set()
         self._why = ""
         self.task = current_task()
@@ -78,8 +80,8 @@ class _Block:
         kind = type(self._batches)
         members = {
             "create": functools.wraps(kind.create)(create),
-            "keep": lambda _batches, message_batch_id: self._keep(message_batch_id),
-            _OUTCOMES: self._outcomes,
+            "keep": lambda _batches, message_batch_id: self.keep(message_batch_id),
+            _BLOCK: self,
             "__module__": kind.__module__,
         }
         self._guarded = type(kind.__name__, (kind,), members)(self._client)
@@ -99,8 +101,8 @@ class _Block:
         intent, outcome = None, "created"
         try:
             # In this thread, as all that is noted: a coroutine that waits can be canceled in between.
-            if not hasattr(self._batches, "keep"):  # a guard around this one notes it too
-                intent = self._notes.intent(options.get("requests", ()))
+            if self.around is None:
+                intent = self.notes.intent(options.get("requests", ()))
             response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
             batch = await awaited(response.parse())
             message_batch_id = getattr(batch, "id", None)
@@ -121,7 +123,7 @@ class _Block:
             raise
         finally:
             if outcome != "created":
-                self._notes.failed(intent, lost=outcome == "lost")
+                self.notes.failed(intent, lost=outcome == "lost")
             del self._creating[creation]
 
     def _check_open(self) -> None:
@@ -132,7 +134,7 @@ class _Block:
         self, message_batch_id: str, size: int, options: Mapping[str, Any], workspace: str | None, intent: int | None
     ) -> None:
         process = Process.current()
-        known = KnownBatch(message_batch_id, self._notes.origin, process, workspace, self._name or None, size)
+        known = KnownBatch(message_batch_id, self.notes.origin, process, workspace, self._name or None, size)
         kept = {key: options[key] for key in ("workspace_id", "extra_query") if key in options}
         headers = options.get("extra_headers") or {}
         # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
@@ -142,11 +144,12 @@ class _Block:
             if self._stopping:  # another thread or task is just leaving the guard
                 self._waiting.append(message_batch_id)
             late = self._reported
-        self._notes.created(known, intent)
+        if self.around is None or self._name:
+            self.notes.created(known, intent)
         if late:
             self._report([message_batch_id], None)
 
-    def _keep(self, message_batch_id: str) -> None:
+    def keep(self, message_batch_id: str) -> None:
         """Let a batch run, however the block ends."""
         if message_batch_id not in self._created:
             raise InvalidInputError(f"{clean(str(message_batch_id), limit=80)} was not created through this guard")
@@ -154,9 +157,10 @@ class _Block:
             self._kept.append(message_batch_id)
             if message_batch_id in self._waiting:
                 self._waiting.remove(message_batch_id)
-        self._notes.keep(message_batch_id)
-        if hasattr(self._batches, "keep"):  # a guard around this one
-            self._batches.keep(message_batch_id)
+        if self.around:
+            self.around.keep(message_batch_id)
+        else:
+            self.notes.keep([message_batch_id])
 
     def _stop(self, error: BaseException | None) -> Cancels | None:
         """Close the guard; return what cancels, if there is something to cancel, or to report."""
@@ -169,14 +173,19 @@ class _Block:
         sleep: Callable[[float], Any] = anyio.sleep if self.is_async else time.sleep
         if self._stopping and (self._own() or self._creating):
             self._cancels = Cancels(self._batches, self._options, seconds, sleep, self._on_pause)
+            if self.hurry:
+                self._cancels.end_waiting()
         return self._cancels
 
     def end_waiting(self) -> bool:
-        """End the waiting if this guard is canceling; return whether it is. Ctrl-C calls this."""
-        if self._cancels is not None and not self._reported:
-            self._cancels.end_waiting()
-            return True
-        return False
+        """End the waiting if this guard is canceling, and that of guards around it; return whether it is canceling."""
+        if self._cancels is None or self._reported:
+            return False
+        self._cancels.end_waiting()
+        around = self.around
+        while around:
+            around.hurry, around = True, around.around
+        return True
 
     def _on_pause(self, error: MessageBatchError, _seconds: float) -> None:
         with self._lock:
@@ -192,7 +201,7 @@ class _Block:
 
     def _uncanceled(self) -> list[str]:
         """Return the batches for which no cancel, by this guard or one inside it, was confirmed, and none is wanted."""
-        outcomes = self._outcomes
+        outcomes = self.outcomes
         wanted = [name for name in self._own() if name not in self._kept]
         return [name for name in wanted if name not in outcomes or outcomes[name].is_error]
 
@@ -211,7 +220,7 @@ class _Block:
                 await awaited(cancels.sleep(STEP))
                 continue
             given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
-            self._outcomes[message_batch_id] = await CANCEL.handler(given, cancels)
+            self.outcomes[message_batch_id] = await CANCEL.handler(given, cancels)
 
     def _left(self, error: BaseException | None) -> None:
         """Report what became of everything that was created here, and note it in the record."""
@@ -219,28 +228,28 @@ class _Block:
         with self._lock:
             self._reported = True
             own = self._own()
-        ids = [name for name in own if name not in self._kept]
         if self._cancels:
             for began, size in list(self._creating.values()):
                 _log(logging.ERROR, programs.creation_lost(began, size), error)
             if own:
                 self._report(own, error)
-        well = ended_well(error) and not (self._always and self._uncanceled())
-
-        def note() -> None:
-            outcomes = {name: self._outcomes[name] for name in ids if name in self._outcomes}
-            sent = self._cancels.sent if self._cancels else ()
-            self._notes.canceled(
-                {name: one for name, one in outcomes.items() if name in sent}, self._created, self._why
-            )
-            self._notes.end(self._why or "normal end", well=well)
-
-        # The record may be locked: it is not waited for longer than the deadline. A normal end is not to be missed.
-        threads = [] if well else _started(note, 1)
-        for thread in threads:
+        if ended_well(error):  # not to be missed: a program whose end is not noted counts as killed
+            self._note_end(own, normal=True)
+            return
+        # The record may be locked: it is not waited for longer than the deadline.
+        for thread in _started(lambda: self._note_end(own, normal=False), 1):
             thread.join(self._for_record)
-        if not threads:
-            note()
+
+    def _note_end(self, own: Iterable[str], *, normal: bool) -> None:
+        sent = self._cancels.sent if self._cancels else ()
+        outcomes = {name: self.outcomes[name] for name in own if name in self.outcomes}
+        self.notes.canceled({name: one for name, one in outcomes.items() if name in sent}, self._created, self._why)
+        if self.around:
+            return
+        left = set(self._uncanceled()) & (set(own) if self._always else outcomes.keys())
+        if normal and left:  # the others are wanted, and the program has not ended well because of these
+            self.notes.keep(name for name in own if name not in outcomes and name not in left)
+        self.notes.end(self._why or "normal end", well=normal and not left)
 
     def _put_back(self) -> None:
         """Undo ``client.messages.batches = batches``, with which a program that takes a client is guarded."""
@@ -252,7 +261,7 @@ class _Block:
     def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
         sent = self._cancels.sent if self._cancels else ()
         kept = [name for name in ids if name in self._kept]
-        canceling, ended, failed = sorted_outcomes((name for name in ids if name not in kept), self._outcomes, sent)
+        canceling, ended, failed = sorted_outcomes((name for name in ids if name not in kept), self.outcomes, sent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed, kept=kept), error)
 

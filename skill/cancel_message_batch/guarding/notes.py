@@ -28,9 +28,9 @@ class Notes(Journal):
         size = len(requests) if isinstance(requests, Sized) else None
         return self.intend(self.origin, size, _sha256(requests))
 
-    def keep(self, message_batch_id: str) -> None:
-        """Note that a batch is left running on purpose."""
-        self.record.keep(self.origin, [message_batch_id])
+    def keep(self, ids: Iterable[str]) -> None:
+        """Note that batches are left running on purpose."""
+        self.record.keep(self.origin, ids)
 
     def canceled(self, outcomes: Mapping[str, ToolOutcome], created: Mapping[str, KnownBatch], why: str) -> None:
         """Note what came of cancels that were sent, and which batches have ended."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import anthropic
 
+from cancel_message_batch import Consent, question
 from cancel_message_batch.tools import TOOLS
 
 MODEL = os.environ.get("ANTHROPIC_MODEL", "claude-sonnet-5-5")
@@ -17,6 +18,9 @@ MODEL = os.environ.get("ANTHROPIC_MODEL", "claude-sonnet-5-5")
 def answer(request: str) -> str:
     client = anthropic.Anthropic()
     handlers = {tool.name: tool for tool in TOOLS}
+    # A batch is canceled at once only if the request is nothing but an order to cancel its id.
+    consent = Consent(lambda batch: input(f"{question(batch)} [y/N] ") == "y")
+    consent.person_said(request)
     messages: list[Any] = [{"role": "user", "content": request}]
     while True:
         message = client.messages.create(
@@ -31,8 +35,7 @@ def answer(request: str) -> str:
         results = []
         for block in message.content:
             if block.type == "tool_use":
-                # Nobody is asked here. A program that lets a model choose the batch should ask before it cancels.
-                outcome = handlers[block.name].run(block.input, client.messages.batches)
+                outcome = handlers[block.name].run(block.input, client.messages.batches, approve=consent)
                 result = {"type": "tool_result", "tool_use_id": block.id, "content": outcome.text}
                 results.append({**result, "is_error": outcome.is_error})
         messages.append({"role": "user", "content": results})

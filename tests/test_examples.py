@@ -22,9 +22,10 @@ PAGES = [ROOT / "README.md", ROOT / "SKILL.md", *sorted((ROOT / "docs").glob("*.
 MODEL_LOOPS = ["messages_api_loop.py", "tool_runner.py"]
 
 
-def python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def python(*arguments: str, typed: str = "") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, *arguments],
+        input=typed,
         capture_output=True,
         text=True,
         timeout=120,
@@ -145,8 +146,35 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
 def test_the_python_in_a_page_works(sandbox: Sandbox, page: Path) -> None:
     for block in _blocks(page, "python"):
-        done = python("-c", block)
+        done = python("-c", block, typed="\n")
         assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "questions", "canceled"),
+    [
+        (f"Cancel {EXAMPLE_ID}.\n\n", 0, [EXAMPLE_ID]),
+        ("cancel my newest batch\nno\n\n", 1, []),
+        ("cancel my newest batch\ny\n\n", 1, ["the newest"]),
+    ],
+)
+def test_the_first_python_in_the_readme_asks_before_it_cancels_except_for_an_order_with_an_id(
+    sandbox: Sandbox, typed: str, questions: int, canceled: list[str]
+) -> None:
+    newest = sandbox.account.add(requests=7, age=1)
+    first = _blocks(ROOT / "README.md", "python")[0]
+    assert len(list(filter(str.strip, first.splitlines()))) <= 20
+    done = python("-c", first, typed=typed)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("[y/N]") == questions
+    assert cancels(sandbox) == [newest if name == "the newest" else name for name in canceled]
+
+
+def test_the_example_of_a_loop_asks_before_it_cancels_a_batch_that_the_model_chose(sandbox: Sandbox) -> None:
+    done = python("examples/messages_api_loop.py", "cancel my newest batch", typed="n\n")
+    assert done.returncode == 0, done.stderr
+    assert "? It is in_progress, has " in done.stdout
+    assert cancels(sandbox) == []
 
 
 def test_the_documented_curl_answers_with_the_documented_values(sandbox: Sandbox) -> None:

@@ -156,7 +156,7 @@ def test_one_line_of_standard_input_that_is_not_an_id_refuses_the_whole_call(
 
 def test_the_billing_of_many_cancels_is_explained_once(sandbox: Sandbox, run: Run) -> None:
     done = run(*running(sandbox, 3))
-    assert (done.stdout + done.stderr).count("are billed") == 1
+    assert (done.stdout + done.stderr).count("completes, is billed") == 1
 
 
 def test_an_ended_an_unknown_and_a_running_batch_in_one_call_are_each_reported(sandbox: Sandbox, run: Run) -> None:

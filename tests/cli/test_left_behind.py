@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -271,7 +272,9 @@ def test_a_machine_whose_clock_is_wrong_still_finds_what_may_be_its_own(
     record.add_intent(record.begin_program("guard", gone), sandbox.url, 5_000)
     sandbox.account.advance(3 * 3600)  # the API's clock is ahead
     batch = sandbox.account.add(requests=5_000, age=30, status="in_progress")
-    assert f"May be yours: {batch}" in run("list", "--orphaned").stderr
+    shown = run("list", "--orphaned").stderr
+    assert f"May be yours: {batch}" in shown
+    assert re.search(r"began to create a batch (just now|\d+ s ago);", shown)
 
 
 def test_an_old_create_without_a_response_is_looked_for_once_more(sandbox: Sandbox, run: Run, gone: Process) -> None:

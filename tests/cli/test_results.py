@@ -291,7 +291,8 @@ def test_a_wrong_prompt_is_stopped_edited_and_sent_again_in_one_go(
     assert done.returncode == 0, done.stderr
     assert done.stderr.index("every request, including those that succeeded") < done.stderr.index("canceling")
     code = lines_of(done.stdout)
-    assert code == "\n".join(line.rstrip() for line in code.splitlines())
+    assert all(len(line) <= 79 for line in code.splitlines() if not line.startswith("folder = "))
+    assert done.stdout.count("succeeded (billed)") == 1
     edited = code.replace("    # EDIT HERE", '    request["params"]["system"] = "right"\n    # EDIT HERE')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
@@ -416,6 +417,14 @@ def test_custom_ids_and_errors_that_give_orders_stand_last_in_marks_they_cannot_
         assert len(text) < 500
     told = results_tool(directory / "message-batches").run({"message_batch_id": NAME}).text
     assert told.endswith(label + theirs.rstrip("\n"))
+    screen = test_terminal.Terminal(80, "results", NAME)
+    try:
+        assert screen.end() == 4
+    finally:
+        screen.close()
+    _, _, wrapped = screen.text.partition(label.rstrip("\n"))
+    assert {text[:2] for text in wrapped.strip("\n").splitlines()} == {"- ", "  "}
+    assert "\n  cancel-message-batch --all" not in screen.text
     data = json.loads(run("results", NAME, "--json").stdout)
     assert data["unfinished"]["max_tokens"]["example"].startswith('x". system')
 

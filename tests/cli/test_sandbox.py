@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from cancel_message_batch import APIStatusError, MessageBatches
+from cancel_message_batch import APIConnectionError, APIStatusError, MessageBatches
 from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
 from tests.conftest import PROGRAM, Run
 
@@ -97,3 +97,42 @@ def test_a_file_that_holds_no_account_is_refused_in_words(
     done = run("sandbox", "--account", str(file))
     assert done.returncode == 2
     assert said in done.stderr
+
+
+def test_the_faults_of_a_file_happen_in_their_turn(tmp_path: Path) -> None:
+    file = tmp_path / "faults.json"
+    faults: list[dict[str, object]] = [
+        {"name": "status 403", "operation": "list", "call": 2},
+        {"operation": "list", "call": 3, "status": 401},
+    ]
+    file.write_text(json.dumps(faults))
+    with started("--faults", str(file)) as url:
+        assert ids(url)
+        for status in ("403", "401"):
+            with pytest.raises(APIStatusError, match=status):
+                ids(url)
+        assert ids(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [('[{"name": "no reply"}]', "no answer"), ("{}", "list"), ("[1]", "list"), ("[", "Expecting")],
+)
+def test_a_file_that_holds_no_faults_is_refused_in_words(text: str, said: str, tmp_path: Path, run: Run) -> None:
+    file = tmp_path / "faults.json"
+    file.write_text(text)
+    done = run("sandbox", "--faults", str(file))
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_certificate_that_nobody_knows_is_refused_by_clients(tmp_path: Path, run: Run) -> None:
+    pem = tmp_path / "certificate.pem"
+    made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {pem} -out {tmp_path / 'c'}"
+    subprocess.run(made.split(), capture_output=True, check=True)
+    assert run("sandbox", "--certificate", str(pem)).returncode == 2  # only a key
+    pem.write_text(pem.read_text() + (tmp_path / "c").read_text())
+    with started("--certificate", str(pem)) as url:
+        assert url.startswith("https://")
+        with pytest.raises(APIConnectionError, match="certificate"):
+            ids(url)

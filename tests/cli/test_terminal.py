@@ -377,7 +377,7 @@ def test_a_chat_asks_before_it_cancels_what_was_not_named_and_keeps_ids_whole(
     screen.until("[y/N]")
     assert cancels(sandbox) == []
     screen.type("y\r")
-    screen.until("ended.\n>")
+    screen.until("again later.\n>")
     assert cancels(sandbox) == [running[0]]
     answer = screen.text.rpartition("[y/N]")[2]
     assert any(running[0] in line for line in answer.splitlines())

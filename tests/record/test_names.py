@@ -119,7 +119,7 @@ def test_of_two_batches_of_a_name_neither_is_canceled(sandbox: Sandbox, nightly:
     (other,) = running(sandbox, 1)
     write(other, "Nightly eval")
     done = run("ask", "Cancel the nightly eval.")
-    assert "2 running batches have the name" in done.stdout
+    assert "2 batches fit" in done.stdout
     assert nightly in done.stdout
     assert other in done.stdout
     assert cancels(sandbox) == []

@@ -257,7 +257,7 @@ def test_batches_that_were_left_behind_come_with_the_command_that_shows_them_and
 
 def test_who_left_a_batch_behind_is_said_with_how_and_when_it_ended() -> None:
     one = batch("in_progress", created_at=NOW - timedelta(hours=2))
-    ended = NOW - timedelta(minutes=5)
+    ended = 300.0
     assert programs.left_behind_by(one, "a.py", 47, through="run", ended=ended, end="exit code 3") == (
         'Left behind by "a.py" (pid 47), which ended 5 min ago with exit code 3. No cancel was confirmed.'
     )

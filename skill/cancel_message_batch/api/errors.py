@@ -37,7 +37,8 @@ _STATUS = {
     "overloaded_error": 529,
 }  # fmt: skip
 
-_MARKS = {ord(mark): "'" for mark in '"\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}  # what looks like a double quote
+# What looks like a double quote, and what we put commands in.
+_MARKS = {ord(mark): "'" for mark in '"`\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 

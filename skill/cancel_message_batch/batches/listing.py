@@ -13,7 +13,6 @@ from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.pages import LARGEST_PAGE, search
 from cancel_message_batch.record import names
 from cancel_message_batch.tools import GET, ToolOutcome
-from cancel_message_batch.words.facts import facts
 
 _LOOKS_FOR_A_PAGE = 20  # a page of a thousand batches takes about as long as so many looks
 
@@ -79,14 +78,17 @@ class Listing:
 
 
 def look_up(batches: MessageBatches, message_batch_ids: Sequence[str]) -> Iterator[tuple[str, ToolOutcome]]:
-    """Yield the outcome of a look at each batch, in this order. Many are read from the listing, if they are there."""
+    """Yield the outcome of a look at each batch, in this order; it has a text only if it failed.
+
+    Many are read from the listing, if they are there.
+    """
     found: dict[str, MessageBatch] = {}
     with contextlib.suppress(MessageBatchError):  # a look at each says what is wrong
         for batch in among_newest(batches, message_batch_ids):
             found[batch.id] = batch
     for name in message_batch_ids:
         if name in found:
-            yield name, ToolOutcome(facts(found[name]).state, batch=found[name])
+            yield name, ToolOutcome("", batch=found[name])
         else:
             yield name, GET.run({"message_batch_id": name}, batches)
 

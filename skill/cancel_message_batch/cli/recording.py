@@ -1,6 +1,7 @@
 """What the command line reads from the record."""
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.client import MessageBatches
@@ -66,7 +67,14 @@ def who_left(batches: MessageBatches) -> Callable[[MessageBatch], tuple[str, dic
             return "", {}
         ended = who.ended.isoformat() if who.ended else None
         more = {"program": who.program, "pid": who.pid, "host": who.host, "through": who.through}
-        text = programs.left_behind_by(batch, who.program, who.pid, through=who.through, ended=who.ended, end=who.end)
+        text = programs.left_behind_by(
+            batch,
+            who.program,
+            who.pid,
+            through=who.through,
+            ended=_since(who.ended) if who.ended else None,
+            end=who.end,
+        )
         return text, {"left_behind": {**more, "end": who.end, "ended_at": ended}}
 
     return left
@@ -84,11 +92,15 @@ def say_what_may_be_ours(batches: MessageBatches, output: Output, matches: Calla
         if matches(batch):
             who = intent.creator
             sized = intent.requests is not None
-            output.warn(programs.may_be_yours(batch, intent.at, who.program, who.pid, end=who.end, sized=sized))
+            output.warn(programs.may_be_yours(batch, _since(intent.at), who.program, who.pid, end=who.end, sized=sized))
 
 
 def _not_found(error: MessageBatchError | None) -> bool:
     return isinstance(error, APIStatusError) and error.status_code == 404
+
+
+def _since(time: datetime) -> float:
+    return (datetime.now(UTC) - time).total_seconds()  # by the clock that wrote the time
 
 
 def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:

@@ -44,6 +44,11 @@ def print_batch(batch: MessageBatch, text: str, output: Output) -> None:
         output.print(batch.to_json() if output.json else text)
 
 
+def print_status(batch: MessageBatch, output: Output) -> None:
+    """Print all that is known about a batch, or as JSON, or nothing."""
+    print_batch(batch, "" if output.json or output.quiet else block(batch, sys.stdout), output)
+
+
 def print_batches(batches: Iterable[MessageBatch], output: Output, more: More | None = None) -> None:
     """Print batches as they come, with what else there is to say about each."""
     if output.json:

@@ -83,7 +83,8 @@ def fitted(text: str, stream: TextIO) -> str:
             lines.append(line)
             continue
         glued = re.sub(r"`[^`]+`", lambda command: command.group().replace(" ", "\0"), line)
-        for part in wrapped(glued, width()).replace("\0", " ").splitlines() or [""]:
+        indent = "  " if line.startswith("- ") else ""
+        for part in wrapped(glued, width(), indent=indent).replace("\0", " ").splitlines() or [""]:
             alone = re.fullmatch(r"`([^`]+)`[.,;:)]*", part)
             lines.append(copyable(alone[1], width()) if alone and len(part) > width() else part)
     return "\n".join(lines)

@@ -46,7 +46,8 @@ class Saved:
             return [results.not_ended_for_results(self.batch)]
         if self.batch and self.state == "archived":
             return [results.results_gone(self.batch)]
-        return results.saved(self.summary or {}, str(self.path), there=self.state == "all_there", edited=self.edited)
+        there = self.state == "all_there"
+        return results.saved(self.summary or {}, str(self.path), usual=RETRY, there=there, edited=self.edited)
 
     @property
     def in_their_words(self) -> list[str]:

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.background import BackgroundTask
 from starlette.endpoints import HTTPEndpoint
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -10,7 +11,7 @@ from starlette.routing import Route
 
 from .account import LONGEST, AddedBatch
 from .errors import APIError
-from .faults import Fault
+from .faults import make_fault
 from .inputs import accepted
 
 
@@ -42,7 +43,12 @@ class _Requests(_Endpoint):
 
 class _Faults(_Endpoint):
     async def post(self, request: Request) -> Response:
-        self.state.faults.append(accepted(Fault, self.body))
+        if not isinstance(self.body, dict):
+            raise ValueError("the fault is not a JSON object")
+        fault = make_fault(self.body)
+        if fault.at_once:  # after the response, whose connection it closes
+            return Response(status_code=204, background=BackgroundTask(self.state.fail, fault))
+        self.state.fail(fault)
         return Response(status_code=204)
 
 

@@ -6,7 +6,7 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Any, Literal
 
@@ -46,7 +46,7 @@ _STAND_IN_DESCRIPTION = {
 def create_app(
     account: Account,
     journal: Journal,
-    faults: list[Fault],
+    fail: Callable[[Fault], None],
     *,
     key: str | None,
     cancel_ended: CancelEnded,
@@ -59,7 +59,7 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.router.redirect_slashes = False
-    app.state.account, app.state.journal, app.state.faults = account, journal, faults
+    app.state.account, app.state.journal, app.state.fail = account, journal, fail
     app.state.key, app.state.cancel_ended, app.state.workspace_header, app.state.stand_in = (
         key,
         cancel_ended,

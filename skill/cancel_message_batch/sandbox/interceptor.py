@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .account import Account
 from .errors import APIError, error_response
-from .faults import Close, Fault, take_fault
+from .faults import Connections, Fault, take_fault
 from .journal import Journal, JournalEntry
 
 ADMIN_PREFIX = "/_sandbox"
@@ -43,7 +43,7 @@ class Interceptor:
     hosts: frozenset[str]  # the names of this machine
     limit_every: int
     retry_after: str
-    close: Close
+    connections: Connections
     _received: int = 0
     _received_by_api: int = 0
 
@@ -56,27 +56,35 @@ class Interceptor:
         if problem := _refusal(scope, self.hosts, admin=admin):
             await _refuse(APIError(403, problem), scope, receive, self._completing(scope, send))
             return
+        fault = None if admin else take_fault(self.faults, scope["method"], scope["path"])
+        if fault is not None and fault.unread:
+            self.journal.record(scope, None, None, self.account.now())
+            await self._apply(fault, scope, receive, send)
+            return
         try:
             body = await _read_body(scope, receive, limit)
         except ClientDisconnect:
             return
         # Parsed once for the journal and the endpoint, since a body may have 256 MB.
         scope["sandbox.json"] = _parse(body or b"")
-        if admin:
-            entry = fault = None
-        else:
+        entry = None
+        if not admin:
             entry = self.journal.record(scope, body, scope["sandbox.json"], self.account.now())
             self._received_by_api += 1
-            fault = None if body is None else take_fault(self.faults, entry.method, entry.path) or self._rate_limit()
+            fault = fault or self._rate_limit()
         send = self._completing(scope, send, entry)
         if body is None:
             await _refuse(
                 APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB."), scope, receive, send
             )
         elif fault is not None:
-            await fault.apply(self.app, scope, receive, send, self.close)
+            await self._apply(fault, scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    async def _apply(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        now = self.account.now()
+        await fault.apply(self.app, scope, receive, send, connections=self.connections, now=now)
 
     def _rate_limit(self) -> Fault | None:
         if self.limit_every == 0 or self._received_by_api % self.limit_every:

@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import signal
+import struct
+import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
-from socket import AF_INET, AF_INET6, IPPROTO_TCP, TCP_NODELAY, create_server, socket
+from pathlib import Path
+from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, create_server, socket
 from typing import Any, Self
 
 import uvicorn
@@ -14,12 +17,13 @@ from starlette.types import Receive, Scope, Send
 
 from .account import Account
 from .app import CancelEnded, create_app
-from .faults import Fault
+from .faults import Fault, make_fault
 from .interceptor import LOOPBACK_NAMES, Interceptor
 from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
+_LONGEST_WAIT = 5.0  # seconds, until the server has stopped listening
 _SERVER_OPTIONS: Any = {
     "interface": "asgi3",
     "http": "h11",
@@ -28,7 +32,67 @@ _SERVER_OPTIONS: Any = {
     "log_config": None,
     "log_level": "error",
 }
-_SERVER_OPTIONS |= {"access_log": False, "server_header": False, "date_header": False, "proxy_headers": False}
+_SERVER_OPTIONS |= {
+    "access_log": False,
+    "server_header": False,
+    "backlog": _BACKLOG,
+    "date_header": False,
+    "proxy_headers": False,
+}
+
+
+def _listener(host: str, port: int) -> socket:
+    family = AF_INET6 if ":" in host else AF_INET
+    listener = create_server((host, port), family=family, backlog=_BACKLOG)
+    # Its connections inherit this; each response would take 40 ms longer.
+    listener.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
+    return listener
+
+
+class _Connections:
+    """The connections of a server that runs, in its event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    orders: asyncio.Queue[float | None]
+    closed: threading.Event
+    server: uvicorn.Server | None = None
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Belong to a server that starts."""
+        self.loop, self.orders, self.closed = loop, asyncio.Queue(), threading.Event()
+
+    def order(self, seconds: float | None) -> None:
+        """Refuse connections for this long; None: stop."""
+        self.loop.call_soon_threadsafe(self.orders.put_nowait, seconds)
+
+    refuse = order
+
+    def abort(self) -> None:
+        """Close all connections."""
+        for connection in self._open():
+            connection.transport.abort()
+
+    def close(self, scope: Scope, *, reset: bool = False) -> None:
+        """Close the connection of a request after what was sent so far; or reset it."""
+        for transport in self._transports(scope):
+            if reset:
+                # Closing then sends what a peer that is gone sends.
+                linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+                transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+                transport.abort()
+            else:
+                transport.close()
+
+    def write(self, scope: Scope, data: bytes) -> None:
+        """Send bytes as they are over the connection of a request."""
+        for transport in self._transports(scope):
+            transport.write(data)
+
+    def _transports(self, scope: Scope) -> list[Any]:
+        return [connection.transport for connection in self._open() if connection.client == scope["client"]]
+
+    def _open(self) -> list[Any]:
+        return list(self.server.server_state.connections) if self.server else []
 
 
 class Sandbox:
@@ -39,6 +103,8 @@ class Sandbox:
         port: The port; 0 for any free one.
         account: By default, an example account.
         key: The only key that is accepted, as API key or as token; None for any.
+        certificate: A PEM file with a certificate and its private key: the server then speaks HTTPS only. Clients do
+            not trust the certificate unless they are told to.
         cancel_ended: What canceling an ended batch returns: an error, or 200 and the unchanged batch.
         limit_every: One of this many requests gets a 429; 0 for none.
         retry_after: The ``retry-after`` header of that response.
@@ -57,6 +123,7 @@ class Sandbox:
         port: int = 0,
         account: Account | None = None,
         key: str | None = None,
+        certificate: Path | str | None = None,
         cancel_ended: CancelEnded = "error",
         limit_every: int = 0,
         retry_after: str = "1",
@@ -67,6 +134,8 @@ class Sandbox:
         self._address = (host, port)
         self._limit: Any = {"limit_every": limit_every, "retry_after": retry_after}
         self._options: Any = {"key": key, "cancel_ended": cancel_ended, "workspace_header": workspace_header}
+        self._server_options = {**_SERVER_OPTIONS, **({"ssl_certfile": certificate} if certificate else {})}
+        self._connections = _Connections()
         self._thread: threading.Thread | None = None
         self.reset(account or Account.example())
 
@@ -78,16 +147,16 @@ class Sandbox:
         self.account, self.journal, self._faults = account or Account(), Journal(), list[Fault]()
         host, _ = self._address
         self._app = Interceptor(
-            create_app(self.account, self.journal, self._faults, **self._options),
+            create_app(self.account, self.journal, self.fail, **self._options),
             self.account,
             self.journal,
             self._faults,
             hosts=LOOPBACK_NAMES | {host.lower()},
-            close=self._close,
+            connections=self._connections,
             **self._limit,
         )
         if self._thread is not None:
-            self._loop.call_soon_threadsafe(self._disconnect)
+            self._connections.loop.call_soon_threadsafe(self._connections.abort)
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Advance the account's clock. Batches that have been processed by then end."""
@@ -98,29 +167,33 @@ class Sandbox:
         self.account.finish(batch_id)
 
     def fail(self, fault: Fault) -> None:
-        """Queue a fault for the next requests that it matches."""
-        # A copy, since a fault counts down and the caller may queue it again.
-        self._faults.append(replace(fault))
+        """Queue a fault for the next requests that it is about."""
+        if fault.at_once and fault.refuse is not None:
+            self._connections.closed.clear()
+            self._connections.refuse(fault.refuse)
+            self._connections.closed.wait(_LONGEST_WAIT)
+        else:
+            # A copy, since a fault counts down and the caller may queue it again.
+            self._faults.append(replace(fault))
 
-    def fault(self, **fields: Any) -> None:
-        """Queue a fault with these fields, as ``fail(Fault(…))`` does."""
-        self.fail(Fault(**fields))
+    def fault(self, name: str | None = None, **fields: Any) -> None:
+        """Queue a fault with these fields, by its name in ``FAULTS`` or without one.
+
+        Such as ``fault("no answer", operation="cancel", call=2)``.
+        """
+        self.fail(make_fault({"name": name, **fields}))
 
     def start(self) -> None:
         """Start the server. An OSError most likely means that the port is in use."""
         if self._thread is not None:
             raise RuntimeError("the sandbox is already started")
         host, port = self._address
-        family = AF_INET6 if ":" in host else AF_INET
-        listener = create_server((host, port), family=family, backlog=_BACKLOG)
-        listener.setsockopt(
-            IPPROTO_TCP, TCP_NODELAY, 1
-        )  # its connections inherit it; each response would take 40 ms longer
+        listener = _listener(host, port)
+        port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{listener.getsockname()[1]}"
-        self._server = uvicorn.Server(uvicorn.Config(self._answer, backlog=_BACKLOG, **_SERVER_OPTIONS))
-        self._runner, self._stopping = asyncio.Runner(loop_factory=asyncio.new_event_loop), asyncio.Event()
-        self._loop = self._runner.get_loop()
+        self.url = f"{'https' if 'ssl_certfile' in self._server_options else 'http'}://{shown}:{port}"
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._connections.begin(self._runner.get_loop())
         self._thread = threading.Thread(target=self._serve, args=(listener,), name="sandbox", daemon=True)
         self._thread.start()
 
@@ -128,7 +201,7 @@ class Sandbox:
         """Stop the server at once, even if clients are still connected."""
         if self._thread is None:
             return
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._connections.order(None)
         self._thread.join()
         self._thread = None
 
@@ -137,30 +210,34 @@ class Sandbox:
             self._runner.run(self._listen(listener))
 
     async def _listen(self, listener: socket) -> None:
-        """Serve until the sandbox stops, then drop the clients. uvicorn itself would wait for them."""
-        serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        await self._stopping.wait()
-        serving.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
-        listener.close()
-        self._disconnect()
-        if self._server.server_state.tasks:
-            await asyncio.wait(self._server.server_state.tasks, timeout=1)
+        """Serve until the sandbox stops, with pauses in which connections are refused."""
+        orders, (host, port) = self._connections.orders, listener.getsockname()[:2]
+        while True:
+            self._connections.server = server = uvicorn.Server(uvicorn.Config(self._answer, **self._server_options))
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            seconds = await orders.get()
+            serving.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await serving
+            # First no new clients, then none at all: uvicorn itself would wait for them.
+            for each in getattr(server, "servers", ()):
+                each.close()
+            listener.close()
+            self._connections.abort()
+            self._connections.closed.set()
+            if server.server_state.tasks:
+                await asyncio.wait(server.server_state.tasks, timeout=1)
+            try:
+                while seconds is not None:
+                    seconds = await asyncio.wait_for(orders.get(), seconds)
+            except TimeoutError:
+                listener = _listener(host, port)
+            else:
+                return
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request by the state that the sandbox has when the request comes."""
         await self._app(scope, receive, send)
-
-    def _disconnect(self) -> None:
-        for connection in self._server.server_state.connections:
-            connection.transport.abort()
-
-    def _close(self, scope: Scope) -> None:
-        connections: Any = self._server.server_state.connections
-        for connection in connections:
-            if connection.client == scope["client"]:
-                connection.transport.close()
 
     def __enter__(self) -> Self:
         self.start()

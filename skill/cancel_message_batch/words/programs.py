@@ -6,7 +6,7 @@ from datetime import datetime
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 
-from .facts import amount, counted, distance, facts, sentence, spaced
+from .facts import amount, counted, distance, duration, facts, sentence, spaced
 from .states import NOT_IMMEDIATE
 
 
@@ -111,14 +111,14 @@ def left_behind(batches: Sequence[MessageBatch]) -> str:
 
 
 def left_behind_by(
-    batch: MessageBatch, program: str, pid: int, *, through: str, ended: datetime | None, end: str | None
+    batch: MessageBatch, program: str, pid: int, *, through: str, ended: float | None, end: str | None
 ) -> str:
-    """Say which program left a batch behind, and how and when that ended; None where nobody could see it."""
+    """Say which program left a batch behind, how it ended, and how many seconds ago; None where nobody could see it."""
     who = f'Left behind by "{program}" (pid {pid})'
     if ended is None:
         return f"{who}, which was killed, or lost its power. It created the batch {distance(batch.created_at, batch)}."
     what = "whose guarded block" if through == "guard" else "which"
-    return f"{who}, {what} ended {distance(ended, batch)} with {end or 'an error'}. No cancel was confirmed."
+    return f"{who}, {what} ended {_ago(ended)} with {end or 'an error'}. No cancel was confirmed."
 
 
 def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:
@@ -127,19 +127,23 @@ def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -
     return f"{why} Not shown, because they could not be looked up: {spaced(ids)}"
 
 
-def may_be_yours(batch: MessageBatch, began: datetime, program: str, pid: int, *, end: str | None, sized: bool) -> str:
+def may_be_yours(batch: MessageBatch, began: float, program: str, pid: int, *, end: str | None, sized: bool) -> str:
     """Say why a batch may be the one that a program was about to create when it ended, or lost the response.
 
-    ``sized`` says that the number of requests was compared too.
+    ``began`` is how many seconds ago that was; ``sized`` says that the number of requests was compared too.
     """
     known = facts(batch)
     ended = f"no response came, and it ended with {end}" if end else "it was gone before a response came"
     return (
         f"May be yours: {known.title}, {known.status}, {known.size}, created {known.created}. "
-        f'"{program}" (pid {pid}) began to create a batch {distance(began, batch)}; {ended}. This batch has that '
+        f'"{program}" (pid {pid}) began to create a batch {_ago(began)}; {ended}. This batch has that '
         f"time{' and size' * sized}, and this machine does not know who created it. Only its id cancels it: first make "
         "sure that nobody else created it."
     )
+
+
+def _ago(seconds: float) -> str:
+    return f"{duration(seconds)} ago" if seconds >= 1 else "just now"
 
 
 def known_elsewhere(message_batch_id: str, where: str) -> str:

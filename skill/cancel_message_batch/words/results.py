@@ -77,8 +77,13 @@ def in_several(shown: str) -> str:
     )
 
 
-def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:
-    """Say what was saved of a batch, what it means, and what is left to send. ``in_their_words`` belongs behind it."""
+def saved(
+    summary: Mapping[str, Any], path: str, *, usual: Sequence[str], there: bool = False, edited: bool = False
+) -> list[str]:
+    """Say what was saved of a batch, what it means, and what is left to send. ``in_their_words`` belongs behind it.
+
+    ``usual`` are the types that are sent again if nobody chose others.
+    """
     name, shown = clean(str(summary["message_batch_id"]), limit=ID_LIMIT), clean(path, limit=400)
     start = (
         f"All results of message batch {name} are already in {shown}: nothing was downloaded."
@@ -99,7 +104,7 @@ def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited:
     lines += [what.format(summary[field]) for field, what in _ODD_LINES.items() if summary[field]]
     if unfinished := sum(group["count"] for group in summary["unfinished"].values()):
         lines.append(f"{unfinished:,} succeeded but {'is' if unfinished == 1 else 'are'} not finished.")
-    lines += _spent(summary) + _left(summary, path)
+    lines += _spent(summary) + _left(summary, path, usual)
     until = datetime.fromisoformat(summary["results_available_until"]).astimezone()
     lines.append(f"The API keeps the results until {until:%Y-%m-%d %H:%M %Z}.")
     return lines
@@ -157,14 +162,14 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _left(summary: Mapping[str, Any], path: str) -> list[str]:
+def _left(summary: Mapping[str, Any], path: str, usual: Sequence[str]) -> list[str]:
     file, number = summary["requests_file"], summary["to_resubmit"]
     what = f"{_request_count(number)} to be sent again" if number else "No request is to be sent again"
     listed = ": the custom_ids are in resubmit_ids.txt" if number else ""
     if file is None:
         lines = [
             f"{what}{listed}.",
-            *([f"To prepare the requests: `{_with_requests(summary, path)}`"] if number else []),
+            *([f"To prepare the requests: `{_with_requests(summary, path, usual)}`"] if number else []),
         ]
     elif file["is_of_another_batch"]:
         lines = [
@@ -188,11 +193,12 @@ def _left(summary: Mapping[str, Any], path: str) -> list[str]:
     return lines
 
 
-def _with_requests(summary: Mapping[str, Any], path: str) -> str:
+def _with_requests(summary: Mapping[str, Any], path: str, usual: Sequence[str]) -> str:
     """Return the command that prepares requests, in the directory in which the batch is saved."""
-    where, retry = shlex.quote(clean(str(PurePath(path).parent), limit=400)), ",".join(summary["retry"])
+    where = shlex.quote(clean(str(PurePath(path).parent), limit=400))
+    retry = "" if sorted(summary["retry"]) == sorted(usual) else f" --retry {','.join(map(clean, summary['retry']))}"
     name = clean(str(summary["message_batch_id"]), limit=ID_LIMIT)
-    return f"cancel-message-batch results {name} --out {where} --retry {retry} --requests FILE"
+    return f"cancel-message-batch results {name} --out {where}{retry} --requests FILE"
 
 
 def _request_count(number: int) -> str:
@@ -218,15 +224,16 @@ def edit(request):
     # EDIT HERE, for example: request["params"]["system"] = "..."
     return request
 
-folder, left, made = {folder!a}, [], []
+folder = {folder!a}
+file, left, made = folder + "/resubmit.jsonl", [], []
 log = open(folder + "/sent_ids.txt", "a", 1)  # what is in it is not sent again
 sent = set(open(log.name).read().split())
-lines = map(json.loads, filter(bytes.strip, open(folder + "/resubmit.jsonl", "rb")))
+lines = map(json.loads, filter(bytes.strip, open(file, "rb")))
 left = [(r["custom_id"], edit(r)) for r in lines if r["custom_id"] not in sent]
 sizes = accumulate(len(json.dumps(request)) for _, request in left)
 keys = ((n // 100_000, size // 220_000_000) for n, size in enumerate(sizes))
 parts = [zip(*part) for _, part in groupby(left, lambda _: next(keys))]
-client = anthropic.Anthropic(max_retries=0)  # a retry could create a batch twice
+client = anthropic.Anthropic(max_retries=0)  # a retry may create it twice
 def create(part): made.append(client.messages.batches.create(requests=part).id)
 
 for ids, part in parts: create(part); print(made[-1]); print(*ids, file=log)

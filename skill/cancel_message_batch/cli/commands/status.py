@@ -1,7 +1,6 @@
 """``cancel-message-batch status ID …``: show where batches stand."""
 
 import argparse
-import sys
 
 from cancel_message_batch.cli.arguments import add_batches, add_connection, open_batches
 from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode, combined, exit_code
@@ -17,7 +16,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.batches.listing import look_up
     from cancel_message_batch.cli.recording import say_where_known
-    from cancel_message_batch.cli.reports import block, print_batch
+    from cancel_message_batch.cli.reports import print_status
     from cancel_message_batch.cli.selection import check_names, matching, read_ids
 
     ids = read_ids(given, "status")
@@ -27,13 +26,13 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     with open_batches(given) as batches:
         if given.all:
             for batch in matching(batches, given, output, "in_progress", "canceling"):
-                print_batch(batch, block(batch, sys.stdout), output)
+                print_status(batch, output)
         for message_batch_id, outcome in look_up(batches, ids):
             if outcome.batch is None:
                 outcomes[message_batch_id] = outcome
                 output.warn(outcome.text)
             else:
-                print_batch(outcome.batch, block(outcome.batch, sys.stdout), output)
+                print_status(outcome.batch, output)
             codes.append(exit_code(outcome))
         say_where_known(outcomes, batches, output)
     return combined(codes)

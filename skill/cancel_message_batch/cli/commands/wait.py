@@ -72,7 +72,7 @@ def wait_for(
     for text in dict.fromkeys(failures.failed(error, "get", name) for name, error in wait.failed.items()):
         output.warn(text)
     ended = [wait.found[name] for name in ids if name in wait.found and wait.found[name].ended]
-    for batch in ended:
+    for batch in () if saves and not output.json else ended:  # the report of the results says the same
         print_outcome(ToolOutcome(states.status(batch), batch=batch), output)
     if not saves:
         suggest_results(ended, output)

@@ -220,8 +220,8 @@ class Sandbox:
             serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-            # First no new clients, then none at all: uvicorn itself would wait for them. One that was just accepted needs
-            # a moment to get a transport; without one its connection would stay open and get no answer.
+            # First no new clients, then none at all: uvicorn itself would wait for them. One that was just accepted
+            # needs a moment to get a transport; without one its connection would stay open and get no answer.
             with contextlib.suppress(NotImplementedError):  # on Windows
                 self._connections.loop.remove_reader(listener.fileno())
             await asyncio.sleep(_ACCEPTING)

@@ -65,7 +65,7 @@ def test_as_a_plain_function_it_takes_only_the_id(
         described: Any = anthropic.beta_tool(function).to_dict()
         assert described["name"] == TOOL
         assert list(described["input_schema"]["properties"]) == ["message_batch_id"]
-        assert "results themselves are not returned" in " ".join(described["description"].split())
+        assert "returns a summary and the paths, not the results" in " ".join(described["description"].split())
 
 
 def test_the_async_tool_blocks_no_other_task(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -43,9 +43,9 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
         """Save the results of one ended Anthropic Message Batch as JSON Lines in the directory that the user set up.
         Use it when the user wants the results, or asks what they got, what it cost or what failed: it returns a summary
         and the paths, not the results. A batch that has not ended, which get_message_batch shows, has no results yet;
-        29 days after its creation they are gone. Then nothing is written. A complete earlier save is not repeated; its
-        own incomplete files are replaced. Without a directory set up, this tool is not offered. Copy the id from the
-        user or list_message_batches; an unknown one is reported as not found.
+        29 days after its creation they are gone: in both cases nothing is written. A complete earlier save is not
+        repeated; its own incomplete files are replaced. Copy the id from the user or list_message_batches; an unknown
+        one is reported as not found.
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF

@@ -42,11 +42,10 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
     def save_message_batch_results(message_batch_id: str) -> str:
         """Save the results of one ended Anthropic Message Batch as JSON Lines in the directory that the user set up.
         Use it when the user wants the results, or asks what they got, what it cost or what failed: it returns a summary
-        and the paths, not the results. To see whether a batch has ended, use get_message_batch; of one that has not, or
-        that was created more than 29 days ago, there are no results, and nothing is written. A complete earlier save is
-        not repeated; its own incomplete files are replaced. The ids of requests without an answer are saved too;
-        sending them again is up to the user. Copy the id from the user or list_message_batches; an unknown one is not
-        found.
+        and the paths, not the results. A batch that has not ended, which get_message_batch shows, has no results yet;
+        29 days after its creation they are gone: in both cases nothing is written. A complete earlier save is not
+        repeated; its own incomplete files are replaced. Copy the id from the user or list_message_batches; an unknown
+        one is reported as not found.
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF

@@ -11,7 +11,7 @@ from cancel_message_batch.api.models import MessageBatch, ascii_json, message_ba
 from cancel_message_batch.record import names
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
-from cancel_message_batch.words.states import details
+from cancel_message_batch.words.states import IN_A_ROW, IN_SHORT, CancelResult, details, may_repeat
 
 from .output import Output
 from .registry import PROGRAM
@@ -24,6 +24,7 @@ _SCREENFUL = 20  # rows that decide whether there is a column for names
 _CREATED = 20  # columns of a time with its year
 _LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE "
 _WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
+_CANCEL_HEAD = f"{'RESULT':<17} {'ID':<33} REQUESTS"
 _LABEL = 10  # columns for the label of a line in a block
 
 # What else there is to say about a batch: a sentence, and members of its JSON object. Both may be empty.
@@ -34,8 +35,62 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     """Print one outcome: a failure as a message, a batch as a result."""
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
+    elif outcome.result in {"canceling", "already_canceling"} and for_person(output):
+        output.print(canceled_line(outcome.batch, outcome.result))
+        if again := may_repeat([outcome.batch], in_short=True):
+            output.say(again)
     else:
         print_batch(outcome.batch, fitted(outcome.text, sys.stdout), output)
+
+
+def for_person(output: Output) -> bool:
+    """Whether results go to a terminal, where a person reads them; pipes get the full text."""
+    return sys.stdout.isatty() and not (output.json or output.quiet)
+
+
+def canceled_line(batch: MessageBatch, result: CancelResult) -> str:
+    """Say in a line what a cancel did to one batch."""
+    known = facts(batch)
+    start, size = f"{IN_A_ROW[result]}  {known.id}", f"  {known.size}"
+    if len(start) + len(size) > width():
+        return "\n  ".join(filter(None, (IN_A_ROW[result], known.id, cut(known.name, width() - 2), known.size)))
+    room = width() - len(start) - len(size) - 2
+    name = f"  {cut(known.name, room)}" if known.name and room > 1 else ""
+    return f"{start}{name}{size}"
+
+
+def canceled_head() -> str:
+    """Write the head of the table of many cancels; a narrow terminal has none."""
+    return paint(f"{_CANCEL_HEAD}{'  NAME' * names.has_record()}", "1", sys.stdout) if fits() else ""
+
+
+def canceled_row(message_batch_id: str, outcome: ToolOutcome, difference: str | None) -> Iterable[str]:
+    """Say in a row of a table what a cancel did to one of many batches; one that failed has no size."""
+    what, known = IN_A_ROW[outcome.result], facts(outcome.batch) if outcome.batch else None
+    name = known.name if known else ""
+    if fits():
+        row = f"{what:<17} {message_batch_id:<33} {f'{known.requests:,}' if known else '':>8}"
+        yield f"{row}  {cut(name, width() - len(row) - 2)}".rstrip()
+        indent = " " * 18
+    else:
+        yield message_batch_id
+        indent = ""
+    if difference:
+        yield f"{indent}{difference}"
+    if not fits():
+        yield f"  {what}{f', {known.size}' if known else ''}"
+        yield from [f"  {cut(name, width() - 2)}"] * bool(name)
+
+
+def explain(outcomes: Sequence[ToolOutcome], output: Output, *, waits: bool) -> None:
+    """Say once what these cancels mean, and how to watch the batches if the command does not wait for them."""
+    running = [outcome.batch.id for outcome in outcomes if outcome.batch and not outcome.batch.ended]
+    brief = for_person(output) and any(outcome.result in {"canceling", "already_canceling"} for outcome in outcomes)
+    if brief and (waits or not interactive()):
+        output.say(IN_SHORT)
+    if not waits:
+        many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
+        suggest(f"{IN_SHORT} To watch" if brief else "To wait until stopped", "wait", running, many, output)
 
 
 def print_batch(batch: MessageBatch, text: str, output: Output) -> None:

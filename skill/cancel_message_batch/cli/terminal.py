@@ -61,12 +61,13 @@ def columns_of(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Cut a text to this number of columns."""
+    """Cut a text to this number of columns; one in quotation marks keeps them."""
     if columns_of(text) <= columns:
         return text
-    while text and columns_of(text) >= columns:
+    end = '…"' if text.endswith('"') else "…"
+    while text and columns_of(text + end) > columns:
         text = text[:-1]
-    return f"{text}…"
+    return text + end
 
 
 def fitted(text: str, stream: TextIO) -> str:

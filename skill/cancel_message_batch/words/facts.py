@@ -1,6 +1,6 @@
 """How an id, a size, a time and an age are written, for people and for models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,6 +42,27 @@ def creator(batch: MessageBatch) -> str:
     where = f'on "{by.host}"' if by.host else "on this machine"
     again = f" (still running, pid {by.pid}: it may send canceled requests again)"
     return f'created by "{by.program}" {where}{again if by.alive and not batch.ended else ""}'
+
+
+_SPELLED = {"I": "capital I", "l": "small L", "1": "digit one", "O": "capital O", "0": "digit zero"}
+_AS_SEEN = str.maketrans("I1O", "ll0")
+
+
+def differences(ids: Iterable[str]) -> dict[str, str]:
+    """Return a line to stand below each id that only look-alike characters (I l 1, O 0) tell from another one.
+
+    The line points at those characters and names them: no colour is needed, and the id itself can still be copied.
+    """
+    as_seen: dict[str, set[str]] = {}
+    for name in ids:
+        as_seen.setdefault(name.translate(_AS_SEEN), set()).add(name)
+    lines: dict[str, str] = {}
+    for alike in as_seen.values():
+        if len(alike) > 1:
+            places = [place for place, found in enumerate(zip(*alike, strict=True)) if len(set(found)) > 1]
+            carets = "".join("^" if place in places else " " for place in range(places[-1] + 1))
+            lines |= {name: f"{carets} {', '.join(_SPELLED[name[place]] for place in places)}" for name in alike}
+    return lines
 
 
 def spaced(ids: Sequence[str]) -> str:

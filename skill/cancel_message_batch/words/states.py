@@ -21,6 +21,15 @@ NOT_IMMEDIATE = (
     "creation. What had not started ends as canceled and is not billed. It has stopped only when its status is ended: "
     "check again later."
 )
+IN_SHORT = "What has completed or still completes is billed; the rest is not."  # the same for a line of a terminal
+IN_A_ROW: dict[CancelResult | None, str] = {  # what a cancel did, in a column; None is one that failed
+    "canceling": "cancel requested",
+    "already_canceling": "already canceling",
+    "ended": "canceled, ended",
+    "already_ended": "already ended",
+    "unconfirmed": "not confirmed",
+    None: "failed",
+}
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
 
@@ -71,6 +80,12 @@ def tally(results: Sequence[CancelResult | None]) -> str:
     parts = ", ".join(f"{number:,} {result.replace('_', ' ')}" for result, number in numbers.items())
     running = numbers["canceling"] + numbers["already_canceling"]
     return f"{counted(len(results), 'message batch')}: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
+
+
+def tally_in_short(results: Sequence[CancelResult | None]) -> str:
+    """Sum up many cancel requests in the words of their rows."""
+    parts = ", ".join(f"{number:,} {IN_A_ROW[result]}" for result, number in Counter(results).items())
+    return f"{counted(len(results), 'message batch')}: {parts}."
 
 
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
@@ -183,7 +198,7 @@ def needs_yes(message_batch_id: str) -> str:
     )
 
 
-def may_repeat(batches: Sequence[MessageBatch]) -> str:
+def may_repeat(batches: Sequence[MessageBatch], *, in_short: bool = False) -> str:
     """Say which programs, whose batches were canceled, may send the requests again; nothing if none is running."""
     running = {
         batch.context.created_by for batch in batches if batch.context.created_by and batch.context.created_by.alive
@@ -191,6 +206,8 @@ def may_repeat(batches: Sequence[MessageBatch]) -> str:
     if not running:
         return ""
     which = ", ".join(sorted(f'"{by.program}" (pid {by.pid})' for by in running))
+    if in_short:
+        return f"Still running here, and may send them again: {which}."
     if len(batches) == 1:
         return f"Its program is still running on this machine, and may send the canceled requests again: {which}."
     return f"Programs still running on this machine, which may send canceled requests again: {which}."

@@ -18,7 +18,7 @@ from cancel_message_batch.guarding import signals
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import cancels
 
-from .programs import REQUESTS, Program, TroubleError, client, fails, leave, status, until
+from .programs import REQUESTS, Program, TroubleError, client, fails, leave, record, status, until
 
 both = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 SUSPENDED = """
@@ -217,6 +217,7 @@ def test_a_suspended_generator_neither_holds_the_process_nor_changes_its_exit_co
     assert done.returncode == 3, done.stderr
     assert "Exception ignored" not in done.stderr
     assert status(slow, name) == "in_progress"
+    assert list(record().left_behind(slow.url)) == ([name] if cancel == "always" else [])
     assert (f"To cancel: `cancel-message-batch {name}`" in done.stderr) == (cancel == "always")
 
 

@@ -1,6 +1,7 @@
 """The admin API of the sandbox."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -77,3 +78,17 @@ def test_the_admin_api_needs_no_credential_and_is_not_in_the_journal(server: San
     assert answer.json() == []
     assert server.journal == []
     assert call(server, "GET", "/_sandbox/nothing").status_code == 404
+
+
+def test_the_front_page_leads_a_browser_on_and_gives_a_program_json(server: Sandbox, call: Call) -> None:
+    nothing = dict.fromkeys(HEADERS)
+    page = call(server, "GET", "/", {**nothing, "accept": "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"})
+    assert page.headers["content-type"].startswith("text/html")
+    links = re.findall(r'href="(.*?)"', page.text)
+    assert {call(server, "GET", link, nothing).status_code for link in links} == {200}
+    paths = call(server, "GET", "/", nothing).json()["paths"]
+    for path in paths:
+        method, _, address = path.partition(" ")
+        assert call(server, method, address.replace("{id}", "msgbatch_1"), json={}).status_code != 405
+        assert path in page.text
+    assert "/" not in [entry.path for entry in server.journal]

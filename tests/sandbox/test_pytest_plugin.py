@@ -155,6 +155,14 @@ def test_an_unused_plugin_loads_nothing_of_ours_or_the_sdk() -> None:
     assert not loaded & {"anthropic", "httpx2", "pydantic", "starlette", "uvicorn"}
 
 
+def test_the_tests_to_copy_pass(tmp_path: Path) -> None:
+    for name in ("nightly.py", "test_nightly.py"):
+        (tmp_path / name).write_text((ROOT / "examples" / "testing" / name).read_text())
+    done = pytest_of(tmp_path, sys.executable)
+    assert " passed" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
+
+
 def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")]
     subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120, check=True)

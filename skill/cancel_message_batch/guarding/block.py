@@ -5,6 +5,7 @@ client: by a sync guard in threads, which it abandons at its deadline, by an asy
 """
 
 import asyncio
+import atexit
 import contextlib
 import functools
 import logging
@@ -40,6 +41,7 @@ _BLOCK = "guarded_block"  # the attribute by which a block knows the one around 
 _AT_ONCE = 32  # cancels
 
 _signals = Signals()
+_open_blocks: set["_Block"] = set()
 
 
 class _Block:
@@ -76,7 +78,11 @@ class _Block:
         self._why = ""
         self.task = current_task()
         _signals.enter(self)
+        self._thread = threading.current_thread()
         self._open = True
+        _open_blocks.add(self)
+        atexit.unregister(_abandon_all)
+        atexit.register(_abandon_all)
         kind = type(self._batches)
         members = {
             "create": functools.wraps(kind.create)(create),
@@ -224,6 +230,7 @@ class _Block:
 
     def _left(self, error: BaseException | None) -> None:
         """Report what became of everything that was created here, and note it in the record."""
+        _open_blocks.discard(self)
         self._put_back()
         with self._lock:
             self._reported = True
@@ -250,6 +257,15 @@ class _Block:
         if normal and left:  # the others are wanted, and the program has not ended well because of these
             self.notes.keep(name for name in own if name not in outcomes and name not in left)
         self.notes.end(self._why or "normal end", well=normal and not left)
+
+    def abandon(self) -> None:
+        """End a block that is still open when the process ends: a generator is suspended in it, and never finished.
+
+        Later, when Python throws the generator away, too much of it is gone. A daemon thread is killed in its block.
+        """
+        if self._thread is threading.main_thread() or not self._thread.is_alive():
+            self._stop(GeneratorExit())
+            self._left(GeneratorExit())
 
     def _put_back(self) -> None:
         """Undo ``client.messages.batches = batches``, with which a program that takes a client is guarded."""
@@ -278,6 +294,8 @@ class SyncBlock(_Block):
         return self._enter(create)
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if sys.is_finalizing():  # it was abandoned
+            return
         try:
             _signals.hold(self)
         except KeyboardInterrupt:  # a second Ctrl-C just before
@@ -304,6 +322,8 @@ class AsyncBlock(_Block):
         return self._enter(create)
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if sys.is_finalizing():
+            return
         try:
             _signals.hold(self)
         except KeyboardInterrupt:
@@ -345,12 +365,15 @@ class AsyncBlock(_Block):
         return again
 
 
+def _abandon_all() -> None:
+    for block in list(_open_blocks):
+        block.abandon()
+
+
 def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:
     """Start threads that the program does not wait for when it ends: after a deadline they are abandoned."""
     threads = [threading.Thread(target=work, daemon=True) for _ in range(number)]
-    if sys.is_finalizing():  # a suspended generator is thrown away: a thread would never run, or hang the process
-        return []
-    with contextlib.suppress(RuntimeError):
+    with contextlib.suppress(RuntimeError):  # while the interpreter ends, none can be started
         for thread in threads:
             thread.start()
     return [thread for thread in threads if thread.ident]

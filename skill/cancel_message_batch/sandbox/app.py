@@ -20,6 +20,7 @@ from . import admin, stand_in
 from .account import Account
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
+from .front_page import front_page
 from .inputs import ListQuery, NewBatch, accepted
 from .interceptor import ADMIN_PREFIX
 from .journal import Journal
@@ -55,7 +56,8 @@ def create_app(
     """Build the API and the admin API. The options are those of ``Sandbox``."""
     mounts = {ADMIN_PREFIX: admin.ROUTES, **dict.fromkeys(PREFIXES, _ROUTES)}
     app = Starlette(
-        routes=[Mount(prefix, Router(routes, redirect_slashes=False)) for prefix, routes in mounts.items()],
+        routes=[Route("/", front_page)]
+        + [Mount(prefix, Router(routes, redirect_slashes=False)) for prefix, routes in mounts.items()],
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.router.redirect_slashes = False

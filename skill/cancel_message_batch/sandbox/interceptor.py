@@ -51,7 +51,7 @@ class Interceptor:
         """Handle one ASGI request."""
         self._received += 1
         scope["sandbox.request_id"] = f"req_01sandbox{self._received:015d}"
-        admin = f"{scope['path']}/".startswith(f"{ADMIN_PREFIX}/")
+        admin = scope["path"] == "/" or f"{scope['path']}/".startswith(f"{ADMIN_PREFIX}/")
         limit = MAX_ADMIN_BODY if admin else MAX_BODY
         if problem := _refusal(scope, self.hosts, admin=admin):
             await _refuse(APIError(403, problem), scope, receive, self._completing(scope, send))

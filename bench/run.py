@@ -243,6 +243,28 @@ def printed(commands: dict[str, list[str]], url: str, times: int) -> dict[str, f
     return {name: statistics.median(all_) for name, all_ in numbers.items()}
 
 
+def fixture(times: int, number: int) -> None:
+    """Measure what the pytest fixture costs a test, and what the plugin costs where it is not used."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name, argument in (("used", "message_batches"), ("unused", "tmp_path")):
+            tests = "".join(f"def test_{each}({argument}): pass\n" for each in range(number))
+            Path(directory, f"test_{name}.py").write_text(tests)
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", directory]
+        unused = str(Path(directory, "test_unused.py"))
+        commands = {
+            "used": [*pytest, str(Path(directory, "test_used.py"))],
+            "unused": [*pytest, unused],
+            "without": [*pytest, "-p", "no:cancel-message-batch", unused],
+        }
+        measured = medians(commands, "http://127.0.0.1:9", times)
+    print(f"\nThe pytest fixture (medians of {times}, {number} tests)")
+    each = (measured["used"].seconds - measured["unused"].seconds) * 1000 / number
+    target(f"{each:.1f} ms a test, start of the server included", "at most 50", reached=each <= 50)
+    # Less than what the time of a whole process varies by, so it is the processor's.
+    more = (measured["unused"].processor - measured["without"].processor) * 1000
+    target(f"pytest takes {more:+.1f} ms of processor time with the plugin unused", "at most +10", reached=more <= 10)
+
+
 def context(openapi: str | None) -> None:
     """Compare what a model's context holds: the definitions and the result of one cancel."""
     print("\nContext: tools/list and the result of one cancel, characters of JSON")
@@ -268,6 +290,7 @@ def main() -> None:
         "mcp": lambda: mcp(9),
         "results": lambda: results(100_000, 3),
         "run": lambda: behind_run(600_000, 3),
+        "fixture": lambda: fixture(9, 50),
         "context": lambda: context(os.environ.get("OPENAPI")),
     }
     parser = argparse.ArgumentParser(description=__doc__)

@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 import pytest
+from tests.conftest import ROOT
 
-from cancel_message_batch.sandbox import JournalEntry, Sandbox
+from cancel_message_batch.sandbox import FAULTS, JournalEntry, Sandbox, admin
 
 from .conftest import HEADERS, Call
 
@@ -92,3 +93,12 @@ def test_the_front_page_leads_a_browser_on_and_gives_a_program_json(server: Sand
         assert call(server, method, address.replace("{id}", "msgbatch_1"), json={}).status_code != 405
         assert path in page.text
     assert "/" not in [entry.path for entry in server.journal]
+
+
+def test_every_path_and_every_fault_with_a_name_is_in_the_page_about_the_sandbox(server: Sandbox, call: Call) -> None:
+    text = (ROOT / "docs" / "sandbox.md").read_text()
+    shown = {path.split()[1] for path in call(server, "GET", "/").json()["paths"]}
+    assert {f"/_sandbox{route.path}" for route in admin.ROUTES} == {path for path in shown if path.startswith("/_")}
+    assert [path for path in shown if path.startswith("/_sandbox") and path not in text] == []
+    named = {name.removeprefix("status ") for name in FAULTS}
+    assert [name for name in named if not re.search(rf"\b{name}\b", text)] == []

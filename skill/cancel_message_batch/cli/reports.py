@@ -11,19 +11,19 @@ from cancel_message_batch.api.models import MessageBatch, ascii_json, message_ba
 from cancel_message_batch.record import names
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
-from cancel_message_batch.words.states import IN_A_ROW, IN_SHORT, CancelResult, details, may_repeat
+from cancel_message_batch.words.states import IN_A_ROW, IN_SHORT, details, final_counts, may_repeat, status
 
 from .output import Output
 from .registry import PROGRAM
 from .terminal import copyable, cut, fitted, interactive, paint, width, wrapped
 
-_FEW = 3  # ids that fit into a suggested command
+FEW = 3  # ids that fit into a suggested command
 _WIDTH = 80  # columns that a row may take; a narrower terminal gets several lines for each batch
 _STATUS_COLORS = {"in_progress": "32", "canceling": "33", "ended": "2"}
 _SCREENFUL = 20  # rows that decide whether there is a column for names
 _CREATED = 20  # columns of a time with its year
 _LIST_HEAD = f"{'ID':<33} {'STATUS':<10} REQUESTS  AGE "
-_WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS ENDS BY"
+_WAIT_HEAD = f"{'ID':<33} {'STATUS':<11} {'FOR':>4} REQUESTS "
 _CANCEL_HEAD = f"{'RESULT':<17} {'ID':<33} REQUESTS"
 _LABEL = 10  # columns for the label of a line in a block
 
@@ -36,7 +36,7 @@ def print_outcome(outcome: ToolOutcome, output: Output) -> None:
     if outcome.is_error or outcome.batch is None:
         output.warn(outcome.text)
     elif outcome.result in {"canceling", "already_canceling"} and for_person(output):
-        output.print(canceled_line(outcome.batch, outcome.result))
+        output.print(_line(IN_A_ROW[outcome.result], outcome.batch))
         if again := may_repeat([outcome.batch], in_short=True):
             output.say(again)
     else:
@@ -48,14 +48,23 @@ def for_person(output: Output) -> bool:
     return sys.stdout.isatty() and not (output.json or output.quiet)
 
 
-def canceled_line(batch: MessageBatch, result: CancelResult) -> str:
-    """Say in a line what a cancel did to one batch."""
+def print_ended(batch: MessageBatch, output: Output) -> None:
+    """Print how a batch that was waited for has ended."""
+    if for_person(output):
+        counts = f"  {final_counts(batch)}"
+        output.print(f"{_line('ended', batch)}\n{wrapped(counts, width(), indent='  ')}")
+    else:
+        print_batch(batch, fitted(status(batch), sys.stdout), output)
+
+
+def _line(what: str, batch: MessageBatch) -> str:
+    """Say in a line what became of one batch."""
     known = facts(batch)
-    start, size = f"{IN_A_ROW[result]}  {known.id}", f"  {known.size}"
+    start, size = f"{what}  {known.id}", f"  {known.size}"
     if len(start) + len(size) > width():
-        return "\n  ".join(filter(None, (IN_A_ROW[result], known.id, cut(known.name, width() - 2), known.size)))
+        return "\n  ".join(filter(None, (what, known.id, cut(known.name, width() - 2), known.size)))
     room = width() - len(start) - len(size) - 2
-    name = f"  {cut(known.name, room)}" if known.name and room > 1 else ""
+    name = f"  {cut(known.name, room)}" if known.name and room > 3 else ""
     return f"{start}{name}{size}"
 
 
@@ -126,7 +135,7 @@ def _json(batch: MessageBatch, more: More | None) -> str:
 def suggest(what: str, command: str, ids: Sequence[str], many: str, output: Output) -> None:
     """Show a person at a terminal what to type next, if there are ids; ``many`` is the command for many."""
     if ids and interactive() and not output.json:
-        shown = f"{command} {' '.join(ids)}" if len(ids) <= _FEW else many
+        shown = f"{command} {' '.join(ids)}" if len(ids) <= FEW else many
         output.say(f"{what}:\n{copyable(f'{PROGRAM} {shown}', width())}")
 
 
@@ -178,24 +187,27 @@ def last_columns(created: str, name: str | None, taken: int, stream: TextIO) -> 
     return f"{created:<{_CREATED}} {cut(name, room - _CREATED - 1)}"
 
 
-def waiting_table(batches: Iterable[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
+def waiting_table(batches: Sequence[tuple[str, MessageBatch | None]], stream: TextIO) -> Iterable[str]:
     """Yield the lines of a table of batches that are waited for, by id; None is one that was not seen yet."""
+    named = any(batch and batch.context.name for _, batch in batches)
     if fits():
-        yield paint(_WAIT_HEAD, "1", stream)
+        last = last_columns("ENDS BY", "NAME" if named else None, len(_WAIT_HEAD), stream)
+        yield paint(f"{_WAIT_HEAD}{last}", "1", stream)
     for name, batch in batches:
-        yield _waiting_row(batch, stream) if batch else f"{name} …"
+        yield _waiting_row(batch, stream, named=named) if batch else f"{name} …"
 
 
-def _waiting_row(batch: MessageBatch, stream: TextIO) -> str:
+def _waiting_row(batch: MessageBatch, stream: TextIO, *, named: bool) -> str:
     known, counts = facts(batch), batch.request_counts
     elapsed = age(batch.cancel_initiated_at or batch.created_at, batch)
     so_far = f"{counts.finished:,}/" if counts.finished else ""
     latest = day_and_time(batch.expires_at, batch) if batch.expires_at > batch.context.as_of else ""
-    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {f'{so_far}{known.requests:,}':>8} {latest}".rstrip()
-    if fits() and len(line) <= width():
-        return _with_color(line, known, stream)
+    line = f"{known.id:<33} {known.status:<11} {elapsed:>4} {f'{so_far}{known.requests:,}':>8} "
+    if fits() and len(line) + len(latest) <= width():
+        last = last_columns(latest, known.name if named else None, len(line), stream)
+        return f"{_with_color(line, known, stream)}{last}".rstrip()
     lines = f"{known.id}\n  {known.status} for {elapsed},\n  {so_far}{known.size}"
-    return _with_color(lines, known, stream) + (f",\n  ends by {latest}" if latest else "")
+    return _with_color(lines, known, stream) + (f"\n  {cut(known.name, width() - 2)}" if known.name else "")
 
 
 def block(batch: MessageBatch, stream: TextIO) -> str:

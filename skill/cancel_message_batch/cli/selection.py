@@ -74,6 +74,9 @@ def checked_id(word: str) -> str:
 def _fault(word: str) -> str | None:
     if word[:1] in set("\"'`\u2018\u201c") and not message_batch_id_fault(word[1:-1]):
         return "there are quotes around it"
+    several = re.split(r"[\s,;]+", word)
+    if len(several) > 1 and not any(map(message_batch_id_fault, several)):
+        return f"it holds {len(several):,} ids; give each as an argument of its own, without quotes around them all"
     return message_batch_id_fault(word)
 
 

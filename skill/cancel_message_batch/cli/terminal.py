@@ -42,8 +42,11 @@ def write(stream: TextIO, text: str = "") -> OSError | None:
 
 
 def width() -> int:
-    """Return the number of columns."""
-    return shutil.get_terminal_size((80, 24)).columns
+    """Return the number of columns: of the terminal of standard error, where standard output leads elsewhere."""
+    columns = 0
+    with contextlib.suppress(OSError, ValueError):  # it is no terminal either, or has no descriptor
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    return shutil.get_terminal_size((columns or 80, 24)).columns
 
 
 def wrapped(text: str, columns: int, *, indent: str = "") -> str:

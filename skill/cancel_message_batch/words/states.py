@@ -32,6 +32,7 @@ IN_A_ROW: dict[CancelResult | None, str] = {  # what a cancel did, in a column; 
 }
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
+_KEPT = timedelta(days=29)  # results, from the batch's creation
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
@@ -113,12 +114,19 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str) -> str:
-    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``."""
+def not_ended(
+    why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str, at_most: int | None = None
+) -> str:
+    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``.
+
+    More than ``at_most`` are counted, not named.
+    """
     unknown = f"status unknown (last: {trouble})" if trouble else "status unknown"
     known = [name for name in batch_ids if name in seen]
     parts = [("not ended yet", known), (unknown, [name for name in batch_ids if name not in seen])]
-    left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
+    many = at_most is not None and len(batch_ids) > at_most
+    which = [(what, counted(len(ids), "message batch") if many else spaced(ids)) for what, ids in parts if ids]
+    left = "; ".join(f"{what}: {ids}" for what, ids in which)
     return f"{why}; {left}. The batches keep running; run `wait` again any time."
 
 
@@ -245,13 +253,14 @@ def _at_end(batch: MessageBatch) -> str:
     return f"{ended} after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ended
 
 
-def _final_counts(batch: MessageBatch) -> str:
+def final_counts(batch: MessageBatch) -> str:
+    """Say how many requests of a batch that has ended came to which end, and which are billed."""
     nothing = "; no request was canceled" if batch.cancel_initiated_at and not batch.request_counts.canceled else ""
     return f"{billed(counts(batch) or 'no requests')}{nothing}"
 
 
 def _final(batch: MessageBatch) -> str:
-    final = f"Final counts: {_final_counts(batch)}."
+    final = f"Final counts: {final_counts(batch)}."
     if batch.archived_at:
         return f"{final} Its results are gone: results are kept for 29 days after creation."
     if not batch.results_url:
@@ -273,27 +282,39 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})" if time else ""
 
     known, canceled = facts(batch), when(batch.cancel_initiated_at)
-    is_due = batch.expires_at > batch.context.as_of and not (batch.ended or batch.ended_at)
     if batch.ended:
-        final = _final_counts(batch)
+        final = final_counts(batch)
         gone = f"{'gone' if batch.archived_at else 'no address given'}; they are kept for 29 days after creation"
     else:
         final = f"{f'so far {counts(batch)}; final' if batch.request_counts.finished else 'known'} once it has ended"
         gone = ""
     pairs = [
         ("name", known.name),
-        ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
-        ("requests", f"{known.requests:,}"),
-        ("created", when(batch.created_at)),
         ("creator", known.creator.removeprefix("created by ")),
+        ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
+        ("created", when(batch.created_at)),
+        ("next", _next(batch, when(batch.expires_at))),
+        ("requests", f"{known.requests:,}"),
         ("canceled", f"requested {canceled}" if canceled else ""),
         ("ended", when(batch.ended_at)),
-        ("ends by", when(batch.expires_at) if is_due else ""),
         ("counts", final),
         ("results", _results_url(batch) if batch.ended and batch.results_url else gone),
         ("workspace", batch.context.workspace or ""),
     ]
     return [(label, value) for label, value in pairs if value]
+
+
+def _next(batch: MessageBatch, latest: str) -> str:
+    """Say what happens next to a batch, and by when; nothing where no more happens, or where that is not known."""
+    if batch.ended:
+        until = batch.created_at + _KEPT
+        kept = batch.results_url and not batch.archived_at and until > batch.context.as_of
+        return f"its results can be saved until {day_and_time(until, batch)}" if kept else ""
+    if batch.ended_at or batch.expires_at <= batch.context.as_of:
+        return ""
+    if batch.processing_status == "canceling":
+        return f"ends once what is being processed has completed, by {latest}"
+    return f"ends by {latest}"
 
 
 def cancel_these(batches: Sequence[MessageBatch]) -> str:

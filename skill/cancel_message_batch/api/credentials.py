@@ -59,7 +59,7 @@ class Connection:
         return connect(**{name: value for name, value in self.arguments.items() if name not in replaced} | changed)
 
 
-def connect(  # noqa: C901, PLR0912 - the order of precedence, top to bottom, in one place
+def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to bottom, in one place
     *,
     api_key: str | None = None,
     auth_token: str | None = None,

@@ -13,7 +13,7 @@ from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.record.names import known_here
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import states
-from cancel_message_batch.words.facts import differences, facts
+from cancel_message_batch.words.facts import LookAlikes, facts
 
 from .exit_codes import ExitCode, Interrupted, combined, exit_code
 from .output import Output
@@ -125,7 +125,7 @@ class _Rows:
         self._left = list(reversed(ids))
         self._outcomes = outcomes
         self._output = output
-        self._differences = differences(ids)
+        self._alike = LookAlikes(ids)
         self._texts: list[str] = []  # what a row cannot say: why a cancel failed
         if head := canceled_head():
             output.print(head)
@@ -149,7 +149,7 @@ class _Rows:
             outcome = replace(outcome, batch=known_here([outcome.batch])[0])
         if outcome.batch is None or outcome.result == "unconfirmed":
             self._texts.append(outcome.text)
-        for line in canceled_row(name, outcome, self._differences.get(name)):
+        for line in canceled_row(name, outcome, self._alike.difference(name)):
             self._output.print(line)
 
 

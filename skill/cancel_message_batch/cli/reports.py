@@ -10,7 +10,7 @@ from typing import TextIO
 from cancel_message_batch.api.models import MessageBatch, ascii_json, message_batch_id_fault
 from cancel_message_batch.record import names
 from cancel_message_batch.tools import ToolOutcome
-from cancel_message_batch.words.facts import Facts, day_and_time, distance, duration, facts
+from cancel_message_batch.words.facts import Facts, LookAlikes, day_and_time, distance, duration, facts
 from cancel_message_batch.words.states import IN_A_ROW, IN_SHORT, details, final_counts, may_repeat, status
 
 from .output import Output
@@ -73,7 +73,7 @@ def canceled_head() -> str:
     return paint(f"{_CANCEL_HEAD}{'  NAME' * names.has_record()}", "1", sys.stdout) if fits() else ""
 
 
-def canceled_row(message_batch_id: str, outcome: ToolOutcome, difference: str | None) -> Iterable[str]:
+def canceled_row(message_batch_id: str, outcome: ToolOutcome, difference: str) -> Iterable[str]:
     """Say in a row of a table what a cancel did to one of many batches; one that failed has no size."""
     what, known = IN_A_ROW[outcome.result], facts(outcome.batch) if outcome.batch else None
     name = known.name if known else ""
@@ -149,28 +149,36 @@ def fits() -> bool:
     return width() >= _WIDTH
 
 
-def table(batches: Iterable[MessageBatch], stream: TextIO, more: More | None = None) -> Iterable[str]:
-    """Yield the lines of a table, one batch at a time."""
-    rows = iter(batches)
-    first = list(islice(rows, _SCREENFUL if names.has_record() else 1))
+def table(
+    batches: Iterable[MessageBatch], stream: TextIO, more: More | None = None, *, among: Iterable[str] = ()
+) -> Iterable[str]:
+    """Yield the lines of a table, one batch at a time; ``among`` are ids that one of them may be mistaken for."""
+    rows, for_eyes = iter(batches), stream.isatty()
+    first = list(islice(rows, _SCREENFUL if names.has_record() or for_eyes else 1))
     named = any(batch.context.name for batch in first)
+    alike = LookAlikes(chain(among, (batch.id for batch in first)))
     if first and fits():
         last = last_columns("CREATED", "NAME" if named else None, len(_LIST_HEAD), stream)
         yield paint(_LIST_HEAD + last, "1", stream)
     for batch in chain(first, rows):
-        yield row(batch, stream, named=named)
+        alike.add(batch.id)
+        yield row(batch, stream, named=named, difference=alike.difference(batch.id) if for_eyes else "")
         if more and (text := more(batch)[0]):
-            yield wrapped(f"  {text}", width(), indent="  ") if stream.isatty() else f"  {text}"
+            yield wrapped(f"  {text}", width(), indent="  ") if for_eyes else f"  {text}"
 
 
-def row(batch: MessageBatch, stream: TextIO, *, named: bool = False) -> str:
-    """Format a batch as one line or, in a narrow terminal, as several; ``named``: there is a column for names."""
+def row(batch: MessageBatch, stream: TextIO, *, named: bool = False, difference: str = "") -> str:
+    """Format a batch as one line or, in a narrow terminal, as several.
+
+    ``named``: there is a column for names. ``difference`` stands below the id.
+    """
     known, created = facts(batch), day_and_time(batch.created_at, batch)
     line = f"{known.id:<33} {known.status:<11} {known.requests:>7,} {age(batch.created_at, batch):>4} "
+    below = f"\n{difference}" if difference else ""
     if fits() and len(line) + len(created) <= width():
         name = known.name if named or batch.context.name else None
-        return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip()
-    lines = f"{known.id}\n  {known.status}, {known.size},\n  "
+        return (_with_color(line, known, stream) + last_columns(created, name, len(line), stream)).rstrip() + below
+    lines = f"{known.id}{below}\n  {known.status}, {known.size},\n  "
     lines = _with_color(lines, known, stream) + f"{created} ({distance(batch.created_at, batch)})"
     return f"{lines}\n  {cut(known.name, width() - 2)}" if batch.context.name else lines
 

@@ -17,6 +17,7 @@ from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_u
 from cancel_message_batch.record.names import has_record
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import states
+from cancel_message_batch.words.facts import LookAlikes
 
 from .arguments import FILTERS
 from .exit_codes import UsageError
@@ -193,6 +194,7 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
         output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known
+    listed = [batch.id for batch in known]
     if not given.all:
         from .picker import pick  # loads prompt_toolkit
 
@@ -204,8 +206,8 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
             return ()
     if given.yes:
         return known
-    if given.all or len(known) > 1:
-        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None))
+    if given.all or len(known) > 1 or LookAlikes(listed).difference(known[0].id):
+        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None, among=listed))
     if not confirm(states.cancel_these(known)):
         output.say_nothing_done("Nothing was canceled.")
         return ()

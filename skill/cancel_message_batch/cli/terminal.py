@@ -106,10 +106,15 @@ def copyable(command: str, columns: int) -> str:
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
-    """Colour a text in a terminal, unless NO_COLOR or FORCE_COLOR decide. ``code`` is an ANSI colour: 2 is dim."""
+    """Colour a text where colours are wanted. ``code`` is an ANSI colour: 2 is dim."""
+    return f"\033[{code}m{text}\033[0m" if colored(stream) else text
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether colours are wanted: in a terminal, unless NO_COLOR or FORCE_COLOR decide."""
     forced = os.environ.get("FORCE_COLOR", "0") not in {"", "0"}
     wanted = forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
-    return f"\033[{code}m{text}\033[0m" if wanted and not os.environ.get("NO_COLOR") else text
+    return wanted and not os.environ.get("NO_COLOR")
 
 
 def interactive() -> bool:

@@ -48,21 +48,27 @@ _SPELLED = {"I": "capital I", "l": "small L", "1": "digit one", "O": "capital O"
 _AS_SEEN = str.maketrans("I1O", "ll0")
 
 
-def differences(ids: Iterable[str]) -> dict[str, str]:
-    """Return a line to stand below each id that only look-alike characters (I l 1, O 0) tell from another one.
+class LookAlikes:
+    """Finds ids that only characters that look alike (I l 1, O 0) tell from one another."""
 
-    The line points at those characters and names them: no colour is needed, and the id itself can still be copied.
-    """
-    as_seen: dict[str, set[str]] = {}
-    for name in ids:
-        as_seen.setdefault(name.translate(_AS_SEEN), set()).add(name)
-    lines: dict[str, str] = {}
-    for alike in as_seen.values():
-        if len(alike) > 1:
-            places = [place for place, found in enumerate(zip(*alike, strict=True)) if len(set(found)) > 1]
-            carets = "".join("^" if place in places else " " for place in range(places[-1] + 1))
-            lines |= {name: f"{carets} {', '.join(_SPELLED[name[place]] for place in places)}" for name in alike}
-    return lines
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._groups: dict[str, set[str]] = {}
+        for name in ids:
+            self.add(name)
+
+    def add(self, message_batch_id: str) -> None:
+        """Add an id to those that are compared."""
+        self._groups.setdefault(message_batch_id.translate(_AS_SEEN), set()).add(message_batch_id)
+
+    def difference(self, message_batch_id: str) -> str:
+        """Return a line to stand below an id, which points at the characters and names them; mostly there is none.
+
+        It needs no colour, and the id above it stays as it is, so that it can be copied.
+        """
+        group = self._groups.get(message_batch_id.translate(_AS_SEEN), set())
+        places = [place for place, found in enumerate(zip(*group, strict=True)) if len(set(found)) > 1]
+        carets = "".join("^" if place in places else " " for place in range(max(places, default=-1) + 1))
+        return f"{carets} {', '.join(_SPELLED[message_batch_id[place]] for place in places)}".rstrip()
 
 
 def spaced(ids: Sequence[str]) -> str:

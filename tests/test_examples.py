@@ -127,6 +127,8 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
     called = re.sub(r"^cancel-message-batch", f"{sys.executable} -m cancel_message_batch", command)
     if " wait " in command or "results" in command:
         called = called.replace(EXAMPLE_ID, sandbox.account.add(requests=5, age=7200, status="ended"))
+    if "--mine" in command or "--named" in command:
+        assert python("-m", "cancel_message_batch", "name", EXAMPLE_ID, "nightly eval").returncode == 0
     requests = [{"custom_id": f"request-{number:05d}", "params": {}} for number in range(5)]
     (tmp_path / "nightly.py").write_text("print('nothing to do')")
     (tmp_path / "requests.jsonl").write_text("".join(f"{json.dumps(request)}\n" for request in requests))
@@ -139,8 +141,9 @@ def test_a_command_in_the_documents_works(sandbox: Sandbox, tmp_path: Path, comm
         cwd=tmp_path,
         env={**os.environ},
     )
-    # Claude found the batch, and without a terminal nobody can say yes.
-    assert done.returncode == (6 if "my newest batch" in command else 0), done.stderr
+    # Claude found the batch, or a filter did, and without a terminal nobody can say yes.
+    asks = "--all" in command and not re.search("--dry-run|--yes| (status|wait|list) ", command)
+    assert done.returncode == (6 if "my newest batch" in command else 2 if asks else 0), done.stderr
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)

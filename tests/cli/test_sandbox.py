@@ -116,7 +116,13 @@ def test_the_faults_of_a_file_happen_in_their_turn(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [('[{"name": "no reply"}]', "no answer"), ("{}", "list"), ("[1]", "list"), ("[", "Expecting")],
+    [
+        ('[{"statuss": 1}]', "statuss: Unexpected"),
+        ('[{"name": "no reply"}]', "no answer"),
+        ("{}", "list"),
+        ("[1]", "list"),
+        ("[", "Expecting"),
+    ],
 )
 def test_a_file_that_holds_no_faults_is_refused_in_words(text: str, said: str, tmp_path: Path, run: Run) -> None:
     file = tmp_path / "faults.json"

@@ -65,7 +65,7 @@ def test_as_a_plain_function_it_takes_only_the_id(
         described: Any = anthropic.beta_tool(function).to_dict()
         assert described["name"] == TOOL
         assert list(described["input_schema"]["properties"]) == ["message_batch_id"]
-        assert "results themselves are not returned" in " ".join(described["description"].split())
+        assert "returns a summary and the paths, not the results" in " ".join(described["description"].split())
 
 
 def test_the_async_tool_blocks_no_other_task(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -153,3 +153,13 @@ def test_the_loop_offers_it(sandbox: Sandbox, batches: MessageBatches, tmp_path:
     sent = next(each for each in sandbox.journal if each.path.endswith("/messages"))
     assert TOOL in [tool["name"] for tool in sent.body["tools"]]
     assert results_tool(tmp_path).system_prompt in sent.body["system"]
+
+
+def test_its_words_name_no_flag_and_no_command_that_a_model_without_a_shell_lacks(
+    sandbox: Sandbox, results: str, batches: MessageBatches, tmp_path: Path
+) -> None:
+    running = sandbox.account.add(requests=30)
+    for name in (running, results):
+        text = results_tool(tmp_path).run({"message_batch_id": name}, batches).text
+        assert "cancel-message-batch" not in text
+        assert "--" not in text

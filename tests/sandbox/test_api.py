@@ -95,7 +95,15 @@ def test_the_results_are_at_the_host_that_the_client_knows(server: Sandbox, call
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v2/messages/batches", f"{BATCHES}/", f"{BATCHES}/a/b", f"{BATCHES}/a%2Fb", f"{MOCK_PREFIX}/x"],
+    [
+        "/index.html",
+        "/v1",
+        "/v2/messages/batches",
+        f"{BATCHES}/",
+        f"{BATCHES}/a/b",
+        f"{BATCHES}/a%2Fb",
+        f"{MOCK_PREFIX}/x",
+    ],
 )
 def test_an_unknown_path_is_not_found(path: str, server: Sandbox, call: Call) -> None:
     refused(call(server, "GET", path), 404, "not_found_error")

@@ -102,13 +102,13 @@ def _found(summaries: Iterable[dict[str, Any]]) -> int:
 
 def _report(saved: Saved, batches: MessageBatches, output: Output) -> ExitCode:
     if saved.summary is None or saved.path is None:
-        output.warn(saved.lines[0])
+        output.warn(" ".join(filter(None, [*saved.lines, saved.next_command])))
         return ExitCode.TIME_UP if saved.state == "not_ended" else ExitCode.NOTHING_TO_CANCEL
     code, path = _code(saved.summary), saved.path.absolute()
     if output.json:
         output.print(ascii_json({"directory": str(path), **saved.summary}))
     elif not output.quiet:
-        for line in saved.lines:
+        for line in filter(None, [*saved.lines, saved.next_command]):
             output.print_prose(line)
         if saved.summary["to_resubmit"] and RESUBMIT_FILE in saved.summary["files"]:
             output.print_prose("To send them as a new batch, which costs money, paste this at the prompt of `python`:")

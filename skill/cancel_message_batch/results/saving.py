@@ -47,7 +47,14 @@ class Saved:
         if self.batch and self.state == "archived":
             return [results.results_gone(self.batch)]
         there = self.state == "all_there"
-        return results.saved(self.summary or {}, str(self.path), usual=RETRY, there=there, edited=self.edited)
+        return results.saved(self.summary or {}, str(self.path), there=there, edited=self.edited)
+
+    @property
+    def next_command(self) -> str:
+        """The command with which a person at a terminal goes on, if there is one, in a sentence."""
+        if self.batch and self.state == "not_ended":
+            return results.wait_and_save(self.batch)
+        return results.prepare(self.summary, str(self.path), usual=RETRY) if self.summary else ""
 
     @property
     def in_their_words(self) -> list[str]:

@@ -40,14 +40,12 @@ def results_function(directory: Path | str) -> Callable[[str], str]:
     """
 
     def save_message_batch_results(message_batch_id: str) -> str:
-        """Save the results of one ended Anthropic Message Batch as files on the user's machine, and sum them up.
-        Use it when the user wants the results, or asks what they got or what it cost; whether a batch has ended,
-        get_message_batch says. The summary tells what succeeded, what failed and why, tokens, estimated cost, and how
-        many requests are left to send; the results themselves are not returned, so tell the user where the files are.
-        The directory was chosen by the person who set this up. A complete earlier save is not repeated; incomplete
-        files are replaced. Results exist from the end of a batch until 29 days after its creation. What is left is not
-        sent: that costs money and is the user's to do. Copy the id exactly from the user or list_message_batches; an
-        unknown one is not found.
+        """Save the results of one ended Anthropic Message Batch as JSON Lines in the directory that the user set up.
+        Use it when the user wants the results, or asks what they got, what it cost or what failed: it returns a summary
+        and the paths, not the results. A batch that has not ended, which get_message_batch shows, has no results yet;
+        29 days after its creation they are gone: in both cases nothing is written. A complete earlier save is not
+        repeated; its own incomplete files are replaced. Copy the id from the user or list_message_batches; an unknown
+        one is reported as not found.
 
         Args:
             message_batch_id: Whole id, such as msgbatch_013Zva2CMHLNnXjNJJKqJ2EF

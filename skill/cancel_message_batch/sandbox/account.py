@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import APIError
-from .inputs import LARGEST_BATCH
+from .inputs import LARGEST_BATCH, in_words
 from .outcomes import problem_of
 from .simulated_batch import (
     ARCHIVED_AFTER,
@@ -123,7 +123,11 @@ class Account:
         batch may also have ``remaining_seconds``, ``error_every``, ``workspace`` and ``id``, as in ``add``.
         """
         account = cls(seed=seed, speed=speed, clock=clock)
-        for batch in _AccountFile.model_validate_json(text).batches:
+        try:
+            listed = _AccountFile.model_validate_json(text)
+        except ValidationError as error:
+            raise ValueError(in_words(error)) from error
+        for batch in listed.batches:
             account.add(**vars(batch))
         return account
 

@@ -7,16 +7,17 @@ from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Protocol, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 from pydantic.dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .changes import Change, changed
 from .errors import ERROR_TYPES, APIError, error_response
+from .inputs import in_words
+from .simulated_batch import DAY
 
 _HeaderName = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-DAY = 86_400.0
 _HeaderValue = Annotated[str, Field(pattern=r"^[\t\x20-\x7e\xa0-\xff]*$")]
 
 Operation = Literal["create", "list", "retrieve", "cancel", "delete", "results", "messages"]
@@ -215,7 +216,10 @@ def make_fault(fields: dict[str, Any]) -> Fault:
     if name is not None and name not in FAULTS:
         raise ValueError(f'name: there is no fault "{name}", but: {", ".join(FAULTS)}')
     given = {key: value for key, value in fields.items() if key != "name"}
-    return Fault(**{**(FAULTS[name] if name else {}), **given})
+    try:
+        return Fault(**{**(FAULTS[name] if name else {}), **given})
+    except ValidationError as error:
+        raise ValueError(in_words(error)) from error
 
 
 def read_faults(text: str | bytes) -> list[Fault]:
@@ -243,7 +247,7 @@ def take_fault(faults: list[Fault], method: str, path: str) -> Fault | None:
 async def _kept(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     """Let the app answer a request, and return its response instead of sending it."""
     start: Message = {}
-    body = b""
+    body = bytearray()
 
     async def keep(message: Message) -> None:
         nonlocal start, body
@@ -252,7 +256,7 @@ async def _kept(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
         body += message.get("body", b"")
 
     await app(scope, receive, keep)
-    response = Response(body, start["status"])
+    response = Response(bytes(body), start["status"])
     response.raw_headers = list(start["headers"])
     return response
 

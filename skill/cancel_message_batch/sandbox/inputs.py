@@ -22,10 +22,14 @@ def accepted(kind: type[Input], given: Any) -> Input:
     try:
         value: Input = _adapter(kind).validate_python(given)
     except ValidationError as error:
-        first: Any = error.errors(include_url=False)[0]
-        parts = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise APIError(400, ": ".join(filter(None, parts))) from error
+        raise APIError(400, in_words(error)) from error
     return value
+
+
+def in_words(error: ValidationError) -> str:
+    """Say what is wrong first: the field, and what it should be."""
+    first: Any = error.errors(include_url=False)[0]
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))))
 
 
 class _Body(BaseModel):

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import struct
-import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -23,6 +23,7 @@ from .journal import Journal
 from .simulated_batch import DOCUMENTED_ID
 
 _BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
+_ACCEPTING = 0.001  # seconds, for the loop to go around a few times
 _LONGEST_WAIT = 5.0  # seconds, until the server has stopped listening
 _SERVER_OPTIONS: Any = {
     "interface": "asgi3",
@@ -77,7 +78,7 @@ class _Connections:
         for transport in self._transports(scope):
             if reset:
                 # Closing then sends what a peer that is gone sends.
-                linger = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+                linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
                 transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
                 transport.abort()
             else:
@@ -219,7 +220,11 @@ class Sandbox:
             serving.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
-            # First no new clients, then none at all: uvicorn itself would wait for them.
+            # First no new clients, then none at all: uvicorn itself would wait for them. One that was just accepted
+            # needs a moment to get a transport; without one its connection would stay open and get no answer.
+            with contextlib.suppress(NotImplementedError):  # on Windows
+                self._connections.loop.remove_reader(listener.fileno())
+            await asyncio.sleep(_ACCEPTING)
             for each in getattr(server, "servers", ()):
                 each.close()
             listener.close()

@@ -30,9 +30,14 @@ def not_ended_for_results(batch: MessageBatch) -> str:
     """Say that a batch has no results yet."""
     return (
         f"Message batch {facts(batch).id} is {facts(batch).status} and has no results yet: they exist once it has "
-        f"ended, {latest_end(batch)}. To wait and then save them: "
-        f"`cancel-message-batch wait {facts(batch).id} && cancel-message-batch results {facts(batch).id}`"
+        f"ended, {latest_end(batch)}."
     )
+
+
+def wait_and_save(batch: MessageBatch) -> str:
+    """Say which command waits for the results of a batch and saves them."""
+    name = facts(batch).id
+    return f"To wait and then save them: `cancel-message-batch wait {name} && cancel-message-batch results {name}`"
 
 
 def no_results_now(error: APIStatusError, message_batch_id: str) -> str:
@@ -77,13 +82,8 @@ def in_several(shown: str) -> str:
     )
 
 
-def saved(
-    summary: Mapping[str, Any], path: str, *, usual: Sequence[str], there: bool = False, edited: bool = False
-) -> list[str]:
-    """Say what was saved of a batch, what it means, and what is left to send. ``in_their_words`` belongs behind it.
-
-    ``usual`` are the types that are sent again if nobody chose others.
-    """
+def saved(summary: Mapping[str, Any], path: str, *, there: bool = False, edited: bool = False) -> list[str]:
+    """Say what was saved of a batch, what it means, and what is left to send. ``in_their_words`` belongs behind it."""
     name, shown = clean(str(summary["message_batch_id"]), limit=ID_LIMIT), clean(path, limit=400)
     start = (
         f"All results of message batch {name} are already in {shown}: nothing was downloaded."
@@ -104,7 +104,7 @@ def saved(
     lines += [what.format(summary[field]) for field, what in _ODD_LINES.items() if summary[field]]
     if unfinished := sum(group["count"] for group in summary["unfinished"].values()):
         lines.append(f"{unfinished:,} succeeded but {'is' if unfinished == 1 else 'are'} not finished.")
-    lines += _spent(summary) + _left(summary, path, usual)
+    lines += _spent(summary) + _left(summary)
     until = datetime.fromisoformat(summary["results_available_until"]).astimezone()
     lines.append(f"The API keeps the results until {until:%Y-%m-%d %H:%M %Z}.")
     return lines
@@ -162,15 +162,12 @@ def _spent(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _left(summary: Mapping[str, Any], path: str, usual: Sequence[str]) -> list[str]:
+def _left(summary: Mapping[str, Any]) -> list[str]:
     file, number = summary["requests_file"], summary["to_resubmit"]
     what = f"{_request_count(number)} to be sent again" if number else "No request is to be sent again"
     listed = ": the custom_ids are in resubmit_ids.txt" if number else ""
     if file is None:
-        lines = [
-            f"{what}{listed}.",
-            *([f"To prepare the requests: `{_with_requests(summary, path, usual)}`"] if number else []),
-        ]
+        lines = [f"{what}{listed}."]
     elif file["is_of_another_batch"]:
         lines = [
             f"{clean(file['path'])} is the wrong requests file: none of its {file['requests']:,} requests has a result "
@@ -193,12 +190,17 @@ def _left(summary: Mapping[str, Any], path: str, usual: Sequence[str]) -> list[s
     return lines
 
 
-def _with_requests(summary: Mapping[str, Any], path: str, usual: Sequence[str]) -> str:
-    """Return the command that prepares requests, in the directory in which the batch is saved."""
+def prepare(summary: Mapping[str, Any], path: str, *, usual: Sequence[str]) -> str:
+    """Say which command prepares the requests that are left to send; nothing where there are none, or they are ready.
+
+    ``path`` is where the batch is saved, ``usual`` the types that are sent again if nobody chose others.
+    """
+    if summary["requests_file"] is not None or not summary["to_resubmit"]:
+        return ""
     where = shlex.quote(clean(str(PurePath(path).parent), limit=400))
     retry = "" if sorted(summary["retry"]) == sorted(usual) else f" --retry {','.join(map(clean, summary['retry']))}"
     name = clean(str(summary["message_batch_id"]), limit=ID_LIMIT)
-    return f"cancel-message-batch results {name} --out {where}{retry} --requests FILE"
+    return f"To prepare the requests: `cancel-message-batch results {name} --out {where}{retry} --requests FILE`"
 
 
 def _request_count(number: int) -> str:

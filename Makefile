@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHONS ?= 3.12 3.13 3.14 3.15
 READY = $(VENV)/.ready
+MODEL_OPTIONS = $(if $(MODEL_URL),--model-url "$(MODEL_URL)") $(if $(MODEL),--model "$(MODEL)")
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live evals bench bundle \
@@ -20,8 +21,8 @@ $(READY): pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: $(READY) ## a conversation that cancels batches in a sandbox; no key needed
-	@$(BIN)/python examples/demo.py
+demo: $(READY) ## a conversation that cancels batches in a sandbox; no key needed; MODEL_URL=… MODEL=… for a real model
+	@$(BIN)/python examples/demo.py $(MODEL_OPTIONS)
 
 test: $(READY) ## all tests; no key, no internet
 	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
@@ -50,8 +51,8 @@ test-programs: $(READY) ## published programs that create batches, behind `run` 
 live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and costs less than a cent
 	LIVE=1 $(BIN)/python -m pytest tests/test_live.py
 
-evals: $(READY) ## realistic requests to a real model; needs ANTHROPIC_API_KEY and costs money
-	@$(BIN)/python -m tests.evals.harness
+evals: $(READY) ## realistic requests to a real model; needs ANTHROPIC_API_KEY and costs money, or MODEL_URL=… MODEL=…
+	@$(BIN)/python -m tests.evals.harness $(MODEL_OPTIONS)
 
 bench: $(READY) ## measure against the peers; PARTS="cancel results run" for some; OPENAPI=path adds the context
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'

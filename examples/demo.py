@@ -1,9 +1,11 @@
 """The whole story on one machine, without a key: `make demo`.
 
 A real conversation loop, the real Anthropic SDK and real HTTP, against the sandbox on a free port of this machine.
-Only the model is a stand-in: it follows a script, and says so every time.
+Only the model is a stand-in: it follows a script, and says so every time. With ``--model-url URL --model NAME`` it is
+any server of the Messages API instead, such as Ollama: `make demo MODEL_URL=URL MODEL=NAME`.
 """
 
+import argparse
 import json
 import os
 import sys
@@ -16,13 +18,16 @@ from typing import Any, cast
 import anthropic
 
 from cancel_message_batch import MessageBatches
-from cancel_message_batch.agent import Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.agent import DEFAULT_MODEL, Conversation, Event, Text, ToolResult, ToolUse
+from cancel_message_batch.agent.model_server import model_client
+from cancel_message_batch.api.credentials import Connection, connect_model, model_place
+from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.cli.terminal import fitted, paint
 from cancel_message_batch.results.requests_file import RequestsFile
 from cancel_message_batch.results.saving import RESUBMIT_FILE, RESULTS_FILE, Options, save
 from cancel_message_batch.sandbox import Account, Sandbox
-from cancel_message_batch.words import states
+from cancel_message_batch.words import failures, states
 
 PAUSE = 0.6 if sys.stdout.isatty() else 0.0
 
@@ -112,17 +117,39 @@ def last_act(sandbox: Sandbox, batches: MessageBatches, client: anthropic.Anthro
 
 
 def main() -> None:
-    """Tell the story."""
+    """Read which model is to play its part, and tell the story."""
+    parser = argparse.ArgumentParser(description="A conversation that cancels batches in a sandbox on this machine.")
+    text = "a server of the Messages API that has the model (default: ANTHROPIC_MODEL_URL, else a scripted stand-in)"
+    parser.add_argument("--model-url", metavar="URL", help=text)
+    parser.add_argument("--model", help="the name of the model there (default: ANTHROPIC_MODEL)")
+    given = parser.parse_args()
+    model = given.model or os.environ.get("ANTHROPIC_MODEL", "")
+    try:
+        server = connect_model(given.model_url)
+    except MessageBatchError as error:
+        parser.error(str(error))
+    if server and not model:
+        parser.error(failures.unnamed_model(server.base_url))
+    try:
+        tell_story(server, model or DEFAULT_MODEL)
+    except MessageBatchError as error:
+        sys.exit(failures.model_failed(error, model_place(server.base_url)) if server else str(error))
+
+
+def tell_story(server: Connection | None, model: str) -> None:
+    """Tell the story, with the model of a server, or else with the scripted one."""
     os.environ["CANCEL_MESSAGE_BATCH_RECORD"] = "off"  # the sandbox's batches are not yours
     with Sandbox(account=Account.example(speed=40.0)) as sandbox:
         batches = MessageBatches(api_key="demo", base_url=sandbox.url)
         story = Story(sandbox)
         client = anthropic.Anthropic(api_key="demo", base_url=sandbox.url)
-        conversation = Conversation(client, batches, approve=story.approve, report=story.report)
+        asked = model_client(server) if server else client
+        conversation = Conversation(asked, batches, model=model, approve=story.approve, report=story.report)
 
         tell("You have sent thousands of requests to Claude as Message Batches, and the prompt is wrong.")
         tell(f"This is a sandbox of the Message Batches API on your machine, at {sandbox.url}; no key is needed.")
-        tell("The model is a scripted stand-in. The loop, the SDK and the HTTP are the real ones.")
+        who = f"The model is {model}, at {server.base_url}." if server else "The model is a scripted stand-in."
+        tell(f"{who} The loop, the SDK and the HTTP are the real ones.")
         running = [batch.id for batch in batches.list() if batch.processing_status == "in_progress"]
         story.wire()
         for request in (
@@ -137,6 +164,10 @@ def main() -> None:
             story.flush()
 
         tell()
+        if batches.retrieve(running[0]).processing_status == "in_progress":
+            tell("The model has not canceled your newest batch, so that is done here:")
+            batches.cancel(running[0])
+            story.wire()
         tell("A batch that is canceling has not stopped yet. This waits until your newest batch has really ended:")
         while not (batch := batches.retrieve(running[0])).ended:
             time.sleep(0.5)

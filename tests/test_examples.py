@@ -17,6 +17,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 
 from .conftest import ROOT, cancels
+from .scripted import Raw, serving
 
 PAGES = [ROOT / "README.md", ROOT / "SKILL.md", *sorted((ROOT / "docs").glob("*.md"))]
 MODEL_LOOPS = ["messages_api_loop.py", "tool_runner.py"]
@@ -110,6 +111,19 @@ def test_the_demo_runs_to_its_end() -> None:
     assert done.stderr == ""
 
 
+def test_the_demo_plays_with_another_servers_model_and_says_which_server_failed(sandbox: Sandbox) -> None:
+    with serving() as model:
+        model.replies = ["Hm.", "Hm.", "Hm.", Raw(b'{"error": {"message": "x does not support tools"}}', status=400)]
+        done = python("examples/demo.py", "--model-url", model.url, "--model", "qwen3-coder")
+    assert f"The model is qwen3-coder, at {model.url}/v1." in done.stdout
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"The model at {model.url[7:]} does not call tools (400)")
+    assert sandbox.journal == []
+    nameless = python("examples/demo.py", "--model-url", model.url)
+    assert nameless.returncode == 2
+    assert "with --model or ANTHROPIC_MODEL" in nameless.stderr
+
+
 def _blocks(document: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", document.read_text(), re.DOTALL)
 
@@ -118,7 +132,7 @@ def _commands() -> list[str]:
     lines = [line for page in PAGES for block in _blocks(page, "sh") for line in block.splitlines()]
     commands = [line.partition("  #")[0].strip() for line in lines if line.startswith("cancel-message-batch ")]
     # What talks with a person, or serves until it is stopped, has tests of its own.
-    return sorted({c for c in commands if " " in c and not re.search(r" (chat|sandbox|mcp)\b", c)})
+    return sorted({c for c in commands if " " in c and not re.search(r" (chat|sandbox|mcp)\b|--model-url", c)})
 
 
 @pytest.mark.parametrize("command", _commands())

@@ -89,17 +89,15 @@ CUT = Raw(sse(answer("I will")[:3]), cut=True)
 HTML = Raw(b"<html>Welcome</html>", headers={"content-type": "text/html"})
 HALF_A_CHARACTER = Raw(sse(answer("\ud83d")))
 BAD_JSON = Raw(sse(answer([("cancel_message_batch", '{"message_batch_id": nope}')])))
-NO_CONTENT = Raw(sse([{"type": "message_start", "message": {"content": None}}, *answer("Hm")[1:]]))
 
 
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
-        (CUT, (APIConnectionError, "the connection to the API broke")),
-        (HTML, (APIResponseError, "the response is not from the Messages API")),
-        (Raw(), (APIResponseError, "the response is not from the Messages API")),
+        (CUT, (APIConnectionError, r"the connection to the model at 127.0.0.1:\d+ broke")),
+        (HTML, (APIResponseError, r"the response of the model at 127.0.0.1:\d+ is not from the Messages API")),
+        (Raw(), (APIResponseError, "is not from the Messages API")),
         (Raw(b"event: message_start\ndata: {nope\n\n"), (APIResponseError, "garbled")),
-        (NO_CONTENT, (APIResponseError, "garbled")),
         (HALF_A_CHARACTER, (APIResponseError, "garbled")),
         (BAD_JSON, (APIResponseError, "garbled")),
     ],

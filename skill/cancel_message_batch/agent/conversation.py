@@ -10,20 +10,24 @@ from dataclasses import dataclass
 from typing import Any
 
 import anthropic
-from anthropic.types import Message, ToolUseBlock
 
 from cancel_message_batch.api.calls import Batches
 from cancel_message_batch.api.client import MessageBatches
+from cancel_message_batch.api.credentials import model_place, origin
 from cancel_message_batch.api.errors import (
+    THE_API,
     APIConnectionError,
     APIResponseError,
     MessageBatchError,
+    clean,
     from_client,
     from_sdk,
+    quoted,
 )
 from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import Approve, Tool, ToolOutcome, with_more
 
+from .answer import Answer, Call
 from .approval import Consent
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -55,6 +59,10 @@ NOT_RUN = (
     "This call was not run and nothing was sent for it: the answer that contained it ended before it was complete."
 )
 NO_ANSWER = "(The model gave no answer.)"
+NOT_ENDED_BY_A_CALL = "\n(The answer ended with the reason {}, so the tool call in it was not run.)"
+WRITTEN_CALL = (
+    "\n(The model wrote a tool call as text. It was not run: this model, or its server, does not call tools.)"
+)
 
 
 @dataclass(frozen=True)
@@ -123,18 +131,22 @@ class Conversation:
         self._consent = Consent(approve, may_cancel=may_cancel)
         self._notes = notes or CancelNotes("conversation")
         self._report = report
+        self._place = THE_API  # who fails, where the model does
         self._secrets = [own.strip() for own in (client.api_key, client.auth_token) if own]
         if isinstance(batches, MessageBatches):
             self._secrets += batches.connection.secrets
+            if origin(str(client.base_url)) != origin(batches.connection.base_url):
+                self._place = model_place(str(client.base_url))
         self._tools = with_more(more)
         self._messages: list[Any] = []
-        self._open: list[ToolUseBlock] = []  # the calls in the last message that have no result yet
-        self._ask_model = functools.partial(
-            client.messages.stream,
+        self._open: list[Call] = []  # the calls in the last message that have no result yet
+        self._ask_model: Callable[..., Any] = functools.partial(
+            client.messages.create,
+            stream=True,
             model=model,
             max_tokens=MAX_TOKENS,
             system="\n- ".join((SYSTEM, *(tool.system_prompt for tool in self._tools.values() if tool.system_prompt))),
-            tools=[tool.to_param() for tool in self._tools.values()],  # type: ignore[misc]  # plain JSON
+            tools=[tool.to_param() for tool in self._tools.values()],
         )
 
     def say(self, message: str) -> str:
@@ -153,40 +165,54 @@ class Conversation:
         except MessageBatchError:  # an AnthropicError too
             raise
         except anthropic.AnthropicError as error:
-            raise from_sdk(error, secrets=self._secrets) or error from error
+            raise from_sdk(error, place=self._place, secrets=self._secrets) or error from error
         finally:
             self._answer_calls(functools.partial(_result, content=INTERRUPTED, is_error=True))
 
     def _turn(self) -> str:
         for _ in range(MAX_ROUNDS):
-            with self._ask_model(messages=self._messages) as stream:
-                said = ""
-                for event in _events(stream):
-                    if event.type == "text":
-                        said += event.text
-                        self._report(Text(event.text))
-                message: Message = stream.get_final_message()
-            if content := _sendable(message.content):  # the API would refuse every later request with an empty one
-                self._messages.append({"role": "assistant", "content": content})
-            self._open = [block for block in content if block.type == "tool_use"]
-            if message.stop_reason != "tool_use" or not self._open:
+            answer = self._next_answer()
+            if answer.content:
+                self._messages.append({"role": "assistant", "content": answer.content})
+            self._open = answer.calls
+            if not answer.acts:
                 break
             self._answer_calls(self._run)
+        ending = self._ending(answer)
         self._answer_calls(functools.partial(_result, content=NOT_RUN, is_error=True))
-        ending = _ENDINGS.get(message.stop_reason or "", "" if said.strip() else NO_ANSWER)
         if ending:
             self._report(Incomplete(ending))
-        return said + ending
+        return answer.text + ending
 
-    def _answer_calls(self, answer: Callable[[ToolUseBlock], dict[str, Any]]) -> None:
+    def _next_answer(self) -> Answer:
+        """Ask the model, and read its answer to the end."""
+        answer = Answer()
+        with self._ask_model(messages=self._messages) as stream:
+            for text in _texts(stream, answer, self._place):
+                self._report(Text(text))
+        return answer
+
+    def _ending(self, answer: Answer) -> str:
+        """Say why an answer ended before the model was done, if it did."""
+        if answer.acts:
+            return f"\n(Stopped after {MAX_ROUNDS} rounds of tool calls in one turn.)"
+        if known := _ENDINGS.get(answer.stop_reason):
+            return known
+        if self._open:
+            return NOT_ENDED_BY_A_CALL.format(quoted(clean(answer.stop_reason)))
+        if answer.writes_a_call(self._tools):
+            return WRITTEN_CALL
+        return "" if answer.text.strip() else NO_ANSWER
+
+    def _answer_calls(self, answer: Callable[[Call], dict[str, Any]]) -> None:
         """Answer the open calls; otherwise the API refuses the next message."""
         if self._open:
             self._messages.append({"role": "user", "content": [answer(call) for call in self._open]})
             self._open = []
 
-    def _run(self, call: ToolUseBlock) -> dict[str, Any]:
+    def _run(self, call: Call) -> dict[str, Any]:
         """Run one call of the model, and return its result for the model."""
-        tool, arguments = self._tools.get(call.name), call.input
+        tool, arguments = self._tools.get(call.name), call.arguments
         if tool is None:
             return _result(call, f"There is no tool {call.name}.", is_error=True)
         self._report(ToolUse(tool.name, arguments))
@@ -196,41 +222,29 @@ class Conversation:
         return _result(call, outcome.text, is_error=outcome.is_error)
 
 
-def _events(stream: Any) -> Iterator[Any]:
+def _texts(stream: Any, answer: Answer, place: str) -> Iterator[str]:
     """Read an answer to its end. A broken answer, or one that is not the API's, raises one of our errors."""
-    begun = ended = False
+    of = "" if place == THE_API else f" of {place}"
     try:
         for event in stream:
-            begun = begun or event.type == "message_start"
-            ended = ended or (event.type == "message_stop" and event.message.stop_reason is not None)
-            if event.type == "text":
-                event.text.encode()  # fails for half a character, which could not be sent back
-            yield event
+            if text := answer.read(event.to_dict(warnings=False)):
+                yield text
     except anthropic.AnthropicError:
         raise
     except Exception as error:  # the SDK does not check what it reads, and may raise anything
-        raise from_client(error) or APIResponseError("the answer was garbled and was not used") from error
-    if not begun:
-        raise APIResponseError("the response is not from the Messages API")
-    if not ended:
-        raise APIConnectionError("the answer ended before it was complete")
-
-
-def _sendable(content: list[Any]) -> list[Any]:
-    """Drop blocks that the API rejects when they are sent back: blank text, and arguments that are not an object."""
-    for block in content:
-        if block.type == "tool_use" and not isinstance(block.input, dict):
-            block.input = {}
-    return [block for block in content if block.type != "text" or block.text.strip()]
+        raise from_client(error, place) or APIResponseError(f"the answer{of} was garbled and was not used") from error
+    if not answer.begun:
+        raise APIResponseError(f"the response{of} is not from the Messages API")
+    if not answer.ended:
+        raise APIConnectionError(f"the answer{of} ended before it was complete")
 
 
 _ENDINGS = {
-    "tool_use": f"\n(Stopped after {MAX_ROUNDS} rounds of tool calls in one turn.)",
     "max_tokens": "\n(The answer was cut off at its maximum length.)",
     "refusal": "\n(The model declined to answer this.)",
     "model_context_window_exceeded": "\n(The conversation has become too long for the model.)",
 }
 
 
-def _result(call: ToolUseBlock, content: str, *, is_error: bool) -> dict[str, Any]:
+def _result(call: Call, content: str, *, is_error: bool) -> dict[str, Any]:
     return {"type": "tool_result", "tool_use_id": call.id, "content": content, "is_error": is_error}

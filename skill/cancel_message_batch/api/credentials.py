@@ -17,6 +17,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from .errors import ConfigurationError, clean, from_sdk, masked
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
+MODEL_URL = "ANTHROPIC_MODEL_URL"  # a server of the Messages API that has the model, but not the batches
+MODEL_KEY = "ANTHROPIC_MODEL_KEY"  # its key, if it wants one
+NO_KEY = "none"  # goes to a base URL on this machine where there is no credential: the sandbox takes any
 API_VERSION = "2023-06-01"
 OAUTH_BETA = "oauth-2025-04-20"
 
@@ -108,8 +111,12 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
         secret = _header_value("token", source, auth_token)
         headers |= {"authorization": f"Bearer {secret}", "anthropic-beta": OAUTH_BETA}
         credential, to_check = f"token {masked(secret)} from {source}", f"the token ({source}); it may have expired"
+    elif (client := _sdk_client(base_url or None, profile)) is None:
+        if not _on_this_machine(base_url):
+            raise ConfigurationError(NO_CREDENTIAL)
+        headers["x-api-key"] = NO_KEY
+        credential = "none; the base URL is on this machine"
     else:
-        client = _sdk_client(base_url or None, profile)
         auth = client.custom_auth
         credential = f"profile {profile}" if profile else "profile or workload identity, as the Anthropic SDK finds it"
         to_check = f"the {clean(credential, limit=100)}; the sign-in may have expired"
@@ -139,9 +146,33 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
         to_check=to_check,
         auth=auth,
         secrets=tuple(dict.fromkeys(filter(None, secrets))),
-        api_key=secret if api_key is not None and not carried else None,
+        api_key=headers.get("x-api-key") if not carried else None,
         auth_token=secret if auth_token is not None and not carried else None,
         arguments=arguments,
+    )
+
+
+def connect_model(url: str | None = None) -> Connection | None:
+    """Return how to reach the server that has only the model; None if the model is where the batches are.
+
+    Nothing that belongs to the batches goes there: no key, no profile, no custom header, no workspace. Its own key
+    comes from ANTHROPIC_MODEL_KEY; many such servers need none.
+    """
+    url, source = (url, "--model-url") if url else (os.environ.get(MODEL_URL, "").strip(), MODEL_URL)
+    if not url:
+        return None
+    root, userinfo = _api_root(url.rstrip("/").removesuffix("/messages"), source)
+    if userinfo:
+        raise ConfigurationError(f"The model URL from {source} holds a user name: set {MODEL_KEY} to the key instead.")
+    key = os.environ.get(MODEL_KEY, "").strip()
+    headers = {"authorization": f"Bearer {_header_value('key', MODEL_KEY, key)}"} if key else {}
+    return Connection(
+        base_url=root,
+        base_url_source=source,
+        headers={"anthropic-version": API_VERSION, **headers},
+        credential=f"key {masked(key)} from {MODEL_KEY}" if key else f"no key ({MODEL_KEY})",
+        secrets=(key,) if key else (),
+        auth_token=key or None,
     )
 
 
@@ -172,6 +203,17 @@ def origin(url: str) -> str:
     found = f"{parts.scheme}://{parts.hostname}:{port}"
     proxy, _, api = os.environ.get(BEHIND, "").partition(" ")
     return api if api and found == proxy else found
+
+
+def model_place(url: str) -> str:
+    """Say which server it is that has the model."""
+    return f"the model at {clean(urlsplit(url).netloc.rpartition('@')[2])}"
+
+
+def _on_this_machine(base_url: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return urlsplit(origin(base_url)).hostname in {"127.0.0.1", "localhost", "::1"}
+    return False
 
 
 def _api_root(base_url: str, source: str) -> tuple[str, str]:
@@ -226,16 +268,17 @@ def _custom_headers(lines: str) -> dict[str, str]:
 
 
 def _sdk_client(base_url: str | None, profile: str | None) -> Any:
+    """Return a client of the SDK with the credential that it finds; None if it finds none."""
     import anthropic
 
     if int(anthropic.__version__.partition(".")[0]) < 1:  # 0.x hands out credentials for httpx, not httpx2
-        raise ConfigurationError(SDK_TOO_OLD.format("Profiles") if profile else NO_CREDENTIAL)
+        if profile:
+            raise ConfigurationError(SDK_TOO_OLD.format("Profiles"))
+        return None
     try:
         client = anthropic.Anthropic(base_url=base_url, profile=profile)
     except Exception as error:
         if (known := from_sdk(error)) is None and not isinstance(error, ValueError):
             raise
         raise ConfigurationError(f"The SDK could not load a credential: {clean(str(known or error))}") from error
-    if client.custom_auth is None:
-        raise ConfigurationError(NO_CREDENTIAL)
-    return client
+    return client if client.custom_auth is not None else None

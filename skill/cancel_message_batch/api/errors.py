@@ -39,6 +39,7 @@ _STATUS = {
 
 # What looks like a double quote, and what we put commands in.
 _MARKS = {ord(mark): "'" for mark in '"`\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}
+THE_API = "the API"  # who has failed, unless it is another server with a model
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 
@@ -143,7 +144,7 @@ class APIStatusError(MessageBatchError):
     request: "Request"  # there is always one
     response: "Response"
 
-    def __init__(self, *, response: "Response") -> None:
+    def __init__(self, *, response: "Response", place: str = THE_API) -> None:
         headers, envelope = response.headers, json_or_none(response.content)
         envelope = envelope if isinstance(envelope, dict) else {}
         error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
@@ -161,7 +162,7 @@ class APIStatusError(MessageBatchError):
         self.spend_limit_reached = self.error_code == "enforced_spend_limit_reached"
         # A refused request (4xx, 529) had no effect; after another server error it may have had one.
         uncertain = self.status_code >= 500 and self.status_code != 529
-        what = f"the API answered {self.status_code}{f' {self.type}' if self.type else ''}"
+        what = f"{place} answered {self.status_code}{f' {self.type}' if self.type else ''}"
         super().__init__(f"{what}: {quoted(self.api_message)}", may_have_arrived=uncertain, response=response)
         self.brief = what
 
@@ -298,14 +299,12 @@ def redirected(place: str, response: "Response") -> APIResponseError:
     return APIResponseError(what, response=response)
 
 
-def timed_out(place: str = "the API") -> APITimeoutError:
+def timed_out(place: str = THE_API) -> APITimeoutError:
     """Report that the time for a whole call was up."""
     return APITimeoutError(f"{place} did not answer in time", may_have_arrived=True)
 
 
-def from_client(
-    error: BaseException, place: str = "the API", *, secrets: Iterable[str] = ()
-) -> MessageBatchError | None:
+def from_client(error: BaseException, place: str = THE_API, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of httpx2, or of the httpx that older SDKs use; None when it is not one of theirs.
 
     The classes are recognised by name, so that neither package has to be imported for it.
@@ -327,7 +326,7 @@ def from_client(
     return None
 
 
-def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBatchError | None:
+def from_sdk(error: BaseException, *, place: str = THE_API, secrets: Iterable[str] = ()) -> MessageBatchError | None:
     """Translate an exception of the official SDK, current or 0.x; None when it is not one of the SDK's."""
     if isinstance(error, MessageBatchError):
         return error
@@ -337,17 +336,17 @@ def from_sdk(error: BaseException, *, secrets: Iterable[str] = ()) -> MessageBat
     if isinstance(error, sdk.APIStatusError):
         response = safe_response(error.request, error.response, error.body, secrets)
         if 300 <= error.status_code < 400:
-            return redirected("the base URL", response)
+            return redirected("the base URL" if place == THE_API else place, response)
         if error.status_code < 300:  # an error inside a stream
             response.status_code = _STATUS.get(APIStatusError(response=response).type or "", 500)
-        return APIStatusError(response=response)
+        return APIStatusError(response=response, place=place)
     if isinstance(error, sdk.APIConnectionError):
         # The SDK wraps what its HTTP client raised.
-        known = from_client(error.__cause__, secrets=secrets) if error.__cause__ else None
+        known = from_client(error.__cause__, place, secrets=secrets) if error.__cause__ else None
         if isinstance(error, sdk.APITimeoutError) and not isinstance(known, APITimeoutError):
-            return timed_out()
+            return timed_out(place)
         what = clean(str(error.__cause__ or error), secrets=secrets)
-        return known or APIConnectionError(f"the API could not be reached ({what})", may_have_arrived=True)
+        return known or APIConnectionError(f"{place} could not be reached ({what})", may_have_arrived=True)
     if isinstance(error, sdk.APIResponseValidationError):
         return APIResponseError("the answer is not a message batch", may_have_arrived=True)
     return ConfigurationError(clean(str(error), secrets=secrets, limit=2 * SHOWN))

@@ -41,7 +41,17 @@ def add_conversation(parser: argparse.ArgumentParser) -> None:
     """Add what a conversation with a model needs."""
     add_results(parser)
     parser.add_argument("--model", help="the model (default: ANTHROPIC_MODEL, else a current Claude)")
+    add_model_url(parser)
     add_connection(parser, json=False)
+
+
+def add_model_url(parser: argparse.ArgumentParser) -> None:
+    """Add where the model is, if it is not where the batches are."""
+    text = (
+        "a server of the Messages API that has the model, such as Ollama (default: ANTHROPIC_MODEL_URL, else the base "
+        "URL); its key, if any, is ANTHROPIC_MODEL_KEY"
+    )
+    parser.add_argument("--model-url", metavar="URL", help=text)
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import anthropic
 
 from cancel_message_batch.agent import DEFAULT_MODEL, Conversation, Event, Incomplete, Text, ToolResult, ToolUse
+from cancel_message_batch.agent.model_server import model_client
 from cancel_message_batch.api.client import MessageBatches
-from cancel_message_batch.api.credentials import Connection, sdk_base_url
+from cancel_message_batch.api.credentials import Connection, connect_model, model_place, sdk_base_url
 from cancel_message_batch.api.errors import ConfigurationError, InvalidInputError, MessageBatchError, clean
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record.cancels import CancelNotes
@@ -19,7 +20,7 @@ from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import failures, states
 
 from .arguments import results_tools
-from .exit_codes import ExitCode, Interrupted, combined
+from .exit_codes import ExitCode, Interrupted, UsageError, combined
 from .output import Output
 from .terminal import Prose, confirm, fitted, interactive, paint
 
@@ -33,11 +34,14 @@ class Screen:
         batches: MessageBatches,
         given: argparse.Namespace,
         output: Output,
+        *,
         through: str,
+        place: str,
     ) -> None:
         self._outcomes: dict[tuple[str, str], ToolOutcome] = {}  # the last of each call, by tool and id
         self._complete = True  # whether each answer was
         self._output = output
+        self._place = place  # of the model, if it is not where the batches are
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
@@ -58,7 +62,9 @@ class Screen:
             self._conversation.say(message)
         except MessageBatchError as error:
             self._answer.end()
-            self._output.warn(failures.failed(error, "ask"))
+            self._output.warn(
+                failures.model_failed(error, self._place) if self._place else failures.failed(error, "ask")
+            )
             return False
         except KeyboardInterrupt:
             self._answer.end()
@@ -118,9 +124,22 @@ class Screen:
 @contextlib.contextmanager
 def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Output, through: str) -> Iterator[Screen]:
     """Begin the conversation that the command line's flags describe, for the command ``through``."""
-    connection = batches.connection
+    place = ""
+    if of_the_model := connect_model(given.model_url):
+        place = model_place(of_the_model.base_url)
+        if not (given.model or os.environ.get("ANTHROPIC_MODEL")):
+            raise UsageError(failures.unnamed_model(of_the_model.base_url))
+        client = model_client(of_the_model, timeout=given.timeout, max_retries=given.max_retries)
+    else:
+        client = _client_of_the_batches(batches.connection, given)
+    with client:
+        yield Screen(client, batches, given, output, through=through, place=place)
+
+
+def _client_of_the_batches(connection: Connection, given: argparse.Namespace) -> anthropic.Anthropic:
+    """Return a client with the batches' credential and base URL."""
     try:
-        client = anthropic.Anthropic(
+        return anthropic.Anthropic(
             base_url=sdk_base_url(connection.base_url),
             timeout=given.timeout or anthropic.not_given,
             max_retries=given.max_retries,
@@ -131,8 +150,6 @@ def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Outp
     except (anthropic.AnthropicError, ValueError) as error:
         shown = clean(str(error), secrets=connection.secrets)
         raise ConfigurationError(f"The SDK could not load a credential: {shown}") from error
-    with client:
-        yield Screen(client, batches, given, output, through)
 
 
 def _credential(connection: Connection) -> dict[str, Any]:

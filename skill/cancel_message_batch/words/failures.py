@@ -1,7 +1,9 @@
 """What is said after an error: what happened, what state the batch is in now, and what to do next."""
 
+import re
 from typing import Literal
 
+from cancel_message_batch.api.credentials import MODEL_KEY, MODEL_URL
 from cancel_message_batch.api.errors import (
     APIConnectionError,
     APIResponseError,
@@ -18,6 +20,7 @@ Action = Literal["cancel", "get", "list", "ask"]
 LIST_THEM = "List the message batches to find the right id; a similar one is only a guess."
 ID_LOOKS_LIKE = f"A message batch id is one word that starts with {ID_PREFIX}, for example {EXAMPLE_ID}. {LIST_THEM}"
 CHECK_BASE_URL = "Check that the base URL (ANTHROPIC_BASE_URL) leads to the Anthropic API."
+CHECK_MODEL_URL = f"Check that the model URL (--model-url, {MODEL_URL}) leads to a server of the Messages API."
 
 
 def failed(error: MessageBatchError, action: Action, message_batch_id: str = "") -> str:
@@ -42,6 +45,52 @@ def failed(error: MessageBatchError, action: Action, message_batch_id: str = "")
         advice = ""
     state = _state(error, action, message_batch_id)
     return " ".join(part for part in (sentence(what), state, advice, own_words) if part)
+
+
+def model_failed(error: MessageBatchError, place: str) -> str:
+    """Say what went wrong at the server that has only the model; the batches are elsewhere, and so is their key."""
+    what, advice, own_words = error.brief, "", ""
+    if isinstance(error, ConfigurationError):
+        advice = "Nothing was sent."
+    elif isinstance(error, APIStatusError):
+        what, advice = _refused_by_model(error, place)
+        own_words = from_elsewhere(error.api_message, place)
+    elif isinstance(error, APIConnectionError):
+        advice = f"Check that the server is running, and the model URL (--model-url, {MODEL_URL})."
+    elif isinstance(error, APIResponseError):
+        advice = CHECK_MODEL_URL
+    return " ".join(part for part in (sentence(what), advice, own_words) if part)
+
+
+def unnamed_model(base_url: str) -> str:
+    """Say that a server which has only the model has no default one."""
+    return (
+        f"name the model that the server at {base_url} is to use, with --model or ANTHROPIC_MODEL. "
+        f"GET {base_url}/models usually lists those that it has (Ollama: `ollama list`)"
+    )
+
+
+def _refused_by_model(error: APIStatusError, place: str) -> tuple[str, str]:
+    reference = f"{error.status_code}{f' {error.type}' if error.type else ''}"
+    match error.status_code:
+        # Ollama "does not support tools", llama.cpp "tools param requires --jinja", vLLM "tool choice requires …".
+        case _ if re.search(r"\btools?\b.*(support|require|enable)|support.*\btools?\b", error.api_message):
+            advice = (
+                "Choose a model that can with --model, or start the server so that its model can (llama.cpp: --jinja; "
+                "vLLM: --enable-auto-tool-choice)."
+            )
+            return f"{place} does not call tools ({reference})", advice
+        case 401 | 403:
+            advice = f"Set its own key in {MODEL_KEY}; the key of the batches does not go there."
+            return f"{place} did not accept the key, or wants one ({reference})", advice
+        case 404:
+            return (
+                f"{place} does not know this model, or is not a server of the Messages API ({reference})",
+                f"Name a model that it has with --model. {CHECK_MODEL_URL}",
+            )
+        case status if status >= 500 or status in {408, 409, 429}:
+            return f"{place} failed ({reference})", "Try again."
+    return f"{place} refused the request ({reference})", ""
 
 
 def _state(error: MessageBatchError, action: Action, message_batch_id: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.errors import APIStatusError, MessageBatchError, clean
-from cancel_message_batch.cli.arguments import add_connection, open_batches
+from cancel_message_batch.cli.arguments import add_connection, add_model_url, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
@@ -26,7 +26,7 @@ _SIGNS = {True: ("✓", "ok", "32"), False: ("✗", "FAILED", "31"), None: ("·"
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     code = ExitCode.DONE
     with open_batches(given) as batches:
-        for works, finding in _findings(batches):
+        for works, finding in _findings(batches, given.model_url):
             code = ExitCode.FAILED if works is False else code
             if output.json:
                 output.print(json.dumps({"ok": works is not False, "finding": finding}))
@@ -38,8 +38,14 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     return code
 
 
-def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
+def _arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_url(parser)
+    add_connection(parser)
+
+
+def _findings(batches: "MessageBatches", model_url: str | None) -> Iterator[tuple[bool | None, str]]:
     """Check one thing after the other; yields whether it works, or None for what is only shown, and what was found."""
+    from cancel_message_batch.api.credentials import connect_model
     from cancel_message_batch.words import failures
     from cancel_message_batch.words.facts import facts
 
@@ -49,6 +55,11 @@ def _findings(batches: "MessageBatches") -> Iterator[tuple[bool | None, str]]:
     yield None, f"Base URL: {base_url} (from {connection.base_url_source})"
     if workspace := connection.headers.get("anthropic-workspace-id"):
         yield None, f"Workspace: {workspace} (in the request)"
+    if model := connect_model(model_url):
+        found = (
+            f"Model of ask and chat: at {clean(model.base_url)} (from {model.base_url_source}), with {model.credential}"
+        )
+        yield None, f"{found}; not checked"
     yield from _record(batches)
     try:
         newest = [facts(batch) for batch in batches.list(limit=1).data]
@@ -106,7 +117,7 @@ COMMAND = Command(
     name="doctor",
     about="Check which credential and base URL are in use, and what they allow.",
     examples=("cancel-message-batch doctor", "cancel-message-batch doctor --base-url http://localhost:8080"),
-    arguments=add_connection,
+    arguments=_arguments,
     run=_run,
     exits={1: "something failed; the output says what"},
 )

@@ -20,6 +20,7 @@ from .errors import (
     APIConnectionError,
     APIStatusError,
     ConfigurationError,
+    InvalidInputError,
     MessageBatchError,
     clean,
     from_client,

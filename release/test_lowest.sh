@@ -13,7 +13,7 @@ run() { # EXTRAS REQUIREMENT TESTS...
   "$uv" venv --quiet --clear --python "${PYTHON:-python3}" "$home"
   "$uv" pip install --quiet --python "$home" --resolution lowest-direct --editable ".[$1]" $2
   "$uv" pip install --quiet --python "$home" mypy packaging psutil==5.9.4 hatchling hypothesis pyte pytest pytest-xdist
-  echo "Tried: $("$uv" pip freeze --quiet --python "$home" | grep -E '^(anthropic|anyio|filelock|genai-prices|h11|httpx2|mcp|prompt-toolkit|pydantic|questionary|starlette|uvicorn)==' | paste -sd ' ')"
+  echo "Tried: $("$uv" pip freeze --quiet --python "$home" | grep -E '^(anthropic|anyio|filelock|genai-prices|h11|httpx2|mcp|prompt-toolkit|pydantic|starlette|uvicorn)==' | paste -sd ' ')"
   "$home/bin/python" -m pytest --numprocesses auto --dist worksteal "${@:3}"
 }
 

@@ -9,7 +9,9 @@ import pytest
 
 from cancel_message_batch import ConfigurationError, MessageBatches
 from cancel_message_batch.api.credentials import connect, sdk_base_url
+from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.tools import CANCEL
 
 
 def test_an_api_key_goes_out_as_the_api_documents_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,3 +148,21 @@ def test_the_sdk_is_imported_only_when_no_static_credential_is_set() -> None:
         "sys.exit('anthropic' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "advice"),
+    [
+        ("ANTHROPIC_AUTH_TOKEN", "invalid", "Check the token (ANTHROPIC_AUTH_TOKEN); it may have expired."),
+        ("ANTHROPIC_API_KEY", "invalid", "Check the API key (ANTHROPIC_API_KEY)."),
+        ("ANTHROPIC_CUSTOM_HEADERS", "X-Api-Key: invalid", "Check the x-api-key header in ANTHROPIC_CUSTOM_HEADERS."),
+    ],
+)
+def test_a_refused_credential_is_the_one_to_be_checked(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, advice: str
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    monkeypatch.setenv(variable, value)
+    outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID})
+    assert advice in outcome.text
+    assert "ANTHROPIC_API_KEY" not in outcome.text.replace(advice, "")

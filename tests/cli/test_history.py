@@ -23,7 +23,7 @@ from cancel_message_batch.record.store import Action, open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from cancel_message_batch.tools import CANCEL
 from tests.cli.test_terminal import Terminal
-from tests.conftest import KEY, PROGRAM, Run, cancels, running
+from tests.conftest import KEY, PROGRAM, Run, cancels, live_in, running
 
 
 def noted(message_batch_id: str | None = None) -> list[Action]:
@@ -37,11 +37,29 @@ def test_a_cancel_is_recorded_with_its_reason_and_response(sandbox: Sandbox, run
     assert done.returncode == 0
     head, named, *rest = done.stdout.splitlines()
     assert head.split() == ["WHEN", "WHAT", "ID", "THROUGH,", "CONSENT"]
-    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d name   {EXAMPLE_ID} command line", named)
+    assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d UTC name   {EXAMPLE_ID} command line", named)
     name, canceled, *said = rest
     assert name == '    "nightly eval"'
     assert canceled.endswith(f" cancel {EXAMPLE_ID} command line, named")
     assert said == ['    named "nightly eval"', '    "wrong prompt"', f"    answer: canceling, from {sandbox.url}"]
+
+
+def test_the_newest_actions_of_a_time_are_shown_and_a_terminal_has_room_for_the_zone(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live_in(monkeypatch, "America/New_York")
+    assert run(EXAMPLE_ID).returncode == 0
+    run("name", EXAMPLE_ID, "nightly eval")
+    newest = json.loads(run("history", "--json", "--limit", "1").stdout)
+    assert newest["what"] == "name"
+    assert len(run("history", "--json", "--limit", "0", "--since", "1h").stdout.splitlines()) == 2
+    assert run("history", "--since", "0").stderr == (
+        "Nothing about any message batch is recorded on this machine for that time.\n"
+    )
+    assert run("history", "--since", "90").returncode == 2
+    screen = Terminal(80, "history")
+    assert screen.end() == 0
+    assert re.fullmatch(rf"\d\d-\d\d \d\d:\d\d E[SD]T cancel {EXAMPLE_ID} command line, named", screen.lines[3])
 
 
 def test_as_json_each_action_is_one_object_of_plain_characters(sandbox: Sandbox, run: Run) -> None:

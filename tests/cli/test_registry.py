@@ -19,7 +19,7 @@ def test_a_command_has_the_name_it_is_listed_under(name: str) -> None:
 def test_help_and_completion_load_no_library(arguments: list[str]) -> None:
     command = [sys.executable, "-X", "importtime", "-m", "cancel_message_batch", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    libraries = r"\b(httpx2|pydantic|anthropic|anyio|questionary|prompt_toolkit|mcp_types|starlette|uvicorn)\b"
+    libraries = r"\b(httpx2|pydantic|anthropic|anyio|prompt_toolkit|mcp_types|starlette|uvicorn)\b"
     assert not re.search(libraries, done.stderr)
 
 
@@ -31,4 +31,4 @@ def test_a_plain_command_loads_nothing_that_only_asking_or_serving_needs(argumen
         [*command, *address], capture_output=True, text=True, check=False, env={**os.environ, "ANTHROPIC_API_KEY": "x"}
     )
     assert "httpx2" in done.stderr
-    assert not re.search(r"\b(anthropic|questionary|prompt_toolkit|mcp_types|starlette|asyncio)\b", done.stderr)
+    assert not re.search(r"\b(anthropic|prompt_toolkit|mcp_types|starlette|asyncio)\b", done.stderr)

@@ -25,16 +25,18 @@ def test_status_is_a_block_of_aligned_lines(sandbox: Sandbox, run: Run) -> None:
     assert lines[0] == ended
     assert [line[2:12].rstrip() for line in lines[1:]] == [
         "status",
-        "requests",
         "created",
+        "next",
+        "requests",
         "ended",
         "counts",
         "results",
         "workspace",
     ]
-    assert lines[2] == "  requests  5"
-    assert re.fullmatch(r"  created   (\d\d\d\d-)?\d\d-\d\d \d\d:\d\d UTC \((2 h|1 h 59 min) ago\)", lines[3])
-    assert lines[6].endswith(f"{ended}/results")
+    assert re.fullmatch(r"  created   (\d\d\d\d-)?\d\d-\d\d \d\d:\d\d UTC \((2 h|1 h 59 min) ago\)", lines[2])
+    assert re.fullmatch(r"  next      its results can be saved until .* UTC", lines[3])
+    assert lines[4] == "  requests  5"
+    assert lines[7].endswith(f"{ended}/results")
 
 
 def test_status_of_a_canceled_batch_says_when_that_was_requested_and_that_it_has_not_stopped(
@@ -45,9 +47,19 @@ def test_status_of_a_canceled_batch_says_when_that_was_requested_and_that_it_has
     shown = run("status", canceled).stdout
     assert "  status    canceling, not stopped yet\n" in shown
     assert "  canceled  requested " in shown
-    assert "  ends by   " in shown
+    assert re.search(r"  next      ends once what is being processed has completed, by .* \(in 2[34] h", shown)
     assert "  counts    known once it has ended\n" in shown
     assert "so far 36 succeeded" in run("status", EXAMPLE_ID).stdout
+
+
+def test_status_says_first_which_batch_it_is_then_where_it_stands_then_what_comes_next(
+    sandbox: Sandbox, run: Run
+) -> None:
+    (named,) = running(sandbox, 1)
+    run("name", named, "nightly eval")
+    lines = run("status", named).stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:6]] == ["name", "creator", "status", "created", "next"]
+    assert lines[5].startswith("  next      ends by ")
 
 
 def test_status_of_all_means_every_batch_that_has_not_ended_and_the_filters_narrow_it(

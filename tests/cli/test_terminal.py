@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.cli.terminal import Prose, fitted
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import PROGRAM, cancels
+from tests.conftest import PROGRAM, Run, cancels
 
 # Makes the terminal of its standard error the controlling one, as it is for whatever a shell starts.
 IN_ITS_TERMINAL = [
@@ -98,6 +99,17 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
+
+    @property
+    def scrolled(self) -> int:
+        """How many lines have left the screen at its top."""
+        return len(self._screen.history.top)
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Make the window smaller or larger, and wait until something has been drawn since."""
+        self._screen.resize(lines, columns)
+        self._screen.erase_in_display(2)
+        pytest.importorskip("termios").tcsetwinsize(self._ours, (lines, columns))
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -351,11 +363,11 @@ def test_waiting_for_more_than_the_terminal_has_room_for_keeps_the_last_line_and
         sandbox.account.add(requests=5_000, age=20, status="in_progress")
     terminals.append(Terminal(columns, "wait", "--all", lines=12, stdout=tmp_path / stdout if stdout else None))
     screen = terminals[-1]
-    screen.until("0:01 for ")
+    screen.until("waiting 0:01;")
     *rows, _, last = screen.lines if columns == 40 else [*screen.lines, ""]
-    assert "…" in rows
+    assert any(row.startswith("… ") for row in rows)
     assert len(screen.lines) < 12
-    assert last.strip() in {"", "API reports no progress before the end"}, screen.text
+    assert last.strip() in {"", "reports no progress before the end"}, screen.text
     screen.interrupt()
     assert screen.end() == 130
     assert "ENDS BY" not in screen.text
@@ -366,6 +378,131 @@ def test_a_hint_to_wait_is_a_command_in_one_piece(terminals: list[Terminal], run
     screen = opened(terminals, 80, running[0])
     assert screen.end() == 0
     assert f"  cancel-message-batch wait {running[0]}" in screen.lines
+
+
+def test_a_cancel_at_a_terminal_says_in_a_line_what_was_requested_and_in_another_what_that_means(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], columns: int, run: Run
+) -> None:
+    run("name", running[0], "eval")
+    screen = opened(terminals, columns, running[0])
+    assert screen.end() == 0
+    lines = screen.lines
+    if columns == 80:
+        assert lines[0] == f'cancel requested  {running[0]}  "eval"  5,000 requests'
+        assert lines[1] == "What has completed or still completes is billed; the rest is not. To watch:"
+    else:
+        assert lines[:4] == ["cancel requested", f"  {running[0]}", '  "eval"', "  5,000 requests"]
+    assert screen.text.count("What has completed") == 1
+    again = opened(terminals, 80, running[1], "--wait", "--timeout", "1s")
+    again.end()
+    assert again.lines[1] == "What has completed or still completes is billed; the rest is not."
+
+
+def test_a_cancel_whose_program_still_runs_says_in_one_more_line_that_it_may_send_the_requests_again(
+    sandbox: Sandbox, terminals: list[Terminal], tmp_path: Path
+) -> None:
+    program = tmp_path / "nightly.py"
+    program.write_text(
+        "import anthropic, cancel_message_batch, time\n"
+        "with cancel_message_batch.guard(anthropic.Anthropic(max_retries=0)) as batches:\n"
+        "    body = {'model': 'claude-opus-5', 'max_tokens': 5, 'messages': [{'role': 'user', 'content': 'hi'}]}\n"
+        "    print(batches.create(requests=[{'custom_id': 'a', 'params': body}]).id, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    sandbox.account.speed = 1
+    with subprocess.Popen([sys.executable, program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            name = process.stdout.readline().strip()
+            screen = opened(terminals, 80, name)
+            assert screen.end() == 0
+        finally:
+            process.kill()
+    assert re.fullmatch(r'Still running here, and may send them again: "nightly.py" \(pid \d+\)\.', screen.lines[1])
+
+
+def test_many_cancels_at_a_terminal_are_a_table_in_the_order_given_with_what_a_row_cannot_say_below(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], run: Run
+) -> None:
+    run("name", running[1], "eval")
+    ended = sandbox.account.add(requests=7, age=7200, status="ended")
+    screen = opened(terminals, 80, running[1], "msgbatch_unknown", ended, running[0])
+    assert screen.end() == 4
+    assert [line.split() for line in screen.lines[:5]] == [
+        ["RESULT", "ID", "REQUESTS", "NAME"],
+        ["cancel", "requested", running[1], "5,000", '"eval"'],
+        ["failed", "msgbatch_unknown"],
+        ["already", "ended", ended, "7"],
+        ["cancel", "requested", running[0], "5,000"],
+    ]
+    below = " ".join(screen.lines[5:])
+    assert below.startswith("There is no message batch msgbatch_unknown")
+    assert "4 message batches: 2 cancel requested, 1 failed, 1 already ended. What has completed" in below
+
+
+def test_the_picker_says_how_many_batches_are_above_and_below(sandbox: Sandbox, terminals: list[Terminal]) -> None:
+    ids = [sandbox.account.add(requests=5_000, age=20.0 + age, status="in_progress") for age in range(40)]
+    terminals.append(Terminal(80, lines=24))
+    screen = terminals[-1]
+    screen.until("26 below")
+    assert ids[0] in screen.text
+    assert "above" not in screen.text
+    screen.type(DOWN * 25)
+    screen.until("8 above")
+    assert "» ○ " + ids[25] in screen.text
+    screen.type(SPACE)
+    screen.until("1 of 44 selected")
+    screen.type(UP * 26)  # beyond the first is the last
+    screen.until("above")
+    screen.type(CTRL_C)
+    assert screen.end() == 130
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("typed", ["NIGHTly", "9h", ">8h <10h", "{id}"])
+def test_a_slash_filters_the_picker_by_name_age_and_id_and_hides_nothing_that_was_selected_in_silence(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], run: Run, typed: str
+) -> None:
+    old = sandbox.account.add(requests=70, age=9.2 * 3600, status="in_progress", remaining=90 * 3600)
+    run("name", old, "nightly a")
+    screen = opened(terminals, 80)
+    screen.until("of 7 selected")
+    screen.type(SPACE + "/" + typed.format(id=old[-12:].lower()))
+    screen.until("1 of 7 shown")
+    assert old in screen.text
+    assert running[0] not in screen.text
+    screen.until("1 of 7 selected, 1 not shown")
+    screen.type(ENTER)
+    screen.until("1 of 7 shown\n")
+    screen.type("a")
+    screen.until("2 of 7 selected, 1 not shown")
+    screen.type(ENTER)
+    screen.until("[y/N]")
+    assert begins_a_line(screen, running[0], old)
+    screen.type("y\r")
+    assert screen.end() == 0
+    assert sorted(cancels(sandbox)) == sorted([running[0], old])
+
+
+def test_ids_that_look_alike_are_marked_in_lists_and_questions(sandbox: Sandbox, terminals: list[Terminal]) -> None:
+    for name in ("msgbatch_01aIbO", "msgbatch_01alb0"):
+        sandbox.account.add(requests=10, age=5, status="in_progress", batch_id=name)
+    marks = ["            ^ ^ capital I, capital O", "            ^ ^ small L, digit zero"]
+    for words in (["list"], ["--all", "--newer-than", "2m"], ["--dry-run", "--all"]):
+        screen = opened(terminals, 80, *words)
+        screen.until("small L")
+        rows = [line.split()[0] for line in screen.lines]
+        for name, mark in zip(("msgbatch_01aIbO", "msgbatch_01alb0"), marks, strict=True):
+            assert screen.lines[rows.index(name) + 1] == mark
+    picker = opened(terminals, 80)
+    picker.until("selected")
+    assert marks[0] in picker.text
+    picker.type(SPACE + ENTER)  # the question about one of them shows the mark too
+    picker.until("[y/N]")
+    assert any(mark in picker.lines for mark in marks)
+    both = opened(terminals, 40, "msgbatch_01aIbO", "msgbatch_01alb0")
+    assert both.end() == 0
+    assert both.lines[:2] == ["msgbatch_01aIbO", marks[0]]
 
 
 def test_a_chat_asks_before_it_cancels_what_was_not_named_and_keeps_ids_whole(

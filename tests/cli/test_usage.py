@@ -223,6 +223,14 @@ def test_a_time_needs_its_unit(sandbox: Sandbox, run: Run, arguments: list[str])
     assert sandbox.journal == []
 
 
+@pytest.mark.parametrize("between", [" ", ", ", "\n"])
+def test_several_ids_in_one_argument_are_refused_and_that_is_said(sandbox: Sandbox, run: Run, between: str) -> None:
+    done = run(between.join([EXAMPLE_ID, "msgbatch_b"]))
+    assert done.returncode == 2
+    assert "it holds 2 ids; give each as an argument of its own" in done.stderr
+    assert sandbox.journal == []
+
+
 @pytest.mark.parametrize("quoted", [f'"{EXAMPLE_ID}"', f"'{EXAMPLE_ID}'", f"“{EXAMPLE_ID}”", f"`{EXAMPLE_ID}`"])
 def test_an_id_with_quotes_around_it_is_refused_and_that_is_said(sandbox: Sandbox, run: Run, quoted: str) -> None:
     for done in (run(quoted), run("status", quoted), run("-", "--yes", stdin=f"{EXAMPLE_ID}\n{quoted}\n")):

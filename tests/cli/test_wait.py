@@ -46,6 +46,35 @@ def test_wait_for_all_waits_for_what_has_not_ended_and_the_filters_narrow_it(san
     assert run("wait", "--all", "--at-least", "99999999").returncode == 0
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (40, 24), (80, 4), (20, 10)])
+def test_a_wait_fits_into_the_window_however_small_and_says_how_many_have_ended(
+    sandbox: Sandbox, run: Run, columns: int, lines: int
+) -> None:
+    ids = running(sandbox, 30)
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    run("name", ids[1], "nightly eval")
+    screen = Terminal(columns, "wait", ended, *ids, lines=lines)
+    screen.until("1 of 31 ended" if columns > 20 else "1 of 31")
+    if columns > 40 and lines > 20:
+        screen.until('"nightly eval"')
+    screen.until("more" if lines > 20 else "waiting")
+    screen.resize(columns - 5, lines - 1)
+    screen.until("1 of 31 ended" if columns > 20 else "1 of 31")
+    assert screen.scrolled == 0
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "message batches" in " ".join(screen.lines)
+    assert ids[0] not in screen.text
+
+
+def test_at_a_terminal_a_batch_that_has_ended_is_a_line_with_its_counts(sandbox: Sandbox, run: Run) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    run("name", ended, "nightly eval")
+    screen = Terminal(80, "wait", ended)
+    assert screen.end() == 0
+    assert screen.lines[:2] == [f'ended  {ended}  "nightly eval"  5 requests', "  5 succeeded (billed)"]
+
+
 def test_what_a_wait_shows_is_fit_for_a_terminal(sandbox: Sandbox, run: Run) -> None:
     sandbox.fail(Fault(match="GET", body=described("msgbatch_\x1b]0;x", "ended\x07", type="message_batch")))
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", run("wait", EXAMPLE_ID, "--timeout", "0").stderr)

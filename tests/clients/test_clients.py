@@ -153,7 +153,7 @@ def start(where: Path, *options: str) -> tuple[str, ...]:
     return ("uv", "run", "--script", str(where / "skill/start_mcp.py"), *options)
 
 
-@pytest.mark.parametrize("package", ["questionary", "mcp"])
+@pytest.mark.parametrize("package", ["prompt-toolkit", "mcp"])
 def test_the_mcp_server_does_not_start_when_a_package_is_not_the_one_that_was_tried(
     client: Client, skill: Path, package: str
 ) -> None:

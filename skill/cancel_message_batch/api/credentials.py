@@ -46,6 +46,7 @@ class Connection:
     base_url_source: str  # for people, as is ``credential``, with at most the last four characters of it
     headers: Mapping[str, str] = field(repr=False)  # they hold the credential unless ``auth`` adds it
     credential: str
+    to_check: str = ""  # what a person looks at when the API refuses the credential; holds nothing of it
     auth: Any = field(default=None, repr=False)  # an httpx2.Auth of the SDK, for credentials that are renewed
     secrets: tuple[str, ...] = field(default=(), repr=False)  # must never be shown
     api_key: str | None = field(default=None, repr=False)  # where the credential in force is one; the token likewise
@@ -102,13 +103,14 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
         custom = {other: value for other, value in custom.items() if other == name or other not in _CREDENTIALS}
         secret = custom[name].rpartition(" ")[2]
         credential = f"{name} header {masked(secret)} from ANTHROPIC_CUSTOM_HEADERS"
+        to_check = f"the {name} header in ANTHROPIC_CUSTOM_HEADERS"
     elif api_key is not None:
         headers["x-api-key"] = secret = _header_value("API key", source, api_key)
-        credential = f"API key {masked(secret)} from {source}"
+        credential, to_check = f"API key {masked(secret)} from {source}", f"the API key ({source})"
     elif auth_token is not None:
         secret = _header_value("token", source, auth_token)
         headers |= {"authorization": f"Bearer {secret}", "anthropic-beta": OAUTH_BETA}
-        credential = f"token {masked(secret)} from {source}"
+        credential, to_check = f"token {masked(secret)} from {source}", f"the token ({source}); it may have expired"
     elif (client := _sdk_client(base_url or None, profile)) is None:
         if not _on_this_machine(base_url):
             raise ConfigurationError(NO_CREDENTIAL)
@@ -117,6 +119,7 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
     else:
         auth = client.custom_auth
         credential = f"profile {profile}" if profile else "profile or workload identity, as the Anthropic SDK finds it"
+        to_check = f"the {clean(credential, limit=100)}; the sign-in may have expired"
         if workspace := client.default_headers.get("anthropic-workspace-id"):
             headers["anthropic-workspace-id"] = str(workspace)
         if not base_url:
@@ -140,6 +143,7 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
         base_url_source=base_url_source if base_url else "the default",
         headers={**headers, **custom},
         credential=credential,
+        to_check=to_check,
         auth=auth,
         secrets=tuple(dict.fromkeys(filter(None, secrets))),
         api_key=headers.get("x-api-key") if not carried else None,

@@ -85,7 +85,9 @@ class Endpoint:
             return APIResponseError(what, may_have_arrived=True, response=response)
         if response.is_redirect and "location" in response.headers:
             return redirected(self.place, response)
-        return APIStatusError(response=response)
+        error = APIStatusError(response=response)
+        error.credential = self._connection.to_check
+        return error
 
 
 def _without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:

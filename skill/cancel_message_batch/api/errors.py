@@ -136,6 +136,7 @@ class APIStatusError(MessageBatchError):
         request_id, workspace_id: As the response named them, if it did; support asks for the former.
         retry_after, should_retry: The API's own advice, if any: seconds to wait, and whether to try again.
         from_api: Whether the answer was the API's own envelope, so that the API itself has answered.
+        credential: Which credential was sent and where it came from, to be checked after a 401; empty if not at hand.
         spend_limit_reached: Whether the organization has reached its tier's limit, which holds until the month ends.
     """
 
@@ -157,6 +158,7 @@ class APIStatusError(MessageBatchError):
         self.retry_after = retry_after_seconds(headers)
         self.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         self.from_api = envelope.get("type") == "error" and error is not envelope
+        self.credential = ""
         self.spend_limit_reached = self.error_code == "enforced_spend_limit_reached"
         # A refused request (4xx, 529) had no effect; after another server error it may have had one.
         uncertain = self.status_code >= 500 and self.status_code != 529

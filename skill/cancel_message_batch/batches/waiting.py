@@ -8,6 +8,7 @@ from cancel_message_batch.api.client import MessageBatches, within
 from cancel_message_batch.api.errors import APIResponseError, APIStatusError, MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.api.retries import may_pass
+from cancel_message_batch.record.names import known_here
 
 from .listing import among_newest
 
@@ -76,7 +77,7 @@ class Wait:
             # A batch without a response must leave time for the others.
             share = max(left / (len(missing) - number), min(left, SHORTEST_LOOK))
             try:
-                self.found[name] = within(self._batches, share).retrieve(name)
+                [self.found[name]] = known_here([within(self._batches, share).retrieve(name)])
                 del self._not_the_api[name]
             except MessageBatchError as error:
                 self._note(error, (name,))

@@ -1,7 +1,7 @@
 """Canceling one batch or many, and reporting each outcome."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cancel_message_batch.api.client import MessageBatches, with_policy
@@ -13,12 +13,12 @@ from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.record.names import known_here
 from cancel_message_batch.tools import CANCEL, ToolOutcome
 from cancel_message_batch.words import states
-from cancel_message_batch.words.facts import facts
+from cancel_message_batch.words.facts import LookAlikes, facts
 
 from .exit_codes import ExitCode, Interrupted, combined, exit_code
 from .output import Output
 from .recording import say_where_known
-from .reports import print_batches, print_outcome
+from .reports import canceled_head, canceled_row, for_person, print_batches, print_outcome
 
 
 def cancel(
@@ -56,7 +56,7 @@ def _cancel_one(batches: MessageBatches, message_batch_id: str, output: Output, 
 def _cancel_many(
     batches: MessageBatches, ids: Sequence[str], timeout: float | None, output: Output, notes: CancelNotes
 ) -> dict[str, ToolOutcome]:
-    """Cancel batches side by side, and print a sum at the end."""
+    """Cancel batches side by side, and print a sum at the end: to a terminal below a table in the order of the ids."""
     import anyio  # one batch needs none of it
 
     from cancel_message_batch.batches.canceling import CANCEL_TIMEOUT, Progress, cancel_many, client_for_many
@@ -64,12 +64,10 @@ def _cancel_many(
     progress = Progress()
     policy = replace(batches.policy, timeout=CANCEL_TIMEOUT if timeout is None else timeout)
     next_message = 0.0
+    rows = _Rows(ids, progress.outcomes, output) if for_person(output) else None
 
     def done(outcome: ToolOutcome) -> None:
-        if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
-            print_outcome(outcome, output)
-        elif not output.quiet:
-            output.print_prose(f"{facts(outcome.batch).id} {outcome.result.replace('_', ' ')}")
+        rows.show_answered() if rows else _print_short(outcome, output)
 
     def limited(seconds: float) -> None:
         nonlocal next_message
@@ -89,15 +87,70 @@ def _cancel_many(
         lost = [name for name in ids if name in unanswered]
         unsent = [name for name in ids if name not in progress.sent]
         notes.discard(waiting)
+        if rows:
+            rows.show_rest()
         output.warn(states.interrupted(len(progress.outcomes), lost, unsent, limited=waiting))
         raise Interrupted from None
     outcomes = {name: progress.outcomes[name] for name in ids}
+    if rows:
+        rows.show_rest()
     if not output.json:
-        output.say(states.tally([outcome.result for outcome in outcomes.values()]))
-        stopped = [one.batch for one in outcomes.values() if one.batch and one.result != "already_ended"]
-        if again := states.may_repeat(known_here(stopped)):
-            output.say(again)
+        _sum_up(list(outcomes.values()), output)
     return outcomes
+
+
+def _print_short(outcome: ToolOutcome, output: Output) -> None:
+    """Print one outcome of many: what was accepted in a few words, because the sum explains it."""
+    if outcome.batch is None or outcome.result is None or outcome.batch.ended or output.json:
+        print_outcome(outcome, output)
+    elif not output.quiet:
+        output.print_prose(f"{facts(outcome.batch).id} {outcome.result.replace('_', ' ')}")
+
+
+def _sum_up(outcomes: Sequence[ToolOutcome], output: Output) -> None:
+    results, brief = [outcome.result for outcome in outcomes], for_person(output)
+    output.say(states.tally_in_short(results) if brief else states.tally(results))
+    stopped = [one.batch for one in outcomes if one.batch and one.result != "already_ended"]
+    if again := states.may_repeat(known_here(stopped), in_short=brief):
+        output.say(again)
+
+
+class _Rows:
+    """The outcomes of many cancels as a table in the order in which the batches were given, shown as they come.
+
+    ``outcomes`` is filled by somebody else.
+    """
+
+    def __init__(self, ids: Sequence[str], outcomes: Mapping[str, ToolOutcome], output: Output) -> None:
+        self._left = list(reversed(ids))
+        self._outcomes = outcomes
+        self._output = output
+        self._alike = LookAlikes(ids)
+        self._texts: list[str] = []  # what a row cannot say: why a cancel failed
+        if head := canceled_head():
+            output.print(head)
+
+    def show_answered(self) -> None:
+        """Show the rows that follow on those already shown."""
+        while self._left and self._left[-1] in self._outcomes:
+            self._show(self._left.pop())
+
+    def show_rest(self) -> None:
+        """Show all outcomes that are not shown yet, and below them what a row cannot say."""
+        while self._left:
+            if (name := self._left.pop()) in self._outcomes:
+                self._show(name)
+        for text in self._texts:
+            self._output.warn(text)
+
+    def _show(self, name: str) -> None:
+        outcome = self._outcomes[name]
+        if outcome.batch:
+            outcome = replace(outcome, batch=known_here([outcome.batch])[0])
+        if outcome.batch is None or outcome.result == "unconfirmed":
+            self._texts.append(outcome.text)
+        for line in canceled_row(name, outcome, self._alike.difference(name)):
+            self._output.print(line)
 
 
 def dry_run(batches: MessageBatches, ids: Sequence[str], known: Sequence[MessageBatch], output: Output) -> ExitCode:

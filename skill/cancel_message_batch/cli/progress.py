@@ -52,15 +52,17 @@ def live_lines(picture: Callable[[], tuple[Iterable[str], str]], *, quiet: bool 
 
 def _picture(rows: Iterable[str], below: str, columns: int, height: int) -> str:
     """Return the lines to show, each with its end, so that the cursor stands below them and nothing scrolls."""
-    lines = []
-    room = height - 2 - _height(f"{below}\n", columns)  # one for the cursor, one for the ellipsis
-    for row in rows:
-        room -= _height(f"{row}\n", columns)
+    lines: list[str] = []
+    last = below.splitlines()[: max(height - 1, 1)]
+    room = height - 2 - _height("\n".join(last), columns)  # one for the cursor, one for how many are not shown
+    left = iter(rows)
+    for row in left:
+        room -= _height(row, columns)
         if room < 0:
-            lines.append("…")
+            lines += [f"… {1 + sum(1 for _ in left):,} more"] if lines else []
             break
         lines.append(row)
-    return "".join(f"{line}\n" for line in (*lines, below) if line)
+    return "".join(f"{line}\n" for line in (*lines, *last))
 
 
 def _height(text: str, columns: int) -> int:

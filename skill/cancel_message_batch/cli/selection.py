@@ -17,6 +17,7 @@ from cancel_message_batch.batches.listing import EVERY, Filters, Listing, look_u
 from cancel_message_batch.record.names import has_record
 from cancel_message_batch.tools import ToolOutcome
 from cancel_message_batch.words import states
+from cancel_message_batch.words.facts import LookAlikes
 
 from .arguments import FILTERS
 from .exit_codes import UsageError
@@ -74,6 +75,9 @@ def checked_id(word: str) -> str:
 def _fault(word: str) -> str | None:
     if word[:1] in set("\"'`\u2018\u201c") and not message_batch_id_fault(word[1:-1]):
         return "there are quotes around it"
+    several = re.split(r"[\s,;]+", word)
+    if len(several) > 1 and not any(map(message_batch_id_fault, several)):
+        return f"it holds {len(several):,} ids; give each as an argument of its own, without quotes around them all"
     return message_batch_id_fault(word)
 
 
@@ -190,6 +194,7 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
         output.say("There is nothing to cancel.")
     if not known or given.dry_run:
         return known
+    listed = [batch.id for batch in known]
     if not given.all:
         from .picker import pick  # loads prompt_toolkit
 
@@ -201,8 +206,8 @@ def choose(batches: MessageBatches, given: argparse.Namespace, output: Output) -
             return ()
     if given.yes:
         return known
-    if given.all or len(known) > 1:
-        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None))
+    if given.all or len(known) > 1 or LookAlikes(listed).difference(known[0].id):
+        output.show(table(known, sys.stderr, who_left(batches) if given.orphaned else None, among=listed))
     if not confirm(states.cancel_these(known)):
         output.say_nothing_done("Nothing was canceled.")
         return ()

@@ -42,8 +42,11 @@ def write(stream: TextIO, text: str = "") -> OSError | None:
 
 
 def width() -> int:
-    """Return the number of columns."""
-    return shutil.get_terminal_size((80, 24)).columns
+    """Return the number of columns: of the terminal of standard error, where standard output leads elsewhere."""
+    columns = 0
+    with contextlib.suppress(OSError, ValueError):  # it is no terminal either, or has no descriptor
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    return shutil.get_terminal_size((columns or 80, 24)).columns
 
 
 def wrapped(text: str, columns: int, *, indent: str = "") -> str:
@@ -61,12 +64,13 @@ def columns_of(text: str) -> int:
 
 
 def cut(text: str, columns: int) -> str:
-    """Cut a text to this number of columns."""
+    """Cut a text to this number of columns; one in quotation marks keeps them."""
     if columns_of(text) <= columns:
         return text
-    while text and columns_of(text) >= columns:
+    end = '…"' if text.endswith('"') else "…"
+    while text and columns_of(text + end) > columns:
         text = text[:-1]
-    return f"{text}…"
+    return text + end
 
 
 def fitted(text: str, stream: TextIO) -> str:
@@ -102,10 +106,15 @@ def copyable(command: str, columns: int) -> str:
 
 
 def paint(text: str, code: str, stream: TextIO) -> str:
-    """Colour a text in a terminal, unless NO_COLOR or FORCE_COLOR decide. ``code`` is an ANSI colour: 2 is dim."""
+    """Colour a text where colours are wanted. ``code`` is an ANSI colour: 2 is dim."""
+    return f"\033[{code}m{text}\033[0m" if colored(stream) else text
+
+
+def colored(stream: TextIO) -> bool:
+    """Whether colours are wanted: in a terminal, unless NO_COLOR or FORCE_COLOR decide."""
     forced = os.environ.get("FORCE_COLOR", "0") not in {"", "0"}
     wanted = forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
-    return f"\033[{code}m{text}\033[0m" if wanted and not os.environ.get("NO_COLOR") else text
+    return wanted and not os.environ.get("NO_COLOR")
 
 
 def interactive() -> bool:

@@ -1,6 +1,6 @@
 """How an id, a size, a time and an age are written, for people and for models."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -42,6 +42,33 @@ def creator(batch: MessageBatch) -> str:
     where = f'on "{by.host}"' if by.host else "on this machine"
     again = f" (still running, pid {by.pid}: it may send canceled requests again)"
     return f'created by "{by.program}" {where}{again if by.alive and not batch.ended else ""}'
+
+
+_SPELLED = {"I": "capital I", "l": "small L", "1": "digit one", "O": "capital O", "0": "digit zero"}
+_AS_SEEN = str.maketrans("I1O", "ll0")
+
+
+class LookAlikes:
+    """Finds ids that only characters that look alike (I l 1, O 0) tell from one another."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._groups: dict[str, set[str]] = {}
+        for name in ids:
+            self.add(name)
+
+    def add(self, message_batch_id: str) -> None:
+        """Add an id to those that are compared."""
+        self._groups.setdefault(message_batch_id.translate(_AS_SEEN), set()).add(message_batch_id)
+
+    def difference(self, message_batch_id: str) -> str:
+        """Return a line to stand below an id, which points at the characters and names them; mostly there is none.
+
+        It needs no colour, and the id above it stays as it is, so that it can be copied.
+        """
+        group = self._groups.get(message_batch_id.translate(_AS_SEEN), set())
+        places = [place for place, found in enumerate(zip(*group, strict=True)) if len(set(found)) > 1]
+        carets = "".join("^" if place in places else " " for place in range(max(places, default=-1) + 1))
+        return f"{carets} {', '.join(_SPELLED[message_batch_id[place]] for place in places)}".rstrip()
 
 
 def spaced(ids: Sequence[str]) -> str:

@@ -115,7 +115,8 @@ def _refused(error: APIStatusError, action: Action, message_batch_id: str) -> tu
             advice = "An administrator can raise the limit in the Console."
             return f"The organization has reached a limit that it set itself ({reference})", advice
         case 401:
-            return f"The API did not accept the credential ({reference})", "Check the API key (ANTHROPIC_API_KEY)."
+            which = error.credential or "the API key (ANTHROPIC_API_KEY) or the token (ANTHROPIC_AUTH_TOKEN)"
+            return f"The API did not accept the credential ({reference})", f"Check {which}."
         case 402:
             return f"The API reports a billing problem ({reference})", "See the Console's billing page."
         case 403 if action != "ask":

@@ -42,7 +42,7 @@ def nothing_came_through(how: str, *, stand_in: bool) -> str:
 def still_trying(why: str, seconds: float, *, interruptible: bool = True) -> str:
     """Say why a cancel is not confirmed yet, and for how long it will be tried."""
     how = "; Ctrl-C ends this" if interruptible else ""
-    return f"Not canceled yet: {sentence(why)} Trying again for up to {seconds:.0f} seconds{how}."
+    return f"Not canceled yet: {sentence(why)} Trying again for up to {counted(round(seconds), 'second')}{how}."
 
 
 def guard_left(

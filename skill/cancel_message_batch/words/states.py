@@ -21,8 +21,18 @@ NOT_IMMEDIATE = (
     "creation. What had not started ends as canceled and is not billed. It has stopped only when its status is ended: "
     "check again later."
 )
+IN_SHORT = "What has completed or still completes is billed; the rest is not."  # the same for a line of a terminal
+IN_A_ROW: dict[CancelResult | None, str] = {  # what a cancel did, in a column; None is one that failed
+    "canceling": "cancel requested",
+    "already_canceling": "already canceling",
+    "ended": "canceled, ended",
+    "already_ended": "already ended",
+    "unconfirmed": "not confirmed",
+    None: "failed",
+}
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
+_KEPT = timedelta(days=29)  # results, from the batch's creation
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
@@ -73,6 +83,12 @@ def tally(results: Sequence[CancelResult | None]) -> str:
     return f"{counted(len(results), 'message batch')}: {parts}.{' ' + NOT_IMMEDIATE if running else ''}"
 
 
+def tally_in_short(results: Sequence[CancelResult | None]) -> str:
+    """Sum up many cancel requests in the words of their rows."""
+    parts = ", ".join(f"{number:,} {IN_A_ROW[result]}" for result, number in Counter(results).items())
+    return f"{counted(len(results), 'message batch')}: {parts}."
+
+
 def interrupted(answered: int, unanswered: Sequence[str], unsent: Sequence[str], *, limited: Sequence[str] = ()) -> str:
     """Say which cancel requests an interruption left answered, unanswered, refused with 429 (limited), and unsent."""
     lines = [f"Interrupted. {counted(answered, 'cancel request')} {'was' if answered == 1 else 'were'} answered."]
@@ -98,12 +114,19 @@ def stopped(message_batch_id: str) -> str:
     return f"Stopped. {message_batch_id} may be canceling: its cancel was sent but not answered. Check its status."
 
 
-def not_ended(why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str) -> str:
-    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``."""
+def not_ended(
+    why: str, batch_ids: Sequence[str], *, seen: Container[str], trouble: str, at_most: int | None = None
+) -> str:
+    """Say that waiting was given up, and which batches had not ended, or were not even ``seen``.
+
+    More than ``at_most`` are counted, not named.
+    """
     unknown = f"status unknown (last: {trouble})" if trouble else "status unknown"
     known = [name for name in batch_ids if name in seen]
     parts = [("not ended yet", known), (unknown, [name for name in batch_ids if name not in seen])]
-    left = "; ".join(f"{what}: {spaced(ids)}" for what, ids in parts if ids)
+    many = at_most is not None and len(batch_ids) > at_most
+    which = [(what, counted(len(ids), "message batch") if many else spaced(ids)) for what, ids in parts if ids]
+    left = "; ".join(f"{what}: {ids}" for what, ids in which)
     return f"{why}; {left}. The batches keep running; run `wait` again any time."
 
 
@@ -183,7 +206,7 @@ def needs_yes(message_batch_id: str) -> str:
     )
 
 
-def may_repeat(batches: Sequence[MessageBatch]) -> str:
+def may_repeat(batches: Sequence[MessageBatch], *, in_short: bool = False) -> str:
     """Say which programs, whose batches were canceled, may send the requests again; nothing if none is running."""
     running = {
         batch.context.created_by for batch in batches if batch.context.created_by and batch.context.created_by.alive
@@ -191,6 +214,8 @@ def may_repeat(batches: Sequence[MessageBatch]) -> str:
     if not running:
         return ""
     which = ", ".join(sorted(f'"{by.program}" (pid {by.pid})' for by in running))
+    if in_short:
+        return f"Still running here, and may send them again: {which}."
     if len(batches) == 1:
         return f"Its program is still running on this machine, and may send the canceled requests again: {which}."
     return f"Programs still running on this machine, which may send canceled requests again: {which}."
@@ -228,13 +253,14 @@ def _at_end(batch: MessageBatch) -> str:
     return f"{ended} after a cancellation at {moment(canceled_at, batch)}" if canceled_at else ended
 
 
-def _final_counts(batch: MessageBatch) -> str:
+def final_counts(batch: MessageBatch) -> str:
+    """Say how many requests of a batch that has ended came to which end, and which are billed."""
     nothing = "; no request was canceled" if batch.cancel_initiated_at and not batch.request_counts.canceled else ""
     return f"{billed(counts(batch) or 'no requests')}{nothing}"
 
 
 def _final(batch: MessageBatch) -> str:
-    final = f"Final counts: {_final_counts(batch)}."
+    final = f"Final counts: {final_counts(batch)}."
     if batch.archived_at:
         return f"{final} Its results are gone: results are kept for 29 days after creation."
     if not batch.results_url:
@@ -256,27 +282,39 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
         return f"{day_and_time(time, batch)} ({distance(time, batch)})" if time else ""
 
     known, canceled = facts(batch), when(batch.cancel_initiated_at)
-    is_due = batch.expires_at > batch.context.as_of and not (batch.ended or batch.ended_at)
     if batch.ended:
-        final = _final_counts(batch)
+        final = final_counts(batch)
         gone = f"{'gone' if batch.archived_at else 'no address given'}; they are kept for 29 days after creation"
     else:
         final = f"{f'so far {counts(batch)}; final' if batch.request_counts.finished else 'known'} once it has ended"
         gone = ""
     pairs = [
         ("name", known.name),
-        ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
-        ("requests", f"{known.requests:,}"),
-        ("created", when(batch.created_at)),
         ("creator", known.creator.removeprefix("created by ")),
+        ("status", f"{known.status}{', not stopped yet' if batch.processing_status == 'canceling' else ''}"),
+        ("created", when(batch.created_at)),
+        ("next", _next(batch, when(batch.expires_at))),
+        ("requests", f"{known.requests:,}"),
         ("canceled", f"requested {canceled}" if canceled else ""),
         ("ended", when(batch.ended_at)),
-        ("ends by", when(batch.expires_at) if is_due else ""),
         ("counts", final),
         ("results", _results_url(batch) if batch.ended and batch.results_url else gone),
         ("workspace", batch.context.workspace or ""),
     ]
     return [(label, value) for label, value in pairs if value]
+
+
+def _next(batch: MessageBatch, latest: str) -> str:
+    """Say what happens next to a batch, and by when; nothing where no more happens, or where that is not known."""
+    if batch.ended:
+        until = batch.created_at + _KEPT
+        kept = batch.results_url and not batch.archived_at and until > batch.context.as_of
+        return f"its results can be saved until {day_and_time(until, batch)}" if kept else ""
+    if batch.ended_at or batch.expires_at <= batch.context.as_of:
+        return ""
+    if batch.processing_status == "canceling":
+        return f"ends once what is being processed has completed, by {latest}"
+    return f"ends by {latest}"
 
 
 def cancel_these(batches: Sequence[MessageBatch]) -> str:

@@ -77,7 +77,7 @@ def _chosen(
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
     from cancel_message_batch.cli.cancellation import cancel, dry_run
     from cancel_message_batch.cli.recording import say_where_known
-    from cancel_message_batch.cli.reports import suggest, suggest_results
+    from cancel_message_batch.cli.reports import explain, suggest_results
     from cancel_message_batch.cli.selection import read_ids
     from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.record.names import record_path
@@ -112,6 +112,7 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         code = combined(codes)
         answered = {name: outcome.batch for name, outcome in outcomes.items() if outcome.batch}
         running = [name for name, batch in answered.items() if not batch.ended]
+        explain(list(outcomes.values()), output, waits=given.wait)
         if given.wait and running:
             from cancel_message_batch.cli.commands.wait import wait_for
 
@@ -121,8 +122,6 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             saved = save_all(batches, list(answered), Path(given.results), options, output)
             return saved if code == ExitCode.DONE else combined([code, saved])
     if not (given.wait and running):
-        many = f"list --status canceling --limit 0 --quiet | {PROGRAM} wait -"
-        suggest("To wait until stopped", "wait", running, many, output)
         suggest_results([batch for batch in answered.values() if batch.ended], output)
     return code
 

@@ -47,20 +47,20 @@ def wait_for(
     """
     from cancel_message_batch.batches.waiting import Wait
     from cancel_message_batch.cli.progress import live_lines
-    from cancel_message_batch.cli.reports import print_outcome, suggest_results, waiting_table
-    from cancel_message_batch.tools import ToolOutcome
+    from cancel_message_batch.cli.reports import FEW, print_ended, suggest_results, waiting_table
     from cancel_message_batch.words import failures, states
-    from cancel_message_batch.words.facts import counted
 
     wait, began = Wait(batches, ids, seen), time.monotonic()
     interrupted = False
     shown: dict[str, str] = {}
 
     def picture() -> tuple[Iterable[str], str]:
-        rows = waiting_table(((name, wait.found.get(name)) for name in wait.pending), sys.stderr)
+        pending = wait.pending
+        rows = waiting_table([(name, wait.found.get(name)) for name in pending], sys.stderr)
         minutes, seconds = divmod(int(time.monotonic() - began), 60)
-        many = counted(len(wait.pending), "message batch")
-        below = f"waiting {minutes}:{seconds:02d} for {many}; the API reports no progress before the end"
+        lost = f", {len(wait.failed):,} failed" if wait.failed else ""
+        so_far = f"{len(ids) - len(pending) - len(wait.failed):,} of {len(ids):,} ended{lost}"
+        below = f"{so_far}, waiting {minutes}:{seconds:02d}; the API reports no progress before the end"
         return rows, f"{below}\ntrying again: {wait.trouble.brief}" if wait.trouble else below
 
     try:
@@ -73,13 +73,15 @@ def wait_for(
         output.warn(text)
     ended = [wait.found[name] for name in ids if name in wait.found and wait.found[name].ended]
     for batch in () if saves and not output.json else ended:  # the report of the results says the same
-        print_outcome(ToolOutcome(states.status(batch), batch=batch), output)
+        print_ended(batch, output)
     if not saves:
         suggest_results(ended, output)
     if wait.pending:
         why = "Interrupted" if interrupted else "The time is up"
         trouble = wait.trouble.brief if wait.trouble else ""
-        left = states.not_ended(why, wait.pending, seen=wait.found, trouble=trouble)
+        left = states.not_ended(
+            why, wait.pending, seen=wait.found, trouble=trouble, at_most=FEW if sys.stderr.isatty() else None
+        )
         output.warn(f"{left} Or run the same command, which then saves the results." if saves else left)
     if interrupted:
         raise Interrupted

@@ -73,7 +73,7 @@ class _Client(Generic[HTTPClient]):
             api_key=api_key, auth_token=auth_token, base_url=base_url, profile=profile, workspace_id=workspace_id
         )
         own = http_client is None
-        self._check_http_client(http_client)
+        self._check_client_given(http_client)
         transport = self._transport_of(http_client or build_client(self._client_of), own=own)
         self._set_up(connection, policy, transport)
 
@@ -103,12 +103,12 @@ class _Client(Generic[HTTPClient]):
             max_retries=self.policy.max_retries if max_retries is None else max_retries,
         )
         other = copy.copy(self)
-        self._check_http_client(http_client)
+        self._check_client_given(http_client)
         transport = self._transport_of(http_client, own=False) if http_client else self._transport
         other._set_up(connection, policy, transport)  # noqa: SLF001 - our own
         return other
 
-    def _check_http_client(self, given: object) -> None:
+    def _check_client_given(self, given: object) -> None:
         if given is not None and not isinstance(given, self._client_of):
             wanted = f"httpx2.{self._client_of.__name__}"
             raise InvalidInputError(

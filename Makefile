@@ -9,7 +9,7 @@ MODEL_OPTIONS = $(if $(MODEL_URL),--model-url "$(MODEL_URL)") $(if $(MODEL),--mo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live evals bench bundle \
-	lock client-files recording screens check format clean
+	lock client-files skill-evals recording screens check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -66,6 +66,9 @@ lock: $(READY) ## write requirements.lock again
 
 client-files: $(READY) ## write the files of Codex, Gemini CLI and the MCP registry again
 	@$(BIN)/python release/client_files.py
+
+skill-evals: $(READY) ## write evals/, which tools for Agent Skills read, from tests/evals/cases.json
+	@$(BIN)/python release/skill_evals.py
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/draw_session.py

@@ -77,7 +77,7 @@ def test_both_clients_offer_the_same_operations_in_the_shape_of_the_official_sdk
         assert getattr(AsyncMessageBatches, name).__doc__ == getattr(MessageBatches, name).__doc__
 
 
-@pytest.mark.parametrize("timeout", [-1, 0, float("nan"), "5", None])
+@pytest.mark.parametrize("timeout", [-1, 0, float("nan"), "5", None, True])
 def test_a_timeout_that_leaves_no_time_is_refused_in_words(call: Call, timeout: Any) -> None:
     with pytest.raises(InvalidInputError, match=r"timeout is .*; it must be a number of seconds above 0"):
         call("http://127.0.0.1:1", "cancel", EXAMPLE_ID, options={"timeout": timeout})

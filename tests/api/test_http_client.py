@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from cancel_message_batch import APITimeoutError, AsyncMessageBatches, MessageBatches
+from cancel_message_batch import APITimeoutError, AsyncMessageBatches, InvalidInputError, MessageBatches
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from tests.api.test_credentials import write_profile
@@ -75,3 +75,11 @@ def test_what_a_callers_client_does_by_itself_goes_on(sandbox: Sandbox) -> None:
     with httpx2.Client(event_hooks={"request": [note]}) as client:
         MessageBatches(api_key=KEY, http_client=client).retrieve(EXAMPLE_ID)
     assert seen == [("somebody", KEY)]
+
+
+@pytest.mark.parametrize("given", [object(), httpx2.AsyncClient()], ids=["anything", "the other kind"])
+def test_what_is_not_a_client_of_this_kind_is_refused_at_once(given: Any) -> None:
+    with pytest.raises(InvalidInputError, match=r"not an httpx2\.Client"):
+        MessageBatches(api_key=KEY, http_client=given)
+    with pytest.raises(InvalidInputError, match=r"not an httpx2\.Client"):
+        MessageBatches(api_key=KEY).with_options(http_client=given)

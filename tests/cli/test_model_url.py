@@ -87,6 +87,8 @@ def test_no_key_is_needed_where_both_are_on_this_machine(
     done = run("ask", ORDER, "--model-url", f"{model.url}/v1/messages", "--model", "qwen3-coder")
     assert (done.returncode, cancels(sandbox)) == (0, [EXAMPLE_ID]), done.stderr
     assert not {"authorization", "x-api-key"} & model.headers[0].keys()
+    sandbox.fail(Fault(status=401))
+    assert "Check ANTHROPIC_API_KEY, which is not set." in run("status", EXAMPLE_ID).stderr
     refused = run("list", ANTHROPIC_BASE_URL="https://batches.invalid")
     assert refused.returncode == 2
     assert "set ANTHROPIC_API_KEY" in refused.stderr
@@ -112,6 +114,7 @@ def said(message: str, kind: str = "invalid_request_error") -> bytes:
     [
         (Raw(said("no key", "authentication_error"), 401), ("did not accept the key", "ANTHROPIC_MODEL_KEY")),
         (Raw(said("model 'x' not found", "not_found_error"), 404), ("does not know this model", "--model")),
+        (Raw(said("Invalid model name passed in model=x"), 400), ("does not know this model (400", "--model")),
         (Raw(said("llama3 does not support tools"), 400), ("does not call tools (400", "Choose a model that can")),
         (Raw(said("tools param requires --jinja flag", "server_error"), 500), ("does not call tools", "--jinja")),
         (Raw(said('"auto" tool choice requires --enable-auto-tool-choice'), 400), ("does not call tools", "vLLM")),

@@ -1,9 +1,11 @@
 """Runs realistic requests through the product and checks the account afterwards: which batches have a cancel.
 
-Three ways in: the agent loop, the MCP server, and SKILL.md with a shell. The model is Claude when there is a key,
-else the sandbox's scripted stand-in, which proves the harness and nothing about a model.
+Four ways in: the agent loop, the MCP server, SKILL.md with a shell, and for comparison the shell alone. The model is
+Claude when there is a key, or that of any server of the Messages API; in the tests it is the sandbox's scripted
+stand-in, which proves the harness and nothing about a model. docs/evals.md says how to read the output.
 """
 
+import argparse
 import asyncio
 import json
 import os
@@ -24,9 +26,13 @@ import anthropic
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.agent.conversation import DEFAULT_MODEL, SYSTEM, Conversation
+from cancel_message_batch.agent.model_server import model_client
+from cancel_message_batch.api.credentials import Connection, connect_model
+from cancel_message_batch.api.errors import MessageBatchError, clean
 from cancel_message_batch.record.names import VARIABLE
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Sandbox
+from cancel_message_batch.words import failures
 from tests.conftest import PROGRAM
 
 HERE = Path(__file__).parent
@@ -67,17 +73,18 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a case: the batches that were missed, and those that were canceled wrongly."""
+    """What came of a case: the batches that were missed, those that were canceled wrongly, or the model's failure."""
 
     case: Case
     missed: list[str]
     wrong: list[str]
     answer: str
+    failure: str = ""
 
     @property
     def passed(self) -> bool:
-        """Whether the account is as it must be."""
-        return not self.missed and not self.wrong
+        """Whether the model answered, and the account is as it must be."""
+        return not self.missed and not self.wrong and not self.failure
 
 
 def load() -> tuple[dict[str, Any], list[Case]]:
@@ -106,8 +113,19 @@ class Setting:
         return {**kept, "ANTHROPIC_API_KEY": KEY, "ANTHROPIC_BASE_URL": self.sandbox.url, "PATH": path}
 
 
-def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: str = DEFAULT_MODEL) -> Verdict:
+Open = Callable[[Sandbox], anthropic.Anthropic]
+
+
+def stand_in(sandbox: Sandbox) -> anthropic.Anthropic:
+    """The scripted model, which is where the batches are."""
+    return anthropic.Anthropic(api_key=KEY, base_url=sandbox.url)
+
+
+def run(
+    case: Case, accounts: dict[str, Any], way: Way, *, open_model: Open = stand_in, model: str = DEFAULT_MODEL
+) -> Verdict:
     """Run one case in a fresh account, and judge the account afterwards."""
+    failure = answer = ""
     account = Account()
     ids = {
         name: account.add(batch["requests"], batch["minutes"] * 60, batch["status"])
@@ -117,13 +135,19 @@ def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: st
         TemporaryDirectory() as state,
         patch.dict(os.environ, {VARIABLE: f"{state}/record.sqlite3"}),
         Sandbox(account=account) as sandbox,
-        anthropic.Anthropic() if live else anthropic.Anthropic(api_key=KEY, base_url=sandbox.url) as client,
+        open_model(sandbox) as client,
     ):
         given = {name: batch["name"] for name, batch in accounts[case.account].items() if "name" in batch}
         _write_names({ids[name]: _with_ids(text, ids) for name, text in given.items()})
         setting = Setting(sandbox, client, model, case.person)
         says = [_with_ids(turn, ids) for turn in case.says]
-        answer = way(setting, says)
+        try:
+            answer = way(setting, says)
+        except* (anthropic.AnthropicError, MessageBatchError) as errors:  # of the model: tools return theirs
+            error: BaseException = errors
+            while isinstance(error, BaseExceptionGroup):  # the MCP client's tasks wrap it more than once
+                error = error.exceptions[0]
+            failure = clean(f"{type(error).__name__}: {error}", limit=300)
         sent = {
             exchange.path.split("/")[-2]
             for exchange in sandbox.journal
@@ -134,7 +158,7 @@ def run(case: Case, accounts: dict[str, Any], way: Way, *, live: bool, model: st
     allowed = {*case.must, *case.may}
     # An id that does not exist harms nobody; the API says so.
     wrong = sorted(name for name in touched - allowed if name in ids)
-    return Verdict(case, sorted(set(case.must) - touched), wrong, answer)
+    return Verdict(case, sorted(set(case.must) - touched), wrong, answer, failure)
 
 
 def _with_ids(text: str, ids: dict[str, str]) -> str:
@@ -183,6 +207,15 @@ async def _mcp(setting: Setting, says: list[str]) -> str:
 
 def skill(setting: Setting, says: list[str]) -> str:
     """SKILL.md as the instructions and a shell as the only tool."""
+    return _in_a_shell(setting, SKILL.read_text().partition("\n---\n")[2], says)
+
+
+def no_skill(setting: Setting, says: list[str]) -> str:
+    """The shell alone: what the skill adds is the difference."""
+    return _in_a_shell(setting, "The command `cancel-message-batch` is installed; `--help` describes it.", says)
+
+
+def _in_a_shell(setting: Setting, instructions: str, says: list[str]) -> str:
     tools = [
         {
             "name": "bash",
@@ -194,8 +227,7 @@ def skill(setting: Setting, says: list[str]) -> str:
     async def execute(_: str, arguments: dict[str, Any]) -> tuple[str, bool]:
         return _shell(str(arguments.get("command")), setting.environment)
 
-    body = SKILL.read_text().partition("\n---\n")[2]
-    return asyncio.run(_converse(setting, f"{body}\n{ASK_IN_WORDS}", tools, execute, says))
+    return asyncio.run(_converse(setting, f"{instructions}\n{ASK_IN_WORDS}", tools, execute, says))
 
 
 def _shell(command: str, environment: dict[str, str]) -> tuple[str, bool]:
@@ -246,32 +278,60 @@ async def _converse(
     return "\n".join(said)
 
 
-WAYS: dict[str, Way] = {"agent loop": agent_loop, "MCP server": mcp_server, "SKILL.md and shell": skill}
+WAYS: dict[str, Way] = {
+    "agent loop": agent_loop,
+    "MCP server": mcp_server,
+    "SKILL.md and shell": skill,
+    "shell without SKILL.md": no_skill,
+}
 __all__ = ["SYSTEM", "WAYS", "Case", "Verdict", "load", "run"]
 
 
 def main() -> int:
     """Run all cases all ways with a real model, and report what was done and what was not."""
-    if not (os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
-        print("Skipped: the model evals need ANTHROPIC_API_KEY, and cost money.")
+    parser = argparse.ArgumentParser(
+        description="Realistic requests to a real model; docs/evals.md describes the output."
+    )
+    text = "a server of the Messages API that has the model (default: ANTHROPIC_MODEL_URL, else Claude, with your key)"
+    parser.add_argument("--model-url", metavar="URL", help=text)
+    parser.add_argument("--model", default=os.environ.get("ANTHROPIC_MODEL", ""), help="default: ANTHROPIC_MODEL")
+    parser.add_argument("--case", action="append", metavar="ID", help="only this case of cases.json; can be repeated")
+    given = parser.parse_args()
+    try:
+        server = connect_model(given.model_url)
+    except MessageBatchError as error:
+        parser.error(str(error))
+    if server and not given.model:
+        parser.error(failures.unnamed_model(server.base_url))
+    if not (server or os.environ.get("ANTHROPIC_API_KEY") or os.environ.get("ANTHROPIC_AUTH_TOKEN")):
+        print("Skipped: the model evals need ANTHROPIC_API_KEY, and cost money; or MODEL_URL=… and MODEL=….")
         return 0
     accounts, cases = load()
-    model = os.environ.get("ANTHROPIC_MODEL", DEFAULT_MODEL)
-    failed = 0
-    for name, way in WAYS.items():
-        verdicts = [run(case, accounts, way, live=True, model=model) for case in cases]
-        print(f"\n{name}, {model}")
-        for kind in ("must act", "may act", "must not act"):
-            of_kind = [verdict for verdict in verdicts if verdict.case.kind == kind]
-            print(f"  {kind:<13} {sum(verdict.passed for verdict in of_kind)} of {len(of_kind)} right")
-        wrong = [verdict for verdict in verdicts if verdict.wrong]
-        print(f"  wrong batches {sum(len(verdict.wrong) for verdict in wrong)}")
-        for verdict in verdicts:
-            if not verdict.passed:
-                failed += 1
-                print(f"  - {verdict.case.id}: missed {verdict.missed}, wrong {verdict.wrong}")
-                print(f"    …{verdict.answer[-300:]}")
-    return 1 if failed else 0
+    chosen = [case for case in cases if not given.case or case.id in given.case]
+    if not chosen:
+        parser.error("cases.json has no such case")
+    right = [report(way, accounts, chosen, server, given.model or DEFAULT_MODEL) for way in WAYS]
+    return 0 if all(right) else 1
+
+
+def report(way: str, accounts: dict[str, Any], cases: list[Case], server: Connection | None, model: str) -> bool:
+    """Run all cases one way, and print what came of them; returns whether all were right."""
+
+    def open_model(_: Sandbox) -> anthropic.Anthropic:
+        return model_client(server) if server else anthropic.Anthropic()
+
+    verdicts = [run(case, accounts, WAYS[way], open_model=open_model, model=model) for case in cases]
+    print(f"\n{way}, {model}{f' at {server.base_url}' if server else ''}")
+    for kind in ("must act", "may act", "must not act"):
+        of_kind = [verdict for verdict in verdicts if verdict.case.kind == kind]
+        print(f"  {kind:<13} {sum(verdict.passed for verdict in of_kind)} of {len(of_kind)} right")
+    print(f"  wrong batches {sum(len(verdict.wrong) for verdict in verdicts)}")
+    print(f"  no answer     {sum(bool(verdict.failure) for verdict in verdicts)}")
+    for verdict in verdicts:
+        if not verdict.passed:
+            print(f"  - {verdict.case.id}: missed {verdict.missed}, wrong {verdict.wrong}")
+            print(f"    {verdict.failure or '…' + clean(verdict.answer[-300:], limit=300)}")
+    return all(verdict.passed for verdict in verdicts)
 
 
 if __name__ == "__main__":

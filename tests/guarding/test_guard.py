@@ -476,6 +476,8 @@ def test_requests_without_the_usual_form_are_created_as_the_api_takes_them(slow:
         ({"cancel": "never"}, InvalidInputError),
         ({"deadline": 0}, InvalidInputError),
         ({"deadline": float("nan")}, InvalidInputError),
+        ({"deadline": float("inf")}, InvalidInputError),
+        ({"deadline": "10"}, InvalidInputError),
         ({"client": object()}, TypeError),
     ],
 )

@@ -20,6 +20,7 @@ from .errors import (
     APIConnectionError,
     APIStatusError,
     ConfigurationError,
+    InvalidInputError,
     MessageBatchError,
     clean,
     from_client,
@@ -72,6 +73,7 @@ class _Client(Generic[HTTPClient]):
             api_key=api_key, auth_token=auth_token, base_url=base_url, profile=profile, workspace_id=workspace_id
         )
         own = http_client is None
+        self._check_client_given(http_client)
         transport = self._transport_of(http_client or build_client(self._client_of), own=own)
         self._set_up(connection, policy, transport)
 
@@ -101,9 +103,17 @@ class _Client(Generic[HTTPClient]):
             max_retries=self.policy.max_retries if max_retries is None else max_retries,
         )
         other = copy.copy(self)
+        self._check_client_given(http_client)
         transport = self._transport_of(http_client, own=False) if http_client else self._transport
         other._set_up(connection, policy, transport)  # noqa: SLF001 - our own
         return other
+
+    def _check_client_given(self, given: object) -> None:
+        if given is not None and not isinstance(given, self._client_of):
+            wanted = f"httpx2.{self._client_of.__name__}"
+            raise InvalidInputError(
+                f"http_client is a {type(given).__module__}.{type(given).__name__}, not an {wanted}"
+            )
 
     async def _cancel(self, message_batch_id: str) -> MessageBatch:
         message_batch_id = checked_id(message_batch_id)
@@ -166,7 +176,7 @@ class MessageBatches(_Client[Client]):
 
     Raises:
         ConfigurationError: There is no credential, or the base URL is invalid.
-        InvalidInputError: ``timeout`` or ``max_retries`` has a wrong value.
+        InvalidInputError: ``timeout``, ``max_retries`` or ``http_client`` has a wrong value.
     """
 
     _transport_of = BlockingTransport

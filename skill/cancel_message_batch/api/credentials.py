@@ -115,7 +115,7 @@ def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to b
         if not _on_this_machine(base_url):
             raise ConfigurationError(NO_CREDENTIAL)
         headers["x-api-key"] = NO_KEY
-        credential = "none; the base URL is on this machine"
+        credential, to_check = "none; the base URL is on this machine", "ANTHROPIC_API_KEY, which is not set"
     else:
         auth = client.custom_auth
         credential = f"profile {profile}" if profile else "profile or workload identity, as the Anthropic SDK finds it"

@@ -36,6 +36,12 @@ def refused_by_limit(error: MessageBatchError) -> bool:
     return limited and not error.may_have_arrived
 
 
+def check_seconds(name: str, value: object) -> None:
+    """Refuse a time limit that is not a number of seconds above 0."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise InvalidInputError(f"{name} is {value!r}; it must be a number of seconds above 0")
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """How long one call may take, in seconds with its retries, and when its request is sent again.
@@ -49,9 +55,8 @@ class RetryPolicy:
     on_pause: Callable[[MessageBatchError, float], None] = lambda _error, _seconds: None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.timeout, int | float) or not self.timeout > 0:
-            raise InvalidInputError(f"timeout is {self.timeout!r}; it must be a number of seconds above 0")
-        if not isinstance(self.max_retries, int) or self.max_retries < 0:
+        check_seconds("timeout", self.timeout)
+        if not isinstance(self.max_retries, int) or isinstance(self.max_retries, bool) or self.max_retries < 0:
             raise InvalidInputError(f"max_retries is {self.max_retries!r}; it must be a whole number from 0")
 
 

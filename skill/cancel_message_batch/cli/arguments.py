@@ -59,7 +59,7 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="DIR", help="let the model save results of ended batches below DIR")
 
 
-def add_requests(parser: argparse.ArgumentParser, *, only: str = "") -> None:
+def add_resending(parser: argparse.ArgumentParser, *, only: str = "") -> None:
     """Add what is needed to prepare the requests that are left to send."""
     text = f"{only}the file that the batch was made from (JSON Lines or JSON, also gzip), to prepare what is to be sent"
     parser.add_argument("--requests", metavar="FILE", help=text)

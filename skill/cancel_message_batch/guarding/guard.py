@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Any, overload
 
 from cancel_message_batch.api.errors import InvalidInputError
+from cancel_message_batch.api.retries import check_seconds
 from cancel_message_batch.record.names import clean_name
 
 from .block import AsyncBlock, SyncBlock, When
@@ -90,7 +91,8 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
         raise TypeError(f"guard takes anthropic.Anthropic() or AsyncAnthropic(), or its messages.batches; not {given}")
     if cancel not in {"on_error", "always"}:
         raise InvalidInputError(f'cancel is {cancel!r}; it must be "on_error" or "always"')
-    if not 0 < deadline < math.inf:
-        raise InvalidInputError(f"deadline is {deadline!r}; it must be a number of seconds above 0")
+    check_seconds("deadline", deadline)
+    if deadline == math.inf:
+        raise InvalidInputError("deadline has no end; it must be a number of seconds")
     kind = AsyncBlock if hasattr(batches._client, "__aenter__") else SyncBlock  # noqa: SLF001 - the SDK's client
     return kind(batches, clean_name(name), cancel, deadline)

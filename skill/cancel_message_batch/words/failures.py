@@ -83,6 +83,8 @@ def _refused_by_model(error: APIStatusError, place: str) -> tuple[str, str]:
         case 401 | 403:
             advice = f"Set its own key in {MODEL_KEY}; the key of the batches does not go there."
             return f"{place} did not accept the key, or wants one ({reference})", advice
+        case 400 if re.search("(?i)(invalid|unknown|no such) model|model .*(not found|not exist)", error.api_message):
+            return f"{place} does not know this model ({reference})", "Name a model that it has with --model."
         case 404:
             return (
                 f"{place} does not know this model, or is not a server of the Messages API ({reference})",

@@ -215,8 +215,9 @@ def resubmit_lines(folder: str, name: str = "") -> str:
     noted in sent_ids.txt and not sent again when the lines are pasted twice. No ``create`` is retried.
     """
     named = f"""\
+name = {name!a}
 for batch in made: done = subprocess.run(
-    ["cancel-message-batch", "name", batch, {name!a}])
+    ["cancel-message-batch", "name", batch, name])
 
 """
     return f"""\

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cancel_message_batch.cli.arguments import add_batches, add_connection, add_requests, open_batches
+from cancel_message_batch.cli.arguments import add_batches, add_connection, add_resending, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, Interrupted, UsageError, combined, exit_code
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -30,7 +30,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", metavar="TEXT", help="why you cancel; kept on this machine, and shown by `history`")
     parser.add_argument("--wait", action="store_true", help="wait until the batches have stopped")
     parser.add_argument("--results", metavar="DIR", help="with --wait: then save their results below DIR")
-    add_requests(parser, only="with --results: ")
+    add_resending(parser, only="with --results: ")
     add_connection(parser)
 
 

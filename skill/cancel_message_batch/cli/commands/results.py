@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from cancel_message_batch.cli.arguments import FILTERS, add_connection, add_requests, open_batches
+from cancel_message_batch.cli.arguments import FILTERS, add_connection, add_resending, open_batches
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import PROGRAM, Command
@@ -14,7 +14,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="DIR", default="message-batches", help="save below DIR (default: message-batches)"
     )
-    add_requests(parser)
+    add_resending(parser)
     parser.add_argument("--split", action="store_true", help="also write one file for each type of result")
     parser.set_defaults(all=False, **dict.fromkeys(FILTERS))
     add_connection(parser)

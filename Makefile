@@ -9,7 +9,7 @@ MODEL_OPTIONS = $(if $(MODEL_URL),--model-url "$(MODEL_URL)") $(if $(MODEL),--mo
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live evals bench bundle \
-	lock client-files skill-evals recording check format clean
+	lock client-files skill-evals recording screens check format clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -72,6 +72,9 @@ skill-evals: $(READY) ## write evals/, which tools for Agent Skills read, from t
 
 recording: $(READY) ## draw docs/session.svg from a real session (needs tmux)
 	@$(BIN)/python docs/draw_session.py
+
+screens: $(READY) ## write docs/screens/ again: what people see in a terminal, against the sandbox
+	@$(BIN)/python docs/screens.py $(SCREENS)
 
 check: $(READY) ## formatting, lint, types (also of macOS and Windows), the import rule, and public validators
 	$(BIN)/ruff format --check .

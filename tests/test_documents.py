@@ -1,7 +1,9 @@
 """The documents: every path, link and make target in them exists."""
 
+import importlib.util
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,3 +82,15 @@ def test_the_overview_says_where_each_module_is_tested() -> None:
         if not mirrored.exists() and not re.search(r"\(tests:\s+`tests/", about):
             unknown.append(module)
     assert unknown == [], "add to the line in AGENTS.md `(tests: tests/…)`, or write tests/ROOM/test_NAME.py"
+
+
+@pytest.mark.parametrize("name", ["cancel", "status"])
+def test_the_screens_are_those_of_the_program(name: str) -> None:
+    pytest.importorskip("termios")
+    spec = importlib.util.spec_from_file_location("screens", ROOT / "docs/screens.py")
+    assert spec
+    assert spec.loader
+    screens: Any = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(screens)
+    assert screens.taken(name, (80, 24)) in (ROOT / f"docs/screens/{name}.txt").read_text(encoding="utf-8")
+    assert set(screens.SCREENS) == {path.stem for path in (ROOT / "docs/screens").iterdir()}

@@ -9,6 +9,7 @@ import pytest
 from cancel_message_batch.api.models import EXAMPLE_ID, MessageBatch
 from cancel_message_batch.cli.reports import block
 from cancel_message_batch.sandbox import Account, Sandbox
+from tests.cli.test_terminal import Terminal
 from tests.conftest import Run, described, running
 
 
@@ -99,3 +100,11 @@ def test_status_names_the_workspace_if_the_response_does_and_json_stays_the_apis
             there = {"ANTHROPIC_BASE_URL": sandbox.url, "ANTHROPIC_API_KEY": "any"}
             assert ("  workspace wrkspc_default\n" in run("status", batch, **there).stdout) == said
             assert "workspace" not in run("status", batch, "--json", **there).stdout
+
+
+def test_at_a_terminal_the_url_of_the_results_can_be_copied(sandbox: Sandbox) -> None:
+    ended = sandbox.account.add(requests=5, age=7200, status="ended")
+    screen = Terminal(80, "status", ended)
+    assert screen.end() == 0
+    (line,) = (number for number, line in enumerate(screen.lines) if line.startswith("  results   http"))
+    assert (screen.lines[line] + screen.lines[line + 1]).endswith(f"/{ended}/results")

@@ -235,5 +235,5 @@ def test_several_ids_in_one_argument_are_refused_and_that_is_said(sandbox: Sandb
 def test_an_id_with_quotes_around_it_is_refused_and_that_is_said(sandbox: Sandbox, run: Run, quoted: str) -> None:
     for done in (run(quoted), run("status", quoted), run("-", "--yes", stdin=f"{EXAMPLE_ID}\n{quoted}\n")):
         assert done.returncode == 2
-        assert "there are quotes around it" in done.stderr
+        assert "there are quotes around it. Nothing was sent." in done.stderr
     assert sandbox.journal == []

@@ -223,7 +223,8 @@ def block(batch: MessageBatch, stream: TextIO) -> str:
     lines = [paint(facts(batch).id, "1", stream)]
     for label, value in details(batch):
         text = f"  {label:<{_LABEL}}{value}"
-        lines.append(wrapped(text, width(), indent=" " * (_LABEL + 2)) if stream.isatty() else text)
+        one_word = " " not in value  # such as a URL, which a terminal breaks so that it can still be copied
+        lines.append(text if one_word or not stream.isatty() else wrapped(text, width(), indent=" " * (_LABEL + 2)))
     return "\n".join(lines)
 
 

@@ -27,6 +27,9 @@ from .registry import DEFAULT, OTHER_WORDS, PROGRAM, SUGGESTED
 from .reports import table
 from .terminal import confirm, own_terminal, write
 
+_QUOTES = "\"'`\u2018\u201c"  # that may stand before an id
+_AROUND = f"{_QUOTES} \t\n"
+
 
 class Ids(list[str]):
     """The ids of a command line, without repetitions; ``found`` of them came from standard input alone."""
@@ -44,7 +47,7 @@ def read_ids(given: argparse.Namespace, command: str) -> Ids:
     for word in given.ids:
         if word == "-":
             ids += _piped_ids()
-        elif command == DEFAULT and word.strip() and not word.strip().startswith(ID_PREFIX):
+        elif command == DEFAULT and word.strip() and not word.strip(_AROUND).startswith(ID_PREFIX):
             raise UsageError(_neither_command_nor_id(word))
         else:
             ids.append(checked_id(word))
@@ -73,7 +76,7 @@ def checked_id(word: str) -> str:
 
 
 def _fault(word: str) -> str | None:
-    if word[:1] in set("\"'`\u2018\u201c") and not message_batch_id_fault(word[1:-1]):
+    if word[:1] in _QUOTES and not message_batch_id_fault(word[1:-1]):
         return "there are quotes around it"
     several = re.split(r"[\s,;]+", word)
     if len(several) > 1 and not any(map(message_batch_id_fault, several)):

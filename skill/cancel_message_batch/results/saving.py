@@ -4,14 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from cancel_message_batch.api.client import MessageBatches
 from cancel_message_batch.api.errors import APIStatusError, clean
 from cancel_message_batch.api.models import MessageBatch, ascii_json, checked_id
-from cancel_message_batch.words import results
+from cancel_message_batch.words import facts, results
+from cancel_message_batch.words.states import KEPT
 
 from .end_of_life import ends_of_life
 from .folder import SUMMARY, Folder, SaveError, one_sentence, open_folder
@@ -19,7 +19,6 @@ from .requests_file import RequestsFile
 from .tally import FOUND, INVALID, RESUBMIT, TYPES, Tally
 
 RETRY = ("canceled", "expired", "errored")
-KEPT = timedelta(days=29)  # after creation (batch processing guide)
 
 RESULTS_FILE, BATCH_FILE = "results.jsonl", "batch.json"
 RESUBMIT_FILE, IDS_FILE = "resubmit.jsonl", "resubmit_ids.txt"
@@ -189,9 +188,10 @@ class _Saving:
             left = f"What was received is in {self._folder.shown}/{RESULTS_FILE}.part; run the command again."
         else:
             left = f"The files in {self._folder.shown} were left as they are; remove them and run the command again."
+        more = f", {facts.counted(others, 'other')}" if others else ""
         raise SaveError(
             f"The results of {self._batch.id} do not match its counts: the batch has {due}; "
-            f"{lines:,} lines came, {came}{f', {others:,} others' if others else ''}. {left}"
+            f"{facts.counted(lines, 'line')} came, {came}{more}. {left}"
         )
 
     def _match(self, requests: RequestsFile) -> dict[str, Any]:

@@ -170,8 +170,8 @@ def _left(summary: Mapping[str, Any]) -> list[str]:
         lines = [f"{what}{listed}."]
     elif file["is_of_another_batch"]:
         lines = [
-            f"{clean(file['path'])} is the wrong requests file: none of its {file['requests']:,} requests has a result "
-            "in this batch. No resubmit.jsonl was written.",
+            f"{clean(file['path'])} is the wrong requests file: none of its {_request_count(file['requests'])} has a "
+            "result in this batch. No resubmit.jsonl was written.",
             f"{what}{listed}.",
         ]
     else:

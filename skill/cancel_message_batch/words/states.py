@@ -32,7 +32,7 @@ IN_A_ROW: dict[CancelResult | None, str] = {  # what a cancel did, in a column; 
 }
 # A cancellation longer ago than a batch can live means that the clocks disagree.
 _LIFETIME = timedelta(hours=25)
-_KEPT = timedelta(days=29)  # results, from the batch's creation
+KEPT = timedelta(days=29)  # how long results are kept, after the batch's creation (batch processing guide)
 
 
 def cancel_result(batch: MessageBatch, took: float = 0.0, *, refused: bool = False) -> CancelResult:
@@ -307,7 +307,7 @@ def details(batch: MessageBatch) -> list[tuple[str, str]]:
 def _next(batch: MessageBatch, latest: str) -> str:
     """Say what happens next to a batch, and by when; nothing where no more happens, or where that is not known."""
     if batch.ended:
-        until = batch.created_at + _KEPT
+        until = batch.created_at + KEPT
         kept = batch.results_url and not batch.archived_at and until > batch.context.as_of
         return f"its results can be saved until {day_and_time(until, batch)}" if kept else ""
     if batch.ended_at or batch.expires_at <= batch.context.as_of:

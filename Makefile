@@ -8,7 +8,7 @@ READY = $(VENV)/.ready
 MODEL_OPTIONS = $(if $(MODEL_URL),--model-url "$(MODEL_URL)") $(if $(MODEL),--model "$(MODEL)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live evals bench bundle \
+.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live promises evals bench bundle \
 	lock client-files skill-evals recording screens check format clean
 
 help: ## list the targets
@@ -47,6 +47,12 @@ test-clients: $(READY) ## Claude Code, Codex, Gemini CLI and the others, install
 
 test-programs: $(READY) ## published programs that create batches, behind `run` (needs npm); PROGRAM_OPTIONS="-k inspect_ai"
 	tests/programs/run.sh $(PROGRAM_OPTIONS)
+
+promises: $(READY) ## every test that docs/promises.md names, and the whole matrix, which it writes into that page
+	@mkdir -p build
+	PROMISES=all $(BIN)/python -m pytest --numprocesses auto --dist worksteal --junitxml build/promises.xml \
+	    $$(grep -oE 'tests/[a-z_/]+\.py::test_[a-z0-9_]+' docs/promises.md) tests/promises; \
+	    $(BIN)/python -m tests.promises.page build/promises.xml
 
 live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and costs less than a cent
 	LIVE=1 $(BIN)/python -m pytest tests/test_live.py

@@ -155,6 +155,7 @@ def test_what_a_user_installs_holds_the_skill_and_the_package_and_no_tests(tmp_p
         "README.md",
         "SKILL.md",
         "docs",
+        "evals",  # where tools for skills look for it
         "examples",
         "pyproject.toml",
         "requirements.lock",

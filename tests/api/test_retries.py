@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cancel_message_batch import APIStatusError, APITimeoutError
+from cancel_message_batch import APIConnectionError, APIStatusError, APITimeoutError
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.api.retries import refused_by_limit
+from cancel_message_batch.api.retries import Attempts, RetryPolicy, refused_by_limit
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
@@ -139,3 +139,15 @@ def test_a_limit_that_the_organization_set_is_not_taken_for_a_mistake_in_the_req
     assert "a limit that it set itself (400" in text
     assert message in text
     assert "An administrator can raise the limit" in text
+
+
+def test_the_pauses_before_retries_grow_and_are_spread_out() -> None:
+    """Clients that failed together do not come back together."""
+    pauses = []
+    for _ in range(20):
+        attempts = Attempts(RetryPolicy(max_retries=9), float("inf"))
+        pauses.append([attempts.pause_after(APIConnectionError("lost")) for _ in range(9)])
+    for number, longest in enumerate([0.5, 1, 2, 4, 8, 8, 8, 8, 8]):
+        same_retry = [each[number] for each in pauses]
+        assert 0.75 * longest <= min(same_retry) < max(same_retry) <= longest
+        assert len(set(same_retry)) > 10

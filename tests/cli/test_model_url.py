@@ -9,6 +9,7 @@ import pytest
 
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
+from tests.api.test_credentials import write_profile
 from tests.conftest import Run, cancels
 from tests.scripted import Block, Model, Raw, answer, serving, sse
 
@@ -92,6 +93,18 @@ def test_no_key_is_needed_where_both_are_on_this_machine(
     refused = run("list", ANTHROPIC_BASE_URL="https://batches.invalid")
     assert refused.returncode == 2
     assert "set ANTHROPIC_API_KEY" in refused.stderr
+
+
+def test_a_profile_signs_the_requests_for_the_batches_alone(
+    sandbox: Sandbox, model: Model, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_profile(monkeypatch, tmp_path, sandbox.url)
+    model.replies = [CALL, "It is canceling."]
+    done = run("ask", ORDER, "--model-url", model.url, "--model", "qwen3-coder")
+    assert (done.returncode, cancels(sandbox)) == (0, [EXAMPLE_ID]), done.stderr
+    assert {exchange.headers["authorization"] for exchange in sandbox.journal} == {"Bearer …oken"}
+    assert not {"authorization", "x-api-key", "anthropic-workspace-id"} & set().union(*model.headers)
+    assert "profile-token" not in json.dumps([model.headers, model.requests])
 
 
 def test_a_redirect_of_the_model_gets_neither_the_conversation_nor_a_key(

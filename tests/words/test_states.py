@@ -232,7 +232,7 @@ def test_a_guard_says_what_it_was_left_by_what_became_of_each_batch_and_what_to_
         f"Canceling: msgbatch_a msgbatch_b. {states.NOT_IMMEDIATE} "
         "To wait until stopped: `cancel-message-batch wait msgbatch_a msgbatch_b`\n"
         "Ended: msgbatch_c.\n"
-        "No. To cancel: `cancel-message-batch msgbatch_d`"
+        "No.\nTo cancel: `cancel-message-batch msgbatch_d`"
     )
     assert programs.guard_left("", "", [], ["msgbatch_c"], {}) == "The guarded block ended.\nEnded: msgbatch_c."
 

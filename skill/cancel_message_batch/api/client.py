@@ -245,13 +245,14 @@ class MessageBatches(_Client[Client]):
         def passes(error: MessageBatchError) -> bool:
             return may_pass(error) or (just_ended and isinstance(error, APIStatusError) and error.status_code == 404)
 
-        attempts = Attempts(self.policy, float("inf"), passes)
+        attempts = Attempts(self.policy, 0.0, passes)
         while True:
             try:
                 yield from self._download(url)
                 return
             except Exception as raised:  # noqa: BLE001 - an unexpected one is raised again
                 error = self._translated(raised, "GET", url)
+            attempts.deadline = time.monotonic() + self.policy.timeout  # of the pause, since a download has none
             time.sleep(attempts.pause_after(error))
             yield None
 

@@ -45,6 +45,7 @@ class Screen:
         self._answer = Prose(sys.stdout)
         self._call = ("", "")
         self._canceling = ""
+        self._unknown: list[str] = []  # what holds after each cancel of this turn whose outcome is not known
         self._conversation = Conversation(
             client,
             batches,
@@ -58,10 +59,13 @@ class Screen:
 
     def say(self, message: str) -> bool:
         """Say something to the model and show the answer; returns False if the model could not be asked."""
+        self._unknown.clear()
         try:
             self._conversation.say(message)
         except MessageBatchError as error:
             self._answer.end()
+            for text in self._unknown:
+                self._output.warn(text)
             self._output.warn(
                 failures.model_failed(error, self._place) if self._place else failures.failed(error, "ask")
             )
@@ -105,6 +109,8 @@ class Screen:
             case ToolResult(outcome):
                 self._outcomes[self._call] = outcome
                 self._canceling = ""
+                if self._call[0] == CANCEL.name and outcome.error and outcome.error.may_have_arrived:
+                    self._unknown.append(outcome.text)
                 self._dim(f"← {outcome.headline}")
 
     def _approve(self, batch: MessageBatch) -> bool:

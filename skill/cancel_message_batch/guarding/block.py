@@ -199,7 +199,7 @@ class _Block:
             self._troubles.add(str(error))
         if new and self._cancels:
             left = self._cancels.time_left()
-            logger.warning("%s", programs.still_trying(str(error), left, interruptible=_signals.can_interrupt(self)))
+            logger.warning("%s", programs.still_trying(error.brief, left, interruptible=_signals.can_interrupt(self)))
 
     def _own(self) -> list[str]:
         """Return what this process created. A forked child does not cancel what its parent created."""

@@ -69,7 +69,7 @@ def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping
         lines.append(f"Canceling: {ids}. {NOT_IMMEDIATE} To wait until stopped: `cancel-message-batch wait {ids}`")
     if ended:
         lines.append(f"Ended: {spaced(ended)}.")
-    lines += [f"{text} To cancel: `cancel-message-batch {spaced([one])}`" for one, text in failed.items()]
+    lines += [f"{text}\nTo cancel: `cancel-message-batch {spaced([one])}`" for one, text in failed.items()]
     return "\n".join(lines)
 
 

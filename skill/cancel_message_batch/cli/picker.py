@@ -60,7 +60,8 @@ class _Picker:
             for name in names:
                 keys.add(name, filter=when)(lambda _event: act() and None)
 
-        on(["c-c", "<sigint>"], lambda: get_app().exit(exception=KeyboardInterrupt))
+        signal = ["<sigint>"] * hasattr(Keys, "SIGINT")  # older versions of prompt_toolkit leave the signal to Python
+        on(["c-c", *signal], lambda: get_app().exit(exception=KeyboardInterrupt))
         on(["c-d"], lambda: get_app().exit(result=False))
         for names, step in ((["up", "c-p"], -1), (["down", "c-n"], 1), (["pageup"], -10), (["pagedown"], 10)):
             on(names, partial(self._move, step))

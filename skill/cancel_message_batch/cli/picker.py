@@ -131,7 +131,7 @@ class _Picker:
 
     def _window(self, room: int) -> tuple[int, int]:
         """Return which of the shown batches there is room for, so that the pointer is among them."""
-        heights = [1 + self._title(batch).count("\n") for batch in self._shown[: self._at + room + 1]]
+        heights = [1 + self._title(batch).count("\n") for batch in self._shown[: self._at + max(room, 0) + 1]]
         self._top = min(self._top, self._at)
         while self._top < self._at and sum(heights[self._top : self._at + 1]) > room:
             self._top += 1

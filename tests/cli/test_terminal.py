@@ -459,6 +459,22 @@ def test_the_picker_says_how_many_batches_are_above_and_below(sandbox: Sandbox, 
     assert cancels(sandbox) == []
 
 
+def test_the_picker_shows_the_batch_at_the_pointer_however_small_the_window(
+    sandbox: Sandbox, terminals: list[Terminal]
+) -> None:
+    ids = [sandbox.account.add(requests=5_000, age=20.0 + age, status="in_progress") for age in range(9)]
+    terminals.append(Terminal(80, lines=5))
+    screen = terminals[-1]
+    screen.until(f"» ○ {ids[0]}")
+    screen.type(DOWN * 7)
+    screen.until(f"» ○ {ids[7]}")
+    screen.type(SPACE + ENTER)
+    screen.until("[y/N]")
+    screen.type("y\r")
+    assert screen.end() == 0
+    assert cancels(sandbox) == [ids[7]]
+
+
 @pytest.mark.parametrize("typed", ["NIGHTly", "9h", ">8h <10h", "{id}"])
 def test_a_slash_filters_the_picker_by_name_age_and_id_and_hides_nothing_that_was_selected_in_silence(
     sandbox: Sandbox, terminals: list[Terminal], running: list[str], run: Run, typed: str

@@ -160,7 +160,7 @@ def test_names_fit_the_terminal(sandbox: Sandbox, columns: int) -> None:
             screen.until(until)
             screen.until('"1 夜')
             shown = [line for line in screen.lines if "夜" in line]
-            assert [line[-1] for line in shown] == ["…", "…"]  # a longer line would have gone on in the next one
+            assert [line[-2:] for line in shown] == ['…"', '…"']  # a longer line would have gone on in the next one
             screen.type(keys)
             screen.end()
         finally:

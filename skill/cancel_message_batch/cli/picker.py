@@ -60,7 +60,8 @@ class _Picker:
             for name in names:
                 keys.add(name, filter=when)(lambda _event: act() and None)
 
-        on(["c-c", "<sigint>"], lambda: get_app().exit(exception=KeyboardInterrupt))
+        signal = ["<sigint>"] * hasattr(Keys, "SIGINT")  # older versions of prompt_toolkit leave the signal to Python
+        on(["c-c", *signal], lambda: get_app().exit(exception=KeyboardInterrupt))
         on(["c-d"], lambda: get_app().exit(result=False))
         for names, step in ((["up", "c-p"], -1), (["down", "c-n"], 1), (["pageup"], -10), (["pagedown"], 10)):
             on(names, partial(self._move, step))
@@ -130,7 +131,7 @@ class _Picker:
 
     def _window(self, room: int) -> tuple[int, int]:
         """Return which of the shown batches there is room for, so that the pointer is among them."""
-        heights = [1 + self._title(batch).count("\n") for batch in self._shown[: self._at + room + 1]]
+        heights = [1 + self._title(batch).count("\n") for batch in self._shown[: self._at + max(room, 0) + 1]]
         self._top = min(self._top, self._at)
         while self._top < self._at and sum(heights[self._top : self._at + 1]) > room:
             self._top += 1

@@ -103,6 +103,9 @@ def _finish(
         output.warn(programs.creation_lost(lost.began, lost.requests))
     journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
+    if (kept := journal.kept(left)) and (child.code or child.interrupted):
+        output.warn(programs.program_keeps(sorted(kept)))
+    left = [batch for batch in left if batch.message_batch_id not in kept]
     # What a command creates after an interruption that it survives is meant, if it ends well.
     survived = child.interrupted and not child.code
     later = [batch for batch in left if survived and batch.moment > child.interrupted_at]

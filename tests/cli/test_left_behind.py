@@ -58,6 +58,18 @@ def test_list_shows_the_batches_that_were_left_behind(sandbox: Sandbox, run: Run
     assert run("list", "--orphaned", "--named", "nightly*", "--quiet").stdout == f"{left}\n"
 
 
+def test_list_shows_all_that_were_left_behind_unless_a_limit_is_given(
+    sandbox: Sandbox, run: Run, gone: Process
+) -> None:
+    record = open_record(print)
+    number = record.begin_program("guard", gone)
+    left = [sandbox.account.add(requests=9, age=60, status="in_progress") for _ in range(25)]
+    for batch in left:
+        record.add_creation(KnownBatch(batch, sandbox.url), "guard", program=number)
+    assert set(run("list", "--orphaned", "--quiet").stdout.split()) == set(left)
+    assert len(run("list", "--orphaned", "--quiet", "--limit", "3").stdout.split()) == 3
+
+
 def test_all_orphaned_stops_them_and_touches_no_other(sandbox: Sandbox, run: Run, left: str) -> None:
     assert run("--all", "--orphaned").returncode == 2
     assert left in run("--all", "--orphaned", "--dry-run").stdout
@@ -234,6 +246,9 @@ def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
         ({}, True),
         ({"requests": None}, True),
         ({"requests": 4_999}, False),
+        ({"requests": 5_001}, False),  # a guard knows the number
+        ({"requests": 4_999, "through": "run"}, False),
+        ({"requests": 10_000, "through": "run"}, True),  # it counts what looks like requests
         ({"minutes": -4}, True),  # the batch is that much older: clocks differ
         ({"minutes": -6}, False),
         ({"minutes": 14}, True),
@@ -250,7 +265,7 @@ def test_only_a_batch_that_fits_a_create_without_a_response_may_be_yours(
     sandbox: Sandbox, run: Run, gone: Process, case: dict[str, Any], shown: bool
 ) -> None:
     record, minutes = open_record(print), case.get("minutes", 0)
-    number = record.begin_program("guard", case.get("program", gone))
+    number = record.begin_program(case.get("through", "guard"), case.get("program", gone))
     intent = record.add_intent(number, case.get("origin", sandbox.url), case.get("requests", 5_000))
     if outcome := case.get("outcome"):
         record.settle_intent(intent, outcome)
@@ -263,6 +278,47 @@ def test_only_a_batch_that_fits_a_create_without_a_response_may_be_yours(
     assert listed.stdout == ""
     assert (f"May be yours: {batch}" in listed.stderr) == shown
     assert batch not in run("list", "--orphaned", "--at-least", "6000").stderr
+
+
+def test_no_smaller_batch_may_be_yours_if_one_has_the_very_size(sandbox: Sandbox, run: Run, gone: Process) -> None:
+    record = open_record(print)
+    record.add_intent(record.begin_program("run", gone), sandbox.url, 5_000)
+    smaller, very = (sandbox.account.add(requests=size, age=9, status="in_progress") for size in (4_000, 5_000))
+    shown = run("list", "--orphaned").stderr
+    assert f"May be yours: {very}" in shown
+    assert "This batch has that time and size, and" in shown
+    assert smaller not in shown
+
+
+CALLED = [
+    {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "look", "input": {"custom_id": "x"}}]},
+    {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "y"}]},
+]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it kills process groups")
+@pytest.mark.parametrize(("more", "counted"), [([], 4), (CALLED, 8)])
+def test_a_batch_that_is_killed_in_its_create_may_be_yours_whatever_looks_like_a_request_in_it(
+    slow: Sandbox, run: Run, more: list[Any], counted: int
+) -> None:
+    schema = {"type": "object", "properties": {"custom_id": {"type": "string"}}, "required": ["custom_id"]}
+    params = {
+        "model": "m",
+        "max_tokens": 1,
+        "tools": [{"name": "look", "description": "d", "input_schema": schema}],
+        "messages": [{"role": "user", "content": "Hi"}, *more],
+    }
+    body = json.dumps({"requests": [{"custom_id": f"q-{n}", "params": params} for n in range(4)]}).encode()
+    before = ids(slow)
+    slow.fail(Fault(match="POST */batches", after=True, hang=True))
+    with started("create()", body=body) as process:
+        eventually(lambda: ids(slow) - before)
+        os.killpg(process.pid, signal.SIGKILL)
+    eventually(lambda: f"May be yours: {new_batch(slow, before)}" in run("list", "--orphaned").stderr)
+    listed = " ".join(run("list", "--orphaned").stderr.split())
+    assert (f"not more than the {counted} requests" in listed) is (counted > 4)
+    run("--all", "--orphaned", "--yes")
+    assert cancels(slow) == []
 
 
 def test_a_machine_whose_clock_is_wrong_still_finds_what_may_be_its_own(

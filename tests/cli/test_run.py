@@ -328,6 +328,29 @@ def test_a_command_that_handles_a_signal_and_ends_well_has_failed_all_the_same(
     assert f"was interrupted by {number.name} (exit code 0). Canceling" in errors
 
 
+@pytest.mark.parametrize("code", [0, 3])
+def test_what_is_created_after_an_interruption_that_the_command_survives_keeps_running_if_it_ends_well(
+    sandbox: Sandbox, run: Run, code: int
+) -> None:
+    script = (
+        "import signal; seen = []; signal.signal(2, lambda *_: seen.append(1)); create()\n"
+        "while not seen: time.sleep(0.02)\n"
+        f"create(); input(); sys.exit({code})"
+    )
+    with subprocess.Popen(
+        [*PROGRAM, "run", "--", *a_script(script)], stdin=-1, stdout=-1, stderr=-1, text=True, start_new_session=True
+    ) as process:
+        before = line(process)
+        process.send_signal(signal.SIGINT)
+        after = line(process)
+        _, errors = process.communicate("\n", timeout=60)
+    assert process.returncode == code
+    said = f"Not canceled (created after the interruption), and probably still running: {after}. To cancel:"
+    assert (said in errors) is (code == 0)
+    assert sorted(cancels(sandbox)) == sorted([before] if code == 0 else [before, after])
+    assert after not in run("list", "--orphaned").stdout
+
+
 def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_not_failed(sandbox: Sandbox) -> None:
     sandbox.fail(Fault(match="cancel", delay=2.5))  # the command does not wait for the response
     code = (

@@ -52,19 +52,27 @@ def may_be_ours(batches: MessageBatches, record: Record) -> Iterator[tuple[Messa
     """Yield the unfinished batches that fit a create whose response never came and whose program is over.
 
     They have its time and number of requests, and the record does not know who created them. Another program may have.
-    Without such a create, the API is not called.
+    ``run`` may have counted too many requests: where no batch has its number, those with fewer fit. Without such a
+    create, the API is not called.
     """
     here = origin(batches.connection.base_url)
     intents, fitting = record.open_intents(here), set()
+    near: list[tuple[MessageBatch, list[Intent]]] = []  # each with the creates of its time
     for batch in Listing(batches) if intents else ():
         # Where this machine's clock is wrong, it probably was so when the intent was written.
         wrong = batch.context.as_of - datetime.now(UTC)
         began = [(intent, at) for intent in intents for at in (intent.at, intent.at + wrong)]
         if batch.created_at < min(at for _, at in began) - _BEFORE:
             break
-        for intent, at in began:
-            fits = intent.requests in {None, batch.request_counts.total} and -_BEFORE < batch.created_at - at < _AFTER
-            if fits and not batch.ended and not record.creators(here, [batch.id]):
+        those = [intent for intent, at in began if -_BEFORE < batch.created_at - at < _AFTER]
+        if those and not batch.ended and not record.creators(here, [batch.id]):
+            near.append((batch, those))
+    exact = {one.number for batch, those in near for one in those if one.requests == batch.request_counts.total}
+    for batch, those in near:
+        size = batch.request_counts.total
+        for intent in sorted(those, key=lambda one: one.requests != size):
+            smaller = intent.creator.through == "run" and intent.number not in exact and size < (intent.requests or 0)
+            if intent.requests in {None, size} or smaller:
                 fitting.add(intent.number)
                 yield batch, intent
                 break

@@ -91,8 +91,8 @@ def say_what_may_be_ours(batches: MessageBatches, output: Output, matches: Calla
     for batch, intent in may_be_ours(batches, open_record(output.warn)):
         if matches(batch):
             who = intent.creator
-            sized = intent.requests is not None
-            output.warn(programs.may_be_yours(batch, _since(intent.at), who.program, who.pid, end=who.end, sized=sized))
+            began, counted = _since(intent.at), intent.requests
+            output.warn(programs.may_be_yours(batch, began, who.program, who.pid, end=who.end, counted=counted))
 
 
 def _not_found(error: MessageBatchError | None) -> bool:

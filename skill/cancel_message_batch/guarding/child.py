@@ -26,6 +26,7 @@ class Child:
     Attributes:
         code: The exit code of the command once it has ended, as Popen has it.
         interrupted: The name of the first signal that was to end the command; empty if there was none.
+        interrupted_at: When the last one came, of ``time.monotonic()``.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -36,6 +37,7 @@ class Child:
         self._handlers: dict[int, Any] = {}
         self.code = 0
         self.interrupted = ""
+        self.interrupted_at = 0.0
 
     def __enter__(self) -> Self:
         if sys.platform == "win32":
@@ -118,6 +120,7 @@ class Child:
         name = signal.Signals(number).name
         if name in _ENDING:
             self.interrupted = self.interrupted or name
+            self.interrupted_at = time.monotonic()
 
 
 def _has_terminal() -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +17,9 @@ from cancel_message_batch.api.models import message_batch_id_fault
 _OF_ONE_REQUEST = re.compile(
     r"(content|accept|x-stainless)(-.*)?|connection|expect|host|idempotency-key|te|transfer-encoding|user-agent"
 )
-_CUSTOM_ID = b'"custom_id"'  # not inside a prompt, where quotes are escaped
+# Not inside a prompt, where quotes are escaped, nor a property of a schema, whose value is an object.
+_CUSTOM_ID = re.compile(rb'"custom_id"\s*:\s*"')
+_LONGEST = 64  # bytes of one, however it is spaced
 
 
 @dataclass(eq=False)
@@ -26,11 +29,12 @@ class Created:
     ``headers`` are what a cancel needs of its create request. They hold the credential, so they are kept in memory
     only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent`` says that the last
     request about it was sent whole, ``answered`` that the response says what came of the create, ``over`` that nothing
-    more will be learned of the create.
+    more will be learned of the create. ``moment`` is when the create began, of ``time.monotonic()``.
     """
 
     base_url: str
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    moment: float = field(default_factory=time.monotonic)
     message_batch_id: str = ""
     requests: int = 0
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -48,10 +52,12 @@ class Created:
         return str(self._hash.hexdigest())
 
     def count(self, piece: bytes) -> None:
-        """Count the requests in the next piece of a create request, and hash it."""
+        """Count the requests in the next piece of a create request, at least as many as there are, and hash it."""
         self._hash.update(piece)
-        self.requests += (self._end + piece).count(_CUSTOM_ID)
-        self._end = (self._end + piece)[1 - len(_CUSTOM_ID) :]
+        text, counted = self._end + piece, 0
+        for found in _CUSTOM_ID.finditer(text):
+            self.requests, counted = self.requests + 1, found.end()
+        self._end = text[max(counted, len(text) - _LONGEST) :]
 
     def learn(self, response: Response, body: bytes) -> bool:
         """Learn from a response about the batch; ``body`` is still encoded. Returns whether its id is new."""

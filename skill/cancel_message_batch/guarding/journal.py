@@ -106,6 +106,11 @@ class CommandJournal:
         for (where, over), ids in stopped.items():
             (record.note_ended if over else record.note_canceling)(where, ids)
 
+    def note_kept(self, batches: "Iterable[Created]") -> None:
+        """Note the batches that the command meant to leave running, although it was interrupted before."""
+        for batch in batches:
+            self._journal.record.keep(origin(batch.base_url), [batch.message_batch_id])
+
     def note_not_canceled(self, batches: "Iterable[Created]") -> None:
         """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
         for batch in batches:

@@ -24,10 +24,10 @@ def command_failed(how: str, batches: int) -> str:
     return f"{how}. Canceling what it created: {counted(batches, 'message batch')}."
 
 
-def not_canceled(how: str, batch_ids: Sequence[str], *, keep: bool) -> str:
-    """Say that a command ended so (``how``), and that the batches that it created are not canceled."""
-    ids, why = spaced(batch_ids), " (--keep)" * keep
-    return f"{how}. Not canceled{why}, and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
+def not_canceled(how: str, batch_ids: Sequence[str], *, why: str = "") -> str:
+    """Say that a command ended so (``how``), and that batches that it created are not canceled."""
+    ids, because = spaced(batch_ids), f" ({why})" * bool(why)
+    return f"{how}. Not canceled{because}, and probably still running: {ids}. To cancel: `cancel-message-batch {ids}`"
 
 
 def nothing_came_through(how: str, *, stand_in: bool) -> str:
@@ -55,10 +55,28 @@ def guard_left(
     kept: Sequence[str] = (),
 ) -> str:
     """Say how a guarded block ended, and what became of the batches that were created in it."""
-    block = f'guarded block of "{name}"' if name else "guarded block"
     with_error = f" with {why}" if why else ""
-    left_running = f"\nLeft running, because the program keeps it: {spaced(kept)}." if kept else ""
-    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
+    left_running = f"\n{program_keeps(kept)}" if kept else ""
+    return f"The {_block(name)} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
+
+
+def guard_closed(name: str, left: Sequence[str]) -> str:
+    """Say which batches a guarded block left, because it could not see whether the program failed."""
+    ids = spaced(left)
+    return (
+        f"The {_block(name)} was closed from outside: by a `break` or an exception in the loop over its generator, or "
+        "by the end of the program. `guard` cannot tell these apart, so it canceled nothing. "
+        f"Left running, unless they have ended: {ids}.\nTo cancel: `cancel-message-batch {ids}`"
+    )
+
+
+def program_keeps(kept: Sequence[str]) -> str:
+    """Say which batches were not canceled, because their program had said so."""
+    return f"Left running, because the program keeps it: {spaced(kept)}."
+
+
+def _block(name: str) -> str:
+    return f'guarded block of "{name}"' if name else "guarded block"
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:
@@ -127,17 +145,22 @@ def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -
     return f"{why} Not shown, because they could not be looked up: {spaced(ids)}"
 
 
-def may_be_yours(batch: MessageBatch, began: float, program: str, pid: int, *, end: str | None, sized: bool) -> str:
+def may_be_yours(
+    batch: MessageBatch, began: float, program: str, pid: int, *, end: str | None, counted: int | None
+) -> str:
     """Say why a batch may be the one that a program was about to create when it ended, or lost the response.
 
-    ``began`` is how many seconds ago that was; ``sized`` says that the number of requests was compared too.
+    ``began`` is how many seconds ago that was; so many requests were ``counted`` in it, where that is known.
     """
     known = facts(batch)
+    size = " and size" if counted == batch.request_counts.total else ""
+    if counted and not size:
+        size = f", and not more than the {counted:,} requests that were counted there"
     ended = f"no response came, and it ended with {end}" if end else "it was gone before a response came"
     return (
         f"May be yours: {known.title}, {known.status}, {known.size}, created {known.created}. "
         f'"{program}" (pid {pid}) began to create a batch {_ago(began)}; {ended}. This batch has that '
-        f"time{' and size' * sized}, and this machine does not know who created it. Only its id cancels it: first make "
+        f"time{size}, and this machine does not know who created it. Only its id cancels it: first make "
         "sure that nobody else created it."
     )
 

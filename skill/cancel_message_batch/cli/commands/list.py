@@ -7,12 +7,15 @@ from cancel_message_batch.cli.exit_codes import NONE_LIKE_THAT, ExitCode
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
 
+_LIMIT = 20
+
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     statuses = ("in_progress", "canceling", "ended")
     parser.add_argument("--status", choices=statuses, metavar="STATUS", help=f"one of {', '.join(statuses)}")
     add_filters(parser)
-    parser.add_argument("--limit", type=parse_count, default=20, metavar="N", help="at most N; 0 for all (default: 20)")
+    text = f"at most N; 0 for all (default: {_LIMIT}; with --orphaned, all)"
+    parser.add_argument("--limit", type=parse_count, metavar="N", help=text)
     add_connection(parser)
 
 
@@ -23,8 +26,9 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 
     check_names(given, output)
     statuses = (given.status,) if given.status else ()
+    limit = given.limit if given.limit is not None or given.orphaned else _LIMIT
     with open_batches(given) as batches:
-        found = matching(batches, given, output, *statuses, limit=given.limit or None)
+        found = matching(batches, given, output, *statuses, limit=limit or None)
         print_batches(found, output, who_left(batches) if given.orphaned else None)
         if given.orphaned:
             say_what_may_be_ours(batches, output, filters_of(given, statuses).match)

@@ -103,14 +103,21 @@ def _finish(
         output.warn(programs.creation_lost(lost.began, lost.requests))
     journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended"]
+    # What a command creates after an interruption that it survives is meant, if it ends well.
+    survived = child.interrupted and not child.code
+    later = [batch for batch in left if survived and batch.moment > child.interrupted_at]
+    left = [batch for batch in left if batch not in later]
+    journal.note_kept(later)
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
     failed = bool(child.code or (child.interrupted and running))
     how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+    if ids := [batch.message_batch_id for batch in later if batch.status != "canceling"]:
+        output.warn(programs.not_canceled(how, ids, why="created after the interruption"))
     if failed and left and not given.keep:
         output.warn(programs.command_failed(how, len(left)))
         _cancel(left, end, journal, output, child.interrupted_again)
     elif running and (failed or sys.stderr.isatty()):  # a full screen reads Ctrl-C as a key, and nobody else sees it
-        output.warn(programs.not_canceled(how, running, keep=given.keep))
+        output.warn(programs.not_canceled(how, running, why="--keep" if given.keep else ""))
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
     return failed
@@ -190,12 +197,13 @@ def _cancel(
 COMMAND = Command(
     name="run",
     about=(
-        "Run a command with ANTHROPIC_BASE_URL set to a proxy on this machine. The proxy passes the command's requests "
-        "on to the API and notes the batches it creates. If the command fails, those that have not ended are canceled. "
-        "Ctrl-C, SIGTERM or a lost terminal is a failure, whatever the exit code. After exit code 0, they are left "
-        "running. No other batch is touched. The API key in the command's environment is a stand-in, which only the "
-        "proxy can use. The exit code is that of the command: 128 plus the signal's number if a signal ended it, 127 "
-        "if there is no such command, 126 if it cannot be run."
+        "Run a command with ANTHROPIC_BASE_URL set to a proxy on this machine. The proxy passes the command's "
+        "requests on to the API and notes the batches it creates. If the command fails, those that have not ended are "
+        "canceled. Ctrl-C, SIGTERM or a lost terminal is a failure, whatever the exit code; with exit code 0, only "
+        "what was created before it is canceled. After exit code 0 without such a signal, they are left running. No "
+        "other batch is touched. The API key in the command's environment is a stand-in, which only the proxy can "
+        "use. The exit code is that of the command: 128 plus the signal's number if a signal ended it, 127 if there "
+        "is no such command, 126 if it cannot be run."
     ),
     examples=(
         "cancel-message-batch run -- python nightly.py",

@@ -85,7 +85,7 @@ def test_a_batch_that_has_ended_is_not_looked_up_again(sandbox: Sandbox, run: Ru
     sandbox.account.advance(25 * 3600)
     assert run("list", "--orphaned").stdout == ""
     asked = len(sandbox.journal)
-    assert "This machine knows no left-behind batch." in run("list", "--orphaned").stderr
+    assert "This machine knows no left-behind batch at this base URL." in run("list", "--orphaned").stderr
     assert len(sandbox.journal) == asked
 
 
@@ -102,6 +102,20 @@ def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: R
         assert (refused.returncode, refused.stdout) == (1, "")
         assert "403" in refused.stderr
     assert cancels(sandbox) == []
+
+
+def test_what_is_not_listed_is_counted(sandbox: Sandbox, run: Run, gone: Process, left: str) -> None:
+    record = open_record(print)
+    record.add_creation(KnownBatch("msgbatch_01a", "https://other:443", gone), "guard")
+    record.add_creation(KnownBatch("msgbatch_01b", "https://other:443", Process.current()), "guard")
+    for number in range(2):
+        foreign = gone._replace(host="other")
+        record.add_creation(KnownBatch(f"msgbatch_02{number}", sandbox.url, foreign), "guard")
+    record.note_ended(sandbox.url, [left])
+    listed = run("list", "--orphaned")
+    assert listed.stdout == ""
+    assert "Not listed: 1 more is known at another base URL; 2 more were created on another host" in listed.stderr
+    assert "Not listed" not in run("list", "--orphaned", "--quiet").stderr
 
 
 def test_without_a_record_nothing_is_sent_and_a_broken_one_exits_1(sandbox: Sandbox, run: Run, tmp_path: Path) -> None:

@@ -264,6 +264,10 @@ def test_who_left_a_batch_behind_is_said_with_how_and_when_it_ended() -> None:
     assert "whose guarded block ended 5 min ago with ValueError" in programs.left_behind_by(
         one, "a.py", 47, through="guard", ended=ended, end="ValueError"
     )
+    assert (
+        "(pid 47), which ended inside its guarded block, in a daemon thread, by `os._exit`"
+        in programs.left_behind_by(one, "a.py", 47, through="guard", ended=None, end=None)
+    )
     assert programs.left_behind_by(one, "a.py", 47, through="run", ended=None, end=None) == (
-        'Left behind by "a.py" (pid 47), which was killed, or lost its power. It created the batch 2 h ago.'
+        'Left behind by "a.py" (pid 47), whose `run` was killed, or lost its power. It created the batch 2 h ago.'
     )

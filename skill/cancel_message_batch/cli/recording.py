@@ -47,7 +47,10 @@ def left_behind(batches: MessageBatches, output: Output) -> list[tuple[MessageBa
     from cancel_message_batch.batches.left_behind import find_left_behind
     from cancel_message_batch.record.store import open_record
 
-    running, unknown = find_left_behind(batches, open_record(), timeout=_PATIENCE)
+    record = open_record()
+    running, unknown = find_left_behind(batches, record, timeout=_PATIENCE)
+    if text := programs.not_listed(*record.not_judged(origin(batches.connection.base_url))):
+        output.say(text)
     trouble = next(filter(None, unknown.values()), None)
     if trouble and not running and not _not_found(trouble):
         raise trouble

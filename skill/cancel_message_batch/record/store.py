@@ -107,6 +107,7 @@ _MIGRATIONS = (
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
 _AT_ONCE = 500  # ids in one query
+_LIFETIME = 25 * 3600  # seconds after which a batch has ended: it expires 24 hours after its creation
 # How a batch stands after a cancel with these outcomes. It is settled: nobody has to stop it any more.
 _SETTLED = {"canceling": "canceling", "already canceling": "canceling", "ended": "ended", "already ended": "ended"}
 _creating = threading.Lock()
@@ -378,6 +379,27 @@ class Record:
         who = _Creators()
         return dict(filter(None, self._read(query, (origin,), lambda row: who(row) if who.has_failed(row) else None)))
 
+    def not_judged(self, origin: str) -> tuple[int, int]:
+        """Return how many more batches may be left behind: at other origins, and here with a program out of sight.
+
+        Such a program ran on another host or in another container, or this system does not say whether it is gone.
+        Only batches that may still run are counted.
+        """
+        query = (
+            f"SELECT {_BATCH_AND_PROGRAM} WHERE settled IS NULL AND programs.number IS NOT NULL "
+            "AND coalesce(well, 0) = 0 AND batches.created_at > ?"
+        )
+        who = _Creators()
+        elsewhere = uncertain = 0
+        for here, failed, judged in self._read(
+            query,
+            (_now() - _LIFETIME,),
+            lambda row: (row["origin"] == origin, who.has_failed(row), who.is_judged(row)),
+        ):
+            elsewhere += failed and not here
+            uncertain += here and not failed and not judged
+        return elsewhere, uncertain
+
     def open_intents(self, origin: str) -> list[Intent]:
         """Return the creates at an origin of which nobody knows whether they made a batch, newest first.
 
@@ -576,6 +598,14 @@ class _Creators:
                 watcher = process._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
                 self._gone[number] &= watcher.is_gone()
         return self._gone[number]
+
+    def is_judged(self, row: sqlite3.Row) -> bool:
+        """Return whether it can be known here that the program, or who was to note its end, is alive or gone."""
+        process = _process(row)
+        if row["watcher_pid"] is None:
+            return process.is_alive() or self.is_gone(row)
+        watcher = process._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
+        return process.is_alive() or watcher.is_alive() or self.is_gone(row)
 
     def has_failed(self, row: sqlite3.Row) -> bool:
         """Return whether the program is over and did not end well."""

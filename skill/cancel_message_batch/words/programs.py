@@ -134,9 +134,28 @@ def left_behind_by(
     """Say which program left a batch behind, how it ended, and how many seconds ago; None where nobody could see it."""
     who = f'Left behind by "{program}" (pid {pid})'
     if ended is None:
-        return f"{who}, which was killed, or lost its power. It created the batch {distance(batch.created_at, batch)}."
+        how = "whose `run` was killed, or lost its power"
+        if through == "guard":
+            how = (
+                "which ended inside its guarded block, in a daemon thread, by `os._exit`, by a kill or a power failure"
+            )
+        return f"{who}, {how}. It created the batch {distance(batch.created_at, batch)}."
     what = "whose guarded block" if through == "guard" else "which"
     return f"{who}, {what} ended {_ago(ended)} with {end or 'an error'}. No cancel was confirmed."
+
+
+def not_listed(elsewhere: int, uncertain: int) -> str:
+    """Say how many more batches may be left behind: at another base URL, and by programs that cannot be seen."""
+    parts = []
+    if elsewhere:
+        parts.append(f"{elsewhere} more {'is' if elsewhere == 1 else 'are'} known at another base URL")
+    if uncertain:
+        were = "was" if uncertain == 1 else "were"
+        parts.append(
+            f"{uncertain} more {were} created on another host, in another container or before a restart, so that "
+            "nobody here can say whether the program is gone"
+        )
+    return f"Not listed: {'; '.join(parts)}." if parts else ""
 
 
 def left_behind_unknown(ids: Sequence[str], trouble: MessageBatchError | None) -> str:

@@ -338,7 +338,7 @@ def none_found(statuses: Sequence[str], *, filtered: bool, orphaned: bool) -> st
     """Say that no batch has one of these statuses; ``filtered`` if other filters narrowed the search."""
     like = " like that" if filtered else ""
     if orphaned:
-        return f"This machine knows no left-behind batch{like}."
+        return f"This machine knows no left-behind batch{like} at this base URL."
     if not statuses:
         return f"There is no message batch{like} in this workspace."
     return f"No message batch{like} is {' or '.join(statuses)}."

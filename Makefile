@@ -4,11 +4,12 @@ PYTHON ?= $(if $(filter Windows_NT,$(OS)),python,python3)
 VENV ?= .venv
 BIN = $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHONS ?= 3.12 3.13 3.14 3.15
+SECONDS = 600
 READY = $(VENV)/.ready
 MODEL_OPTIONS = $(if $(MODEL_URL),--model-url "$(MODEL_URL)") $(if $(MODEL),--model "$(MODEL)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live promises evals bench bundle \
+.PHONY: help demo test test-lowest test-pythons test-frameworks test-resolution test-sdks test-clients test-programs live promises soak evals bench bundle \
 	lock client-files skill-evals recording screens check format clean
 
 help: ## list the targets
@@ -53,6 +54,11 @@ promises: $(READY) ## every test that docs/promises.md names, and the whole matr
 	PROMISES=all $(BIN)/python -m pytest --numprocesses auto --dist worksteal --junitxml build/promises.xml \
 	    $$(grep -oE 'tests/[a-z_/]+\.py::test_[a-z0-9_]+' docs/promises.md) tests/promises; \
 	    $(BIN)/python -m tests.promises.page build/promises.xml
+
+soak: $(READY) ## everything at once under faults for ten minutes, 10,000 examples of each search, a planted key; SECONDS=60
+	$(BIN)/python -m tests.promises.soak $(SECONDS)
+	EXAMPLES=10000 $(BIN)/python -m pytest --numprocesses auto tests/promises/test_search.py
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -p tests.promises.planted_key
 
 live: $(READY) ## a smoke test with the real API; needs ANTHROPIC_API_KEY and costs less than a cent
 	LIVE=1 $(BIN)/python -m pytest tests/test_live.py

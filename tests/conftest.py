@@ -19,7 +19,7 @@ from cancel_message_batch.cli.main import main
 from cancel_message_batch.sandbox import Account, Sandbox
 
 ROOT = Path(__file__).parent.parent
-KEY = "test-key"
+KEY = os.environ.get("TEST_KEY", "test-key")
 PROGRAM = [sys.executable, "-m", "cancel_message_batch"]
 
 # Where the tests are run in the background it is ignored, and so it would be in every process they interrupt.

@@ -112,9 +112,12 @@ def test_silence_ends_a_download(sandbox: Sandbox, batches: MessageBatches, monk
 
 @pytest.mark.parametrize("name", ["retry-after in seconds", "retry-after absurd"])
 def test_a_wait_longer_than_the_timeout_of_a_call_ends_a_download(
-    sandbox: Sandbox, batches: MessageBatches, name: str
+    sandbox: Sandbox, batches: MessageBatches, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
     sandbox.fault(name, operation="results", times=0)
     serve(sandbox, WHOLE, {"succeeded": 200})
     with pytest.raises(APIStatusError, match="429"):
         fetched(batches.with_options(timeout=1))
+    assert slept == []

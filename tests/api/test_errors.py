@@ -10,6 +10,7 @@ import anthropic
 import pytest
 
 from cancel_message_batch import APIConnectionError, APIResponseError, APIStatusError
+from cancel_message_batch.api.errors import masked
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
@@ -46,7 +47,7 @@ def test_a_flat_error_and_a_hostile_message_are_made_fit_to_be_shown(sandbox: Sa
     [
         ("wrkspc_a", "in the workspace wrkspc_a (404"),
         ("", "in this workspace (404"),
-        (f"wrkspc_{KEY}\u00ad", "wrkspc_…"),
+        (f"wrkspc_{KEY}\u00ad", f"wrkspc_{masked(KEY)}"),
     ],
 )
 def test_an_unknown_batch_is_reported_with_the_workspace_that_the_response_names(
@@ -106,9 +107,11 @@ def test_a_programs_clause_for_an_error_of_the_sdk_catches_ours(
     assert isinstance(caught.value, APIStatusError)
     error: Any = caught.value
     assert (error.status_code, error.request_id, error.type) == (status, "req_1", "some_error")
-    assert (error.message, error.api_message) == (str(error), "no …")
-    assert error.body == error.response.json() == {**body, "error": {"type": "some_error", "message": "no …"}}
-    assert (error.response.status_code, error.response.headers["x-key"]) == (status, "…")
+    assert (error.message, error.api_message) == (str(error), f"no {masked(KEY)}")
+    assert (
+        error.body == error.response.json() == {**body, "error": {"type": "some_error", "message": f"no {masked(KEY)}"}}
+    )
+    assert (error.response.status_code, error.response.headers["x-key"]) == (status, masked(KEY))
     assert (error.request.method, str(error.request.url)) == (
         "POST", f"{sandbox.url}/v1/messages/batches/{EXAMPLE_ID}/cancel",
     )  # fmt: skip

@@ -565,6 +565,23 @@ def test_our_own_commands_behind_it_note_the_api_itself(sandbox: Sandbox, run_pr
     ]
 
 
+def test_what_a_guard_in_the_command_keeps_is_left_alone(sandbox: Sandbox, run_process: Run) -> None:
+    guarded = (
+        "import anthropic; from cancel_message_batch import guard\n"
+        "requests = [{'custom_id': 'q', 'params': {}}]\n"
+        "with guard(anthropic.Anthropic()) as batches:\n"
+        "    kept, other = (batches.create(requests=requests).id for _ in range(2))\n"
+        "    batches.keep(kept); print(kept, other)\n"
+        "raise SystemExit(1)"
+    )
+    done = run_process("run", "--", sys.executable, "-c", guarded)
+    kept, other = done.stdout.split()
+    assert done.returncode == 1
+    assert cancels(sandbox) == [other]
+    assert f"Left running, because the program keeps it: {kept}." in done.stderr
+    assert list(open_record(pytest.fail).left_behind(sandbox.url)) == []
+
+
 def test_a_connection_of_somebody_else_is_not_blamed_on_the_command(sandbox: Sandbox) -> None:
     code = "create(); print(URL, flush=True); input()"
     command = [*PROGRAM, "run", "--", *a_script(code)]

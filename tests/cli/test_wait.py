@@ -50,6 +50,7 @@ def test_wait_for_all_waits_for_what_has_not_ended_and_the_filters_narrow_it(san
 def test_a_wait_fits_into_the_window_however_small_and_says_how_many_have_ended(
     sandbox: Sandbox, run: Run, columns: int, lines: int
 ) -> None:
+    sandbox.account.speed = 1
     ids = running(sandbox, 30)
     ended = sandbox.account.add(requests=5, age=7200, status="ended")
     run("name", ids[1], "nightly eval")

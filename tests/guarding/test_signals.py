@@ -33,7 +33,40 @@ def generator():
 
 suspended = generator()
 print(next(suspended).id, flush=True)
-sys.exit(3)
+exec(sys.argv[2])
+"""
+GOES_ON = """
+import asyncio, sys
+import anthropic
+from cancel_message_batch import guard
+
+requests = [{"custom_id": "a", "params": {"model": "claude-haiku-4-5"}}]
+
+def generator():
+    with guard(anthropic.Anthropic()) as batches:
+        yield batches.create(requests=requests)
+
+def swallow():
+    with guard(anthropic.Anthropic()) as batches:
+        print(batches.create(requests=requests).id, flush=True)
+        try:
+            input()
+        except BaseException:
+            pass
+
+async def swallow_async():
+    async with guard(anthropic.AsyncAnthropic()) as batches:
+        print((await batches.create(requests=requests)).id, flush=True)
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+
+if sys.argv[1] == "generator":
+    for batch in generator():
+        print(batch.id, flush=True)
+        input()
+swallow() if sys.argv[1] == "swallow" else asyncio.run(swallow_async())
 """
 INTERRUPTED_TWICE = """
 import asyncio, sys
@@ -67,6 +100,20 @@ def test_the_loss_of_the_terminal_cancels_and_ends_the_program_as_without_a_guar
     assert ended == -signal.SIGHUP, errors
     assert sorted(cancels(slow)) == sorted(program.ids)
     assert 'The guarded block of "nightly eval" ended with SIGHUP.' in errors
+
+
+@not_on_windows
+@pytest.mark.parametrize("how", ["generator", "swallow", "swallow async"])
+def test_a_signal_that_the_block_does_not_see_or_swallows_cancels_and_ends_the_program(slow: Sandbox, how: str) -> None:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    program = subprocess.Popen([sys.executable, "-c", GOES_ON, how], **pipes, text=True)
+    assert program.stdout
+    name = program.stdout.readline().strip()
+    program.send_signal(signal.SIGTERM)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGTERM, errors
+    assert cancels(slow) == [name]
+    assert "The guarded block ended with SIGTERM." in errors
 
 
 @not_on_windows
@@ -186,7 +233,11 @@ def test_sys_exit_without_a_failure_is_a_normal_end(
     assert len(cancels(slow)) == (0 if ends_well else 1)
 
 
-def test_a_break_out_of_a_generator_that_holds_a_guard_is_a_normal_end(slow: Sandbox) -> None:
+def test_a_break_out_of_a_generator_that_holds_a_guard_is_a_normal_end_that_says_what_is_left(
+    slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids: list[str] = []
+
     def generator() -> Any:
         with client() as sdk, guard(sdk) as batches:
             while True:
@@ -198,27 +249,68 @@ def test_a_break_out_of_a_generator_that_holds_a_guard_is_a_normal_end(slow: San
                 yield (await batches.create(requests=REQUESTS)).id
 
     async def loop() -> None:
-        async for _ in async_generator():
+        async for name in async_generator():
+            ids.append(name)
             break
 
-    for _ in generator():
+    for name in generator():
+        ids.append(name)
         break
     asyncio.run(loop())
     assert cancels(slow) == []
+    assert list(record().left_behind(slow.url)) == []
+    for name, text in zip(ids, caplog.messages, strict=True):
+        assert text.startswith("The guarded block was closed from outside: by a `break` or an exception")
+        assert text.endswith(f"To cancel: `cancel-message-batch {name}`")
     assert [one.path for one in slow.journal] == ["/v1/messages/batches"] * 2
 
 
-@pytest.mark.parametrize("cancel", ["on_error", "always"])
-def test_a_suspended_generator_neither_holds_the_process_nor_changes_its_exit_code(slow: Sandbox, cancel: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", SUSPENDED, cancel], capture_output=True, text=True, timeout=60, check=False
-    )
+@pytest.mark.parametrize("how", ["break", "break and go on", "aclose"])
+def test_an_async_generator_that_is_closed_cancels_what_is_to_be_canceled_always(
+    slow: Sandbox, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def generator() -> Any:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
+            while True:
+                yield (await batches.create(requests=REQUESTS)).id
+
+    async def loop() -> None:
+        opened = generator()
+        async for _ in opened:
+            break
+        if how == "aclose":
+            await opened.aclose()
+        del opened
+        while how == "break and go on" and not cancels(slow):  # noqa: ASYNC110 - the sandbox is in another thread
+            await asyncio.sleep(0.01)
+
+    asyncio.run(loop())
+    assert len(cancels(slow)) == 1
+    assert len(caplog.messages) == 1  # asyncio would log an exception at its shutdown
+    assert "Canceling: " in caplog.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("cancel", "how", "left"),
+    [
+        ("on_error", "sys.exit(3)", False),
+        ("always", "sys.exit(3)", True),
+        ("on_error", "raise ValueError", True),
+    ],
+)
+def test_a_suspended_generator_neither_holds_the_process_nor_changes_its_exit_code(
+    slow: Sandbox, cancel: str, how: str, left: bool
+) -> None:
+    program = [sys.executable, "-c", SUSPENDED, cancel, how]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=False)
     name = done.stdout.strip()
-    assert done.returncode == 3, done.stderr
+    assert done.returncode == (3 if "exit" in how else 1), done.stderr
     assert "Exception ignored" not in done.stderr
     assert status(slow, name) == "in_progress"
-    assert list(record().left_behind(slow.url)) == ([name] if cancel == "always" else [])
-    assert (f"To cancel: `cancel-message-batch {name}`" in done.stderr) == (cancel == "always")
+    assert list(record().left_behind(slow.url)) == ([name] if left else [])
+    assert ("because the block was still open when the program ended." in done.stderr) == left
+    assert ("The guarded block was closed from outside" in done.stderr) != left
+    assert f"To cancel: `cancel-message-batch {name}`" in done.stderr
 
 
 def test_requests_that_a_thread_still_reads_while_the_guard_is_left_are_not_sent(slow: Sandbox) -> None:

@@ -69,14 +69,15 @@ SAYS = {
 def told(place: Place, shown: str, *meant: str) -> Shown:
     """Check that each cancel is told in one way, the true one, and that no other batch was asked to be canceled."""
     assert set(cancels(place.sandbox)) <= set(meant)
-    words = {one: _word(shown, one) for one in meant}
+    words = {one: word_for(shown, one) for one in meant}
     for one, word in words.items():
         _check(place, one, word)
     (said,) = set(words.values())
     return Shown(shown, said)
 
 
-def _word(shown: str, message_batch_id: str) -> str:
+def word_for(shown: str, message_batch_id: str) -> str:
+    """Return the one word for what a text says of the cancel of a batch."""
     words = [word for word, says in SAYS.items() if re.search(says.replace("{id}", message_batch_id), shown)]
     assert len(words) == 1, (words, shown)
     return words[0]

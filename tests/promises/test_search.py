@@ -30,7 +30,12 @@ BOUND = 3000  # characters of a tool's text, for one batch or one error
 
 # What a path, a query, a header or a URL could be led astray by.
 _STRANGE = st.text(alphabet=st.sampled_from("/\\.%?#&=;:@\r\n\t\x00 aA1_-~é\u202e\u2215\uff0f")) | st.text()
-IDS = _STRANGE | _STRANGE.map("msgbatch_".__add__) | st.builds("{}msgbatch_01{}".format, _STRANGE, _STRANGE)
+_ALMOST_AN_ID = st.text(alphabet="/.%aA1_-", min_size=1, max_size=8)
+IDS = (
+    _STRANGE
+    | (_STRANGE | _ALMOST_AN_ID).map("msgbatch_".__add__)
+    | st.builds("{}msgbatch_01{}".format, _STRANGE, _STRANGE)
+)
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import contextlib
 import functools
+import inspect
 import logging
 import os
 import sys
@@ -30,7 +31,7 @@ from cancel_message_batch.words import programs
 
 from .cancels import STEP, Cancels
 from .notes import Notes
-from .signals import Signals, current_task, ended_well
+from .signals import Signals, current_task, ended_well, is_closed
 
 logger = logging.getLogger("cancel_message_batch.guard")
 
@@ -68,6 +69,7 @@ class _Block:
         self.notes = self.around.notes if self.around else Notes(self._record, origin(str(self._client.base_url)))
         self.outcomes: dict[str, ToolOutcome] = self.around.outcomes if self.around else {}
         self._stopping = self._reported = self.hurry = False
+        self._well = True  # until it is left
         self._cancels: Cancels | None = None  # once it is being left
         self._creating: dict[object, tuple[datetime, int]] = {}
         self._created: dict[str, KnownBatch] = {}
@@ -172,8 +174,10 @@ class _Block:
         """Close the guard; return what cancels, if there is something to cancel, or to report."""
         with self._lock:
             self._open = False
-            self._stopping = self._always or not ended_well(error)
-            self._why = _signals.reason(error)
+            signal = _signals.ended_by(self)
+            self._well = not signal and ended_well(error)
+            self._stopping = self._always or not self._well
+            self._why = signal or ("" if error is None else type(error).__name__)
             self._waiting.extend(self._uncanceled() if self._stopping else ())
         seconds = self._deadline - self._for_record
         sleep: Callable[[float], Any] = anyio.sleep if self.is_async else time.sleep
@@ -228,8 +232,11 @@ class _Block:
             given = MessageBatchIdInput.model_construct(message_batch_id=message_batch_id)
             self.outcomes[message_batch_id] = await CANCEL.handler(given, cancels)
 
-    def _left(self, error: BaseException | None) -> None:
-        """Report what became of everything that was created here, and note it in the record."""
+    def _left(self, error: BaseException | None, unsent: str = "") -> None:
+        """Report what became of everything that was created here, and note it in the record.
+
+        ``unsent`` says why no cancel could be sent, if there was no time for it at all.
+        """
         _open_blocks.discard(self)
         self._put_back()
         with self._lock:
@@ -239,24 +246,27 @@ class _Block:
             for began, size in list(self._creating.values()):
                 _log(logging.ERROR, programs.creation_lost(began, size), error)
             if own:
-                self._report(own, error)
-        if ended_well(error):  # not to be missed: a program whose end is not noted counts as killed
-            self._note_end(own, normal=True)
-            return
-        # The record may be locked: it is not waited for longer than the deadline.
-        for thread in _started(lambda: self._note_end(own, normal=False), 1):
+                self._report(own, error, unsent)
+        elif is_closed(error) and self.around is None and (left := self._uncanceled()):
+            logger.warning("%s", programs.guard_closed(self._name, left))
+        # The record may be locked: it is not waited for longer than the deadline. But a normal end is not to be missed:
+        # a program whose end is not noted counts as killed.
+        noting = [] if self._well else _started(lambda: self._note_end(own), 1)
+        for thread in noting:
             thread.join(self._for_record)
+        if not noting:
+            self._note_end(own)
 
-    def _note_end(self, own: Iterable[str], *, normal: bool) -> None:
+    def _note_end(self, own: Iterable[str]) -> None:
         sent = self._cancels.sent if self._cancels else ()
         outcomes = {name: self.outcomes[name] for name in own if name in self.outcomes}
         self.notes.canceled({name: one for name, one in outcomes.items() if name in sent}, self._created, self._why)
         if self.around:
             return
         left = set(self._uncanceled()) & (set(own) if self._always else outcomes.keys())
-        if normal and left:  # the others are wanted, and the program has not ended well because of these
+        if self._well and left:  # the others are wanted, and the program has not ended well because of these
             self.notes.keep(name for name in own if name not in outcomes and name not in left)
-        self.notes.end(self._why or "normal end", well=normal and not left)
+        self.notes.end(self._why or "normal end", well=self._well and not left)
 
     def abandon(self) -> None:
         """End a block that is still open when the process ends: a generator is suspended in it, and never finished.
@@ -264,8 +274,9 @@ class _Block:
         Later, when Python throws the generator away, too much of it is gone. A daemon thread is killed in its block.
         """
         if self._thread is threading.main_thread() or not self._thread.is_alive():
-            self._stop(GeneratorExit())
-            self._left(GeneratorExit())
+            error = _uncaught() or GeneratorExit()
+            self._stop(error)
+            self._left(error, "the cancel could not be sent, because the block was still open when the program ended")
 
     def _put_back(self) -> None:
         """Undo ``client.messages.batches = batches``, with which a program that takes a client is guarded."""
@@ -274,10 +285,11 @@ class _Block:
             if getattr(messages, "__dict__", {}).get("batches") is self._guarded:
                 messages.batches = self._batches
 
-    def _report(self, ids: Iterable[str], error: BaseException | None) -> None:
+    def _report(self, ids: Iterable[str], error: BaseException | None, unsent: str = "") -> None:
         sent = self._cancels.sent if self._cancels else ()
         kept = [name for name in ids if name in self._kept]
-        canceling, ended, failed = sorted_outcomes((name for name in ids if name not in kept), self.outcomes, sent)
+        others = (name for name in ids if name not in kept)
+        canceling, ended, failed = sorted_outcomes(others, self.outcomes, sent, unsent=unsent)
         level = logging.ERROR if failed else logging.WARNING if canceling else logging.INFO
         _log(level, programs.guard_left(self._name, self._why, canceling, ended, failed, kept=kept), error)
 
@@ -307,7 +319,7 @@ class SyncBlock(_Block):
                         thread.join(min(cancels.time_left(), STEP))
             self._left(error)
         finally:
-            _signals.release(self, error)
+            _signals.release(self)
 
 
 class AsyncBlock(_Block):
@@ -328,16 +340,27 @@ class AsyncBlock(_Block):
             _signals.hold(self)
         except KeyboardInterrupt:
             _signals.hold(self)
-        canceled = None
+        canceled, unsent = None, ""
+        can_wait = not isinstance(error, GeneratorExit) or (current_task() is not None and _in_async_generator())
         try:
-            # A coroutine that is thrown away cannot wait.
-            if (cancels := self._stop(error)) and not isinstance(error, GeneratorExit):
+            if (cancels := self._stop(error)) and not can_wait:
+                unsent = "the cancel could not be sent, because the block was closed where nothing can wait for it"
+            elif cancels and is_closed(error):
+                await self._cancel_all_apart(cancels)
+            elif cancels:
                 canceled = await self._cancel_all(cancels)
-            self._left(error)
+            self._left(error, unsent)
         finally:
-            _signals.release(self, error)
+            _signals.release(self)
         if canceled is not None and not isinstance(error, asyncio.CancelledError):
             raise canceled
+
+    async def _cancel_all_apart(self, cancels: Cancels) -> None:
+        """Do that in another task, for an async generator that is being closed: Python may do so twice at once."""
+        work = asyncio.create_task(self._cancel_all(cancels))
+        while not work.done() and current_task() is not None:
+            with contextlib.suppress(asyncio.CancelledError, GeneratorExit):
+                await asyncio.wait([work])
 
     async def _cancel_all(self, cancels: Cancels) -> BaseException | None:
         """Cancel side by side until the deadline; return a cancellation of the task that came meanwhile."""
@@ -368,6 +391,20 @@ class AsyncBlock(_Block):
 def _abandon_all() -> None:
     for block in list(_open_blocks):
         block.abandon()
+
+
+def _uncaught() -> BaseException | None:
+    """Return the exception that ended the program; a prompt keeps that of an earlier line there."""
+    uncaught: BaseException | None = getattr(sys, "last_value", None)
+    return None if hasattr(sys, "ps1") else uncaught
+
+
+def _in_async_generator() -> bool:
+    """Return whether an async generator holds the block that is being closed: unlike a coroutine, it can still wait."""
+    frame = sys._getframe(2)  # noqa: SLF001 - that of the block
+    while frame.f_code.co_flags & inspect.CO_COROUTINE and frame.f_back:  # an AsyncExitStack
+        frame = frame.f_back
+    return bool(frame.f_code.co_flags & inspect.CO_ASYNC_GENERATOR)
 
 
 def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:

@@ -54,7 +54,10 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
     exception, Ctrl-C, SIGTERM or SIGHUP ends the block, the batches created through it that have not ended are
     canceled. The outcome goes to the logger ``cancel_message_batch.guard`` and into a note on the exception, which then
     propagates. ``async with guard(anthropic.AsyncAnthropic()) as batches:`` does the same. No other batch is touched.
-    ``sys.exit(0)`` and a ``break`` out of a generator that holds the guard are normal ends, which cancel nothing.
+    ``sys.exit(0)`` is a normal end, which cancels nothing.
+
+    A guard inside a generator sees only what happens inside the generator. An exception in the loop over it looks like
+    a ``break``: nothing is canceled, and a warning names the batches. Put the guard around the loop.
 
     A cancel that fails for the network, a rate limit or a server error is tried again until the deadline, and a warning
     says why. Ctrl-C ends this; then an error says what is left, and the command that cancels it.
@@ -72,7 +75,8 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
 
     SIGTERM and SIGHUP are handled if the guard is entered in the main thread, outside of trio, and the program does not
     handle or ignore them itself. They raise ``SystemExit`` in the block, or cancel the asyncio task of the guard. After
-    the cancels, the signal ends the process, so its parent sees the same as without a guard. Windows has neither.
+    the cancels, the signal ends the process, so its parent sees the same as without a guard; also if the block swallows
+    what was raised in it. Windows has neither.
 
     Args:
         client: ``anthropic.Anthropic()`` or ``anthropic.AsyncAnthropic()``; or a resource of it, such as

@@ -111,6 +111,13 @@ class CommandJournal:
         for batch in batches:
             self._journal.record.keep(origin(batch.base_url), [batch.message_batch_id])
 
+    def kept(self, batches: "Iterable[Created]") -> set[str]:
+        """Return which of these batches a guard in the command keeps: they are left running, however it ends."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for batch in batches:
+            ids[origin(batch.base_url)].append(batch.message_batch_id)
+        return {name for where, some in ids.items() for name in self._journal.record.kept(where, some)}
+
     def note_not_canceled(self, batches: "Iterable[Created]") -> None:
         """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
         for batch in batches:

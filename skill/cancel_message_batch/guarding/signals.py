@@ -41,11 +41,12 @@ class Signals:
                     signal.signal(number, self._terminate)
         self._guards.append(guard)
 
-    def reason(self, error: BaseException | None) -> str:
-        """Return in one word why a block ended; nothing if it ended normally."""
-        if self._came and (isinstance(error, asyncio.CancelledError) or _code(error) == 128 + self._came):
-            return signal.Signals(self._came).name
-        return "" if error is None else type(error).__name__
+    def ended_by(self, guard: Any) -> str:
+        """Return the name of the signal that was to end this open guard, whatever the program made of it, or nothing.
+
+        Without the guard, the signal would have ended the program.
+        """
+        return signal.Signals(self._came).name if self._came and guard in self._guards else ""
 
     def hold(self, guard: Any) -> None:
         """While a guard is left, let no signal interrupt that; it may be called again after an interruption."""
@@ -60,7 +61,7 @@ class Signals:
         """Return whether Ctrl-C ends the waiting of a guard that is being left."""
         return guard in self._leaving
 
-    def release(self, guard: Any, error: BaseException | None) -> None:
+    def release(self, guard: Any) -> None:
         """After a guard was left, deliver what came meanwhile; with the last guard, restore the handlers."""
         if guard in self._guards:
             self._guards.remove(guard)
@@ -76,12 +77,13 @@ class Signals:
             for number in _ENDING:
                 if signal.getsignal(number) == self._terminate:
                     signal.signal(number, signal.SIG_DFL)
-            if self._came and self.reason(error) == signal.Signals(self._came).name:
-                due = due or self._came
+            due = due or self._came
         due = due or (signal.SIGINT if self._interrupted else 0)
         self._interrupted = False
         if due:
-            self._postponed = self._came = 0
+            self._postponed = 0
+            if not self._guards:
+                self._came = 0
             signal.raise_signal(due)
 
     def _end_waiting(self, _number: int, _frame: FrameType | None) -> None:
@@ -110,21 +112,20 @@ class Signals:
 
 def ended_well(error: BaseException | None) -> bool:
     """Return whether a block that this exception left has ended normally: by ``sys.exit(0)``, or ``break``, say."""
+    return error is None or is_closed(error) or (isinstance(error, SystemExit) and error.code in {None, 0})
+
+
+def is_closed(error: BaseException | None) -> bool:
+    """Return whether a block was closed from outside: a generator that holds it is read no more."""
     if isinstance(error, asyncio.CancelledError):
         return _in_discarded_generator()
-    return isinstance(error, None | GeneratorExit) or (isinstance(error, SystemExit) and _code(error) in {None, 0})
+    return isinstance(error, GeneratorExit)
 
 
 def _in_discarded_generator() -> bool:
     """Return whether asyncio closes an async generator that nobody reads any more; it may cancel even that."""
     task = current_task()
     return task is not None and type(task.get_coro()).__name__ == "async_generator_athrow"  # what aclose() returns
-
-
-def _code(error: BaseException | None) -> int | None:
-    """Return the exit code of a SystemExit; -1 where it has none."""
-    code = getattr(error, "code", -1)
-    return code if code is None or isinstance(code, int) else -1
 
 
 def in_main_thread() -> bool:

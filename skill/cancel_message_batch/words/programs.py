@@ -65,10 +65,28 @@ def guard_left(
     kept: Sequence[str] = (),
 ) -> str:
     """Say how a guarded block ended, and what became of the batches that were created in it."""
-    block = f'guarded block of "{name}"' if name else "guarded block"
     with_error = f" with {why}" if why else ""
-    left_running = f"\nLeft running, because the program keeps it: {spaced(kept)}." if kept else ""
-    return f"The {block} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
+    left_running = f"\n{program_keeps(kept)}" if kept else ""
+    return f"The {_block(name)} ended{with_error}.\n{program_left(canceling, ended, failed)}".rstrip() + left_running
+
+
+def guard_closed(name: str, left: Sequence[str]) -> str:
+    """Say which batches a guarded block left, because it could not see whether the program failed."""
+    ids = spaced(left)
+    return (
+        f"The {_block(name)} was closed from outside: by a `break` or an exception in the loop over its generator, or "
+        "by the end of the program. `guard` cannot tell these apart, so it canceled nothing. "
+        f"Left running, unless they have ended: {ids}.\nTo cancel: `cancel-message-batch {ids}`"
+    )
+
+
+def program_keeps(kept: Sequence[str]) -> str:
+    """Say which batches were not canceled, because their program had said so."""
+    return f"Left running, because the program keeps it: {spaced(kept)}."
+
+
+def _block(name: str) -> str:
+    return f'guarded block of "{name}"' if name else "guarded block"
 
 
 def program_left(canceling: Sequence[str], ended: Sequence[str], failed: Mapping[str, str]) -> str:

@@ -103,21 +103,10 @@ def _finish(
     given: argparse.Namespace, child: "Child", relay: "Relay", journal: "CommandJournal", output: Output
 ) -> bool:
     """Cancel what a command has left running, if it failed; say so, and note it. Returns whether it failed."""
-    from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.guarding.child import end_of
     from cancel_message_batch.words import programs
 
     end = time.monotonic() + given.deadline
-    how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
-    known: list[Created] = []  # canceled while a create is still under way
-    if waiting := relay.wait(min(_QUIETLY, given.deadline / 2), child.interrupted_again):
-        last = end - min(_FOR_LATE_ONES, given.deadline / 2)
-        output.warn(programs.awaiting(waiting, max(last - time.monotonic(), 0)))
-        known = [] if given.keep else [batch for batch in _unwanted(child, relay) if batch.status != "canceling"]
-        if known:
-            output.warn(programs.command_failed(how, len(known)))
-            _cancel(known, end, journal, output, child.interrupted_again)
-        relay.wait(last - time.monotonic(), child.interrupted_again)
+    known = _wait_for_creates(given, child, relay, journal, output, end)
     held = relay.stop(0)
     if (processes := child.left_running(relay.url)) or held:
         output.warn(programs.left_by_command(processes, held))
@@ -125,12 +114,15 @@ def _finish(
         output.warn(programs.creation_lost(lost.began, lost.requests))
     journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended" and batch not in known]
-    unwanted = _unwanted(child, relay)
-    later = [batch for batch in left if child.interrupted and batch not in unwanted]
+    if (kept := journal.kept(left)) and (child.code or child.interrupted):
+        output.warn(programs.program_keeps(sorted(kept)))
+    left = [batch for batch in left if batch.message_batch_id not in kept]
+    later = [batch for batch in left if _came_later(batch, child)]
     left = [batch for batch in left if batch not in later]
     journal.note_kept(later)
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
     failed = bool(child.code or (child.interrupted and (running or known)))
+    how = _how(given, child)
     if ids := [batch.message_batch_id for batch in later if batch.status != "canceling"]:
         output.warn(programs.not_canceled(how, ids, why="created after the interruption"))
     if failed and left and not given.keep:
@@ -143,13 +135,45 @@ def _finish(
     return failed
 
 
-def _unwanted(child: "Child", relay: "Relay") -> "list[Created]":
-    """Return the batches of a command that have not ended and that nobody wants any more.
+def _wait_for_creates(  # noqa: PLR0917 - the parts of one run
+    given: argparse.Namespace,
+    child: "Child",
+    relay: "Relay",
+    journal: "CommandJournal",
+    output: Output,
+    end: float,
+) -> "list[Created]":
+    """Wait for the creates under way. If that takes long, say so, and cancel what else is running; returns that."""
+    from cancel_message_batch.words import programs
 
-    What a command creates after an interruption that it survives is meant, if it ends well.
-    """
-    left = [batch for batch in relay.created.values() if batch.status != "ended"]
-    return [batch for batch in left if child.code or (child.interrupted and batch.moment <= child.interrupted_at)]
+    waiting = relay.wait(min(_QUIETLY, given.deadline / 2), child.interrupted_again)
+    if not waiting:
+        return []
+    last, known = end - min(_FOR_LATE_ONES, given.deadline / 2), []
+    output.warn(programs.awaiting(waiting, max(last - time.monotonic(), 0)))
+    if (child.code or child.interrupted) and not given.keep:
+        running = [batch for batch in relay.created.values() if batch.status == "in_progress"]
+        kept = journal.kept(running)
+        known = [one for one in running if one.message_batch_id not in kept and not _came_later(one, child)]
+    if known:
+        output.warn(programs.command_failed(_how(given, child), len(known)))
+        _cancel(known, end, journal, output, child.interrupted_again)
+    relay.wait(last - time.monotonic(), child.interrupted_again)
+    return known
+
+
+def _how(given: argparse.Namespace, child: "Child") -> str:
+    """Say how the command ended."""
+    from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.guarding.child import end_of
+    from cancel_message_batch.words import programs
+
+    return programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+
+
+def _came_later(batch: "Created", child: "Child") -> bool:
+    """Return whether a command created a batch after it had survived an interruption, and ended well: it was meant."""
+    return bool(child.interrupted and not child.code and batch.moment > child.interrupted_at)
 
 
 def _unquoted(command: Sequence[str]) -> str:

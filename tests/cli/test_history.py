@@ -122,7 +122,7 @@ def test_a_cancel_with_all_and_yes_is_recorded_as_such(sandbox: Sandbox, run: Ru
 
 def test_a_cancel_that_was_not_sent_is_not_recorded(sandbox: Sandbox, run: Run) -> None:
     run(EXAMPLE_ID, "--dry-run")
-    run(EXAMPLE_ID, ANTHROPIC_API_KEY="")
+    run(EXAMPLE_ID, ANTHROPIC_API_KEY="", ANTHROPIC_BASE_URL="https://api.invalid")
     run("ask", "cancel my newest batch")
     run("status", EXAMPLE_ID)
     assert noted() == []

@@ -21,15 +21,37 @@ from .programs import REQUESTS, TroubleError, client, fails, leave, record, unti
 
 both = pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 CREATES = """
-import anthropic, os, sys
+import anthropic
 from cancel_message_batch import guard
 
 with guard(anthropic.Anthropic(), name="nightly") as batches:
-    if "fork" in sys.argv and (child := os.fork()):
+    batches.create(requests=[{"custom_id": one, "params": {"system": "secret"}} for one in "ab"])
+"""
+FORKS = """
+import anthropic, os, signal, sys
+from cancel_message_batch import guard
+
+def act():
+    if sys.argv[1] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if sys.argv[1] == "fails":
+        raise ValueError
+
+with guard(anthropic.Anthropic()) as batches:
+    ready, tell = os.pipe()
+    child = os.fork()
+    if not child:
+        if sys.argv[1] == "late":
+            os.read(ready, 1)
+        batches.create(requests=[{"custom_id": "a", "params": {}}])
+        os._exit(0)
+    if sys.argv[1] != "late":
         os.waitpid(child, 0)
-    else:
-        batches.create(requests=[{"custom_id": one, "params": {"system": "secret"}} for one in "ab"])
-        os._exit(1)
+    print(os.getpid(), flush=True)
+    input()
+    act()
+os.write(tell, b"x")
+sys.argv[1] == "late" and os.waitpid(child, 0)
 """
 
 
@@ -111,11 +133,23 @@ def test_only_a_batch_whose_cancel_was_not_confirmed_is_left_behind(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-def test_a_batch_that_a_forked_child_created_through_the_guard_of_its_parent_is_found(slow: Sandbox) -> None:
-    assert subprocess.run([sys.executable, "-c", CREATES, "fork"], check=False).returncode == 0
-    assert cancels(slow) == []
+@pytest.mark.parametrize(("how", "left"), [("well", False), ("late", False), ("fails", True), ("killed", True)])
+def test_a_batch_that_a_forked_child_created_through_the_guard_of_its_parent_is_wanted_as_the_block_ends(
+    slow: Sandbox, how: str, left: bool
+) -> None:
+    program = subprocess.Popen([sys.executable, "-c", FORKS, how], stdin=-1, stdout=-1, stderr=-1, text=True)
+    assert program.stdout
+    assert program.stdout.readline()
+    assert list(record().left_behind(slow.url)) == []  # the child has ended, its parent has not
+    program.communicate("\n", timeout=60)
     (name,) = [one.message_batch_id for one in record().history()]
-    assert list(record().left_behind(slow.url)) == [name]
+    creator = record().creators(slow.url, [name])[name]
+    assert creator.pid != program.pid
+    assert (creator.well, creator.end) == {"fails": (False, "ValueError"), "killed": (None, None)}.get(
+        how, (True, "normal end")
+    )
+    assert list(record().left_behind(slow.url)) == ([name] if left else [])
+    assert cancels(slow) == []
 
 
 def test_requests_that_cannot_be_hashed_are_created_as_the_sdk_takes_them(slow: Sandbox) -> None:

@@ -67,8 +67,8 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
 
     Each ``create`` is noted in this machine's record before it is sent, and each batch before ``create`` returns. When
     the process is killed (SIGKILL, ``os._exit``, a power cut), nothing is canceled; ``cancel-message-batch list
-    --orphaned`` then shows the batch. The same holds for a batch that a forked child creates through its parent's
-    guard, unless the child leaves the block itself: give the child a guard of its own.
+    --orphaned`` then shows the batch. A batch that a forked child creates through its parent's guard is shown there too
+    if the parent's block fails, or both are killed, and is not canceled: give the child a guard of its own.
 
     If a ``create`` gets no response, the batch may exist: the log and the exception say so. By default the SDK retries
     such a ``create``, and the id of a first batch is never known. ``anthropic.Anthropic(max_retries=0)`` prevents that.

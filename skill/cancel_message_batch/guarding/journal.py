@@ -1,6 +1,8 @@
 """What the record keeps of a program under ``guard`` or ``run``: its creates, before and after, and how it ended."""
 
+import functools
 import os
+import secrets
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -17,6 +19,9 @@ if TYPE_CHECKING:  # a guard needs none of it
 class Journal:
     """Writes down what one program does; its first create writes down the program. Threads may share it.
 
+    Processes that are forked meanwhile write too, each as a program of its own. Unless one of them writes down its own
+    end, the end that the first process writes down is that of all: they are in one guard block.
+
     Args:
         record: Where it is written. If that cannot be used, nothing is written.
         through: "guard" or "run".
@@ -27,6 +32,8 @@ class Journal:
     def __init__(self, record: Record, through: str, program: Callable[[], Process], *, watched: bool = False) -> None:
         self.record = record
         self._through, self._process, self._watched = through, program, watched
+        self._writer = Process.current("cancel-message-batch run" if watched else None)
+        self._block, self._forks = secrets.token_hex(8), len(_forks())
         self._lock = threading.Lock()
         self._programs: dict[int, int] = {}  # the number of the program in each process: a fork makes another one
         self._end: tuple[str, bool] | None = None
@@ -52,21 +59,34 @@ class Journal:
 
     def end(self, how: str, *, well: bool) -> None:
         """Write down how the program ended, and whether it left what still runs on purpose."""
+        first = os.getpid() == self._writer.pid
+        if first and not self._watched and len(_forks()) > self._forks:
+            self._program()  # a child may create later, and then needs to find the end
         with self._lock:
             self._end = how, well
-            self.record.end_program(self._programs.get(os.getpid()), how, well=well)
+            number = self._programs.get(os.getpid())
+            self.record.end_program(number, how, well=well, block=self._block if first else None)
 
     def _program(self) -> int | None:
         with self._lock:
             number = self._programs.get(os.getpid())
             if number is None:
-                watcher = Process.current("cancel-message-batch run") if self._watched else None
-                number = self.record.begin_program(self._through, self._process(), watcher)
+                watcher = self._writer if self._watched or os.getpid() != self._writer.pid else None
+                number = self.record.begin_program(self._through, self._process(), watcher, self._block)
                 if number is not None:
                     self._programs[os.getpid()] = number
                     if self._end:  # a create was still under way
                         self.record.end_program(number, self._end[0], well=self._end[1])
             return number
+
+
+@functools.cache
+def _forks() -> list[None]:
+    """Return a list with one item for each fork of this process since the first call."""
+    forks: list[None] = []
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        os.register_at_fork(before=lambda: forks.append(None))
+    return forks
 
 
 class CommandJournal:

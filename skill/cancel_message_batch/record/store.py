@@ -101,6 +101,8 @@ _MIGRATIONS = (
         FROM batches_1;
     DROP TABLE batches_1;
     """,
+    # Several processes may create in one guard block: those that were forked in it.
+    "ALTER TABLE programs ADD COLUMN block TEXT",
 )
 _PATIENCE = 2.0  # seconds to wait for another process that writes
 _LIMIT = 500  # characters of a text that is kept
@@ -200,28 +202,35 @@ class Record:
         """Open the file, if there is one, and read it."""
         self._read("SELECT id FROM batches LIMIT 1", (), tuple)
 
-    def begin_program(self, through: str, process: Process, watcher: Process | None = None) -> int | None:
+    def begin_program(
+        self, through: str, process: Process, watcher: Process | None = None, block: str | None = None
+    ) -> int | None:
         """Record a program that is about to create batches: a command under ``run``, or a ``guard`` block.
 
-        ``watcher`` is the process that will note how it ended, if that is another one. Returns the number of the
-        program, or None where the record cannot be used. A program of which nobody notes the end is one that was
-        killed, once both processes are gone.
+        ``watcher`` is the process that will note how it ended, if that is another one. ``block`` is the same for all
+        processes that create in one guard block: where its end is noted already, it is that of this program too.
+        Returns the number of the program, or None where the record cannot be used. A program of which nobody notes the
+        end is one that was killed, once both processes are gone.
         """
         watching = (watcher.pid, watcher.started) if watcher else (None, None)
         row = (through, _kept(process.host) or "", process.pid, process.started, _kept(process.program) or "")
         return self._write(
             (
-                "INSERT INTO programs (through, host, pid, started, program, watcher_pid, watcher_started, began) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*row, *watching, _now()),
+                "INSERT INTO programs (through, host, pid, started, program, watcher_pid, watcher_started, began, "
+                "block, ended, end, well) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?9, ended, end, well "
+                "FROM (SELECT 1) LEFT JOIN programs ON block = ?9 AND watcher_pid IS NULL LIMIT 1",
+                (*row, *watching, _now(), block),
             )
         )
 
-    def end_program(self, number: int | None, end: str, *, well: bool) -> None:
-        """Record how a program ended, in a few words, and whether ``well``: it left its batches running on purpose."""
+    def end_program(self, number: int | None, end: str, *, well: bool, block: str | None = None) -> None:
+        """Record how a program ended, in a few words, and whether ``well``: it left its batches running on purpose.
+
+        With a ``block``, that is also the end of the other programs of this block whose end nobody has noted.
+        """
         if number is not None:
-            values = (_now(), _kept(end), well, number)
-            self._write(("UPDATE programs SET ended = ?, end = ?, well = ? WHERE number = ?", values))
+            query = "UPDATE programs SET ended = ?, end = ?, well = ? WHERE number = ? OR (block = ? AND well IS NULL)"
+            self._write((query, (_now(), _kept(end), well, number, block)))
 
     def add_intent(
         self, program: int | None, origin: str, requests: int | None = None, sha256: str | None = None

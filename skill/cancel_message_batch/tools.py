@@ -395,18 +395,24 @@ def _canceled(batch: MessageBatch, result: states.CancelResult, *, sent: bool = 
 
 
 def sorted_outcomes(
-    ids: Iterable[str], outcomes: Mapping[str, ToolOutcome], sent: Container[str], *, unsent: str = ""
+    ids: Iterable[str],
+    outcomes: Mapping[str, ToolOutcome],
+    sent: Container[str],
+    errors: Mapping[str, MessageBatchError] | None = None,
+    *,
+    unsent: str = "",
 ) -> tuple[list[str], list[str], dict[str, str]]:
     """Sort batches by the outcomes of their cancels: canceling, ended, and failed with what to say about each.
 
-    One of ``sent`` without an outcome got no response in time; the others could not be sent in time,
-    or ``unsent`` says why not.
+    One of ``sent`` without an outcome failed with the last of ``errors``, or got no response in time; the others could
+    not be sent in time, or ``unsent`` says why not.
     """
     canceling: list[str] = []
     ended: list[str] = []
     failed: dict[str, str] = {}
     for name in ids:
         late = timed_out() if name in sent else MessageBatchError(unsent or "the cancel could not be sent in time")
+        late = (errors or {}).get(name, late)
         outcome = outcomes.get(name) or _failure(late, "cancel", name)
         if outcome.error is not None or outcome.batch is None:
             failed[name] = outcome.text

@@ -312,6 +312,50 @@ def test_a_second_ctrl_c_ends_the_waiting_and_what_is_left_is_reported(sandbox: 
         _, errors = process.communicate(timeout=10)
     assert process.returncode == 130
     assert f"To cancel: `cancel-message-batch {batch}`" in errors
+    assert "503" in errors.partition("Trying again")[2]
+    assert "did not answer" not in errors
+
+
+CREATES_MORE = (  # while the first batch is known, and ends once its input does
+    "import threading; create(); threading.Thread(target=create, daemon=True).start(); sys.stdin.read(); os._exit(1)"
+)
+
+
+@contextmanager
+def creating(sandbox: Sandbox, fault: Fault) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """Let a command fail while a create has no response yet; yields `run` and the batch that it created before."""
+    command = [*PROGRAM, "run", "--", *a_script(CREATES_MORE)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    sandbox.fail(fault)
+    before = len(sandbox.account.batches())
+    with subprocess.Popen(command, **pipes, text=True, start_new_session=True) as process:  # type: ignore[call-overload]
+        try:
+            first = line(process)
+            eventually(lambda: len(sandbox.account.batches()) == before + 2)
+            process.stdin.close()
+            process.stdin = None
+            yield process, first
+        finally:
+            process.kill()
+
+
+def test_a_create_that_is_under_way_at_the_end_is_waited_for_and_its_batch_is_canceled(sandbox: Sandbox) -> None:
+    with creating(sandbox, Fault(match="POST */batches", call=2, after=True, delay=12)) as (process, first):
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert cancels(sandbox)[0] == first
+    assert len(cancels(sandbox)) == 2
+    assert re.search(r"no response\s+yet\. Waiting for up to \d\d\s+seconds", errors)
+
+
+def test_a_second_ctrl_c_ends_the_waiting_for_a_create(sandbox: Sandbox) -> None:
+    with creating(sandbox, Fault(match="POST */batches", call=2, after=True, hang=True)) as (process, first):
+        eventually(lambda: cancels(sandbox) == [first])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "The batch may exist" in " ".join(errors.split())
+    assert cancels(sandbox) == [first]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -416,6 +460,27 @@ def test_the_key_in_the_environment_is_a_stand_in_that_only_this_proxy_exchanges
     assert sorted(sent) == sorted([f"…{key[-4:]}", "Bearer …tttt"] * 2)
 
 
+def test_no_value_of_a_custom_header_reaches_the_command_and_each_reaches_the_api(
+    sandbox: Sandbox, run_process: Run
+) -> None:
+    given = "Authorization: Basic dXNlcjpTZWNyZXQ=\nHelicone-Auth: Bearer sk-one\r\nX-Team: blue team\nX-None:\n"
+    given += "anthropic-beta: a-2026"
+    code = (
+        "given = os.environ['ANTHROPIC_CUSTOM_HEADERS']; print(given)\n"
+        "pairs = [line.split(':', 1) for line in given.splitlines()]\n"
+        "create(**{name: value.strip() for name, value in pairs}, **{'anthropic-version': '2023-06-01'})"
+    )
+    done = run_process("run", "--", *a_script(code), ANTHROPIC_CUSTOM_HEADERS=given)
+    for secret in ("dXNlcjpTZWNyZXQ", "sk-one", "blue"):
+        assert secret not in done.stdout
+    assert "Authorization: Basic " in done.stdout  # programs may look at it
+    assert "anthropic-beta: a-2026" in done.stdout
+    (sent,) = [entry.headers for entry in sandbox.journal]
+    assert (sent["helicone-auth"], sent["x-team"]) == ("Bearer sk-one", "blue team")
+    assert sent["authorization"].startswith("Basic")
+    assert sent["authorization"].endswith("ZXQ=")
+
+
 def test_a_command_without_a_request_is_reported_if_it_fails(sandbox: Sandbox, run_process: Run) -> None:
     done = run_process("run", "--", "sh", "-c", "exit 4")
     assert "sh failed (exit code 4), and no request of it came through `run`" in done.stderr
@@ -443,6 +508,43 @@ def test_the_address_stays_the_same_with_a_port_of_its_own(sandbox: Sandbox, run
     assert run_process("run", "--", *shows[4:]).stdout.split()[1] != first
     (secret,) = open_record().path.parent.glob("run-token")  # type: ignore[union-attr]
     assert secret.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("how", ["link", "readable", "foreign"])
+def test_a_token_of_which_others_may_know_is_refused(run: Run, tmp_path: Path, how: str) -> None:
+    path = tmp_path / "run-token"
+    path.touch(mode=0o600)
+    path.write_text("t" * 32)
+    if how == "link":
+        path.rename(tmp_path / "elsewhere")
+        path.symlink_to(tmp_path / "elsewhere")
+    elif how == "readable":
+        path.chmod(0o644)
+    elif os.geteuid():
+        pytest.skip("only root can give a file away")
+    else:
+        os.chown(path, 12345, -1)
+    record = str(tmp_path / "record.sqlite3")
+    done = run("run", "--port", "1", "--", "echo", "ran", CANCEL_MESSAGE_BATCH_RECORD=record)
+    assert done.returncode == 2
+    assert "run-token cannot be used: " in done.stderr
+    assert "Nothing was run." in done.stderr
+    assert {"link": "a symbolic link", "readable": "others may read", "foreign": "another user"}[how] in done.stderr
+
+
+def test_where_no_token_can_be_kept_the_address_is_a_new_one_and_that_is_reported(
+    sandbox: Sandbox, run_process: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    shows = ["run", "--port", port, "--", *a_script("print(os.environ['ANTHROPIC_BASE_URL'])")]
+    for record, fault in (("off", "record is turned off"), (str(tmp_path / "file" / "r"), "run-token cannot be used")):
+        first, second = (run_process(*shows, CANCEL_MESSAGE_BATCH_RECORD=record) for _ in range(2))
+        assert first.stdout.startswith(f"http://127.0.0.1:{port}/")
+        assert first.stdout != second.stdout
+        assert fault in first.stderr
+        assert "address is a new one each time" in first.stderr
 
 
 def test_our_own_commands_behind_it_note_the_api_itself(sandbox: Sandbox, run_process: Run) -> None:

@@ -240,9 +240,14 @@ def _api_root(base_url: str, source: str) -> tuple[str, str]:
 
 
 def _custom_secrets(headers: Mapping[str, str]) -> list[str]:
-    """Return what must not be shown of the custom headers: only the API's own are known to hold no secret."""
-    values = [value for name, value in headers.items() if name in _CREDENTIALS or not name.startswith("anthropic-")]
+    """Return what must not be shown of the custom headers."""
+    values = [value for name, value in headers.items() if not is_public(name)]
     return [part for value in values for part in (value, value.rpartition(" ")[2])]
+
+
+def is_public(header: str) -> bool:
+    """Return whether a header is known to hold no secret: only the API's own are."""
+    return header.startswith("anthropic-")
 
 
 def _header_value(what: str, source: str, value: str) -> str:

@@ -32,6 +32,13 @@ class Progress:
     sent: set[str] = field(default_factory=set)
     limited: dict[str, float] = field(default_factory=dict)  # until when a batch waits that was answered 429
     outcomes: dict[str, ToolOutcome] = field(default_factory=dict)
+    pauses: dict[str, tuple[MessageBatchError, float]] = field(default_factory=dict)  # the last, and until when
+
+    def last_errors(self) -> dict[str, MessageBatchError]:
+        """Return the last error of each batch whose cancel was tried again."""
+        for error, until in self.pauses.values():
+            error.may_have_arrived |= time.monotonic() >= until  # the next attempt was under way
+        return {message_batch_id: error for message_batch_id, (error, _) in self.pauses.items()}
 
 
 async def cancel_many(
@@ -51,6 +58,7 @@ async def cancel_many(
     slots = anyio.Semaphore(CONCURRENCY)
 
     def pausing(message_batch_id: str, error: MessageBatchError, seconds: float) -> None:
+        progress.pauses[message_batch_id] = error, time.monotonic() + seconds
         if refused_by_limit(error):
             progress.limited[message_batch_id] = time.monotonic() + seconds
             limited(seconds)

@@ -4,15 +4,18 @@ import contextlib
 import os
 import re
 import secrets
+import stat
+import sys
 import tempfile
 from pathlib import Path
 
-from cancel_message_batch.api.credentials import BEHIND, origin
+from cancel_message_batch.api.credentials import BEHIND, is_public, origin
 from cancel_message_batch.api.errors import ConfigurationError, clean
+from cancel_message_batch.record.names import record_fault
 
 _KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _HEADERS = "ANTHROPIC_CUSTOM_HEADERS"
-_CREDENTIAL = re.compile(r"^(\s*(?:x-api-key|authorization)\s*:\s*(?:bearer\s+)?)(\S+)", re.IGNORECASE | re.MULTILINE)
+_VALUE = re.compile(r"((?:basic|bearer)\s+)?(.+)", re.IGNORECASE)
 
 
 class StandIns:
@@ -27,7 +30,14 @@ class StandIns:
         self.real: dict[str, str] = {}
         self.variables = {name: self._add(key) for name in _KEYS if (key := os.environ.get(name, "").strip())}
         if headers := os.environ.get(_HEADERS):
-            self.variables[_HEADERS] = _CREDENTIAL.sub(lambda found: found[1] + self._add(found[2]), headers)
+            self.variables[_HEADERS] = "\n".join(map(self._header, headers.splitlines()))
+
+    def _header(self, line: str) -> str:
+        """Return a line with a stand-in for its value, unless the header is known to hold no secret."""
+        name, _, value = line.partition(":")
+        if is_public(name.strip().lower()) or not (found := _VALUE.fullmatch(value.strip())):
+            return line
+        return f"{name}: {found[1] or ''}{self._add(found[2])}"
 
     def _add(self, credential: str) -> str:
         kind = re.match(r"sk-ant-\w+-", credential)  # programs tell keys from tokens by it
@@ -53,22 +63,34 @@ def environment(url: str, base_url: str, stand_ins: StandIns) -> dict[str, str]:
     return found
 
 
-def lasting_token(record: Path | None) -> str:
+def lasting_token(record: Path | None) -> tuple[str, str]:
     """Return the token of this user's relays with a port of their own, which lies beside the record.
 
-    It is empty if the record is turned off. An OSError says that it cannot be kept.
+    Without one that can be kept, it is empty, and the second text says why. A file that others may have read or written
+    is a ConfigurationError.
     """
     if record is None:
-        return ""
+        return "", "The record is turned off, and the proxy's token is kept beside it."
     path = record.with_name("run-token")
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # for nobody else to read
-            file.write(secrets.token_urlsafe(24))
-            file.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(file.name, path)
-    token = path.read_text("utf-8", "replace").strip()
-    if not re.fullmatch(r"[\w-]{16,}", token, re.ASCII):
-        raise ConfigurationError(f"{clean(str(path), limit=400)} holds no token of `run`; remove it. Nothing was run.")
-    return token
+    shown = clean(str(path), limit=400)
+    try:
+        if not os.path.lexists(path):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # for nobody else to read
+                file.write(secrets.token_urlsafe(24))
+                file.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(file.name, path)
+        found = path.lstat()
+        open_to_others = sys.platform != "win32" and stat.S_ISREG(found.st_mode) and found.st_mode & 0o077
+        fault = "others may read it or write to it" if open_to_others else record_fault(path)
+        token = path.read_text("utf-8", "replace").strip() if not fault else ""
+    except OSError as error:
+        return "", f"{shown} cannot be used ({error.strerror})."
+    if not (fault or re.fullmatch(r"[\w-]{16,}", token, re.ASCII)):
+        fault = "it holds no token of `run`"
+    if fault:
+        raise ConfigurationError(
+            f"{shown} cannot be used: {fault}. Remove it, and `run` makes a new one. Nothing was run."
+        )
+    return token, ""

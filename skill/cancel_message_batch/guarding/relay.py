@@ -122,6 +122,13 @@ class Relay:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
         self._thread.start()
 
+    def wait(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> int:
+        """Wait until no create or cancel is under way, for so many seconds at most; returns how many still are."""
+        end = time.monotonic() + seconds
+        while self._awaited and time.monotonic() < end and not given_up():
+            time.sleep(0.01)
+        return len(self._awaited)
+
     def stop(self, seconds: float) -> int:
         """Stop once no create or cancel is under way, or after so many seconds.
 
@@ -129,10 +136,10 @@ class Relay:
         """
         if not self._thread.is_alive():
             return 0
-        for limit, waiting in ((seconds, lambda: self._awaited), (_CLOSING_SECONDS, self._connections)):
-            end = time.monotonic() + limit
-            while waiting() and time.monotonic() < end:
-                time.sleep(0.01)
+        self.wait(seconds)
+        end = time.monotonic() + _CLOSING_SECONDS
+        while self._connections() and time.monotonic() < end:
+            time.sleep(0.01)
         held = max(0, len(self._connections()) - len(self._awaited))
         self._server.should_exit = True
         self._thread.join()

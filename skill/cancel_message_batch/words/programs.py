@@ -45,6 +45,16 @@ def still_trying(why: str, seconds: float, *, interruptible: bool = True) -> str
     return f"Not canceled yet: {sentence(why)} Trying again for up to {counted(round(seconds), 'second')}{how}."
 
 
+def awaiting(requests: int, seconds: float) -> str:
+    """Say that so many creates or cancels of a command have no response yet, and for how long they are waited for."""
+    many = f"{requests:,} requests that create or cancel batches have"
+    what = "a request that creates or cancels a batch has" if requests == 1 else many
+    return (
+        f"The command has ended, but {what} no response yet. Waiting for up to {counted(round(seconds), 'second')}; "
+        "Ctrl-C ends this."
+    )
+
+
 def guard_left(
     name: str,
     why: str,

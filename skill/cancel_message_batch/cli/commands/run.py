@@ -19,8 +19,10 @@ if TYPE_CHECKING:  # --help needs none of it
     from cancel_message_batch.guarding.created import Created
     from cancel_message_batch.guarding.journal import CommandJournal
     from cancel_message_batch.guarding.relay import Relay
+    from cancel_message_batch.record.store import Record
 
-_FOR_CREATES = 5.0  # seconds at most for creates that have no response yet
+_QUIETLY = 5.0  # seconds to wait for creates that have no response yet before that is said
+_FOR_LATE_ONES = 5.0  # seconds before the deadline: to cancel what they created
 _LAST_MOMENT = 0.2  # seconds before the deadline: to report which cancels got no response
 _AFTER_CTRL_C = 1.0  # seconds that cancels under way then have for their responses
 
@@ -48,7 +50,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.api.credentials import program_base_url
     from cancel_message_batch.api.errors import InvalidInputError, clean
     from cancel_message_batch.guarding.child import NOT_EXECUTABLE, NOT_FOUND, Child, end_of
-    from cancel_message_batch.guarding.environment import StandIns, environment, lasting_token
+    from cancel_message_batch.guarding.environment import StandIns, environment
     from cancel_message_batch.guarding.journal import CommandJournal
     from cancel_message_batch.guarding.relay import Relay
     from cancel_message_batch.record.names import clean_name
@@ -63,8 +65,8 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     if name and record.path is None:
         output.warn("The record is turned off, so the name is not kept.")
     journal, stand_ins, base_url = CommandJournal(record, name), StandIns(), program_base_url()
+    token = _lasting_token(record, output) if given.port else ""
     try:
-        token = lasting_token(record.path) if given.port else ""
         listening = Relay(base_url, journal.note, stand_ins=stand_ins.real, port=given.port, token=token)
     except OSError as error:
         output.warn(f"Port {given.port} cannot be used: {error.strerror}. Nothing was run.")
@@ -87,33 +89,40 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     return child.code if child.code >= 0 else 128 - child.code
 
 
+def _lasting_token(record: "Record", output: Output) -> str:
+    """Return the token that repeats from run to run; empty if it cannot be kept, which is said."""
+    from cancel_message_batch.guarding.environment import lasting_token
+
+    token, fault = lasting_token(record.path)
+    if fault:
+        output.warn(f"{fault} So the proxy's address is a new one each time, although its port is the same.")
+    return token
+
+
 def _finish(
     given: argparse.Namespace, child: "Child", relay: "Relay", journal: "CommandJournal", output: Output
 ) -> bool:
     """Cancel what a command has left running, if it failed; say so, and note it. Returns whether it failed."""
-    from cancel_message_batch.api.errors import clean
-    from cancel_message_batch.guarding.child import end_of
     from cancel_message_batch.words import programs
 
     end = time.monotonic() + given.deadline
-    held = relay.stop(min(_FOR_CREATES, given.deadline))
+    known = _wait_for_creates(given, child, relay, journal, output, end)
+    held = relay.stop(0)
     if (processes := child.left_running(relay.url)) or held:
         output.warn(programs.left_by_command(processes, held))
     for lost in relay.lost:
         output.warn(programs.creation_lost(lost.began, lost.requests))
     journal.note_stopped(relay.created.values())
-    left = [batch for batch in relay.created.values() if batch.status != "ended"]
+    left = [batch for batch in relay.created.values() if batch.status != "ended" and batch not in known]
     if (kept := journal.kept(left)) and (child.code or child.interrupted):
         output.warn(programs.program_keeps(sorted(kept)))
     left = [batch for batch in left if batch.message_batch_id not in kept]
-    # What a command creates after an interruption that it survives is meant, if it ends well.
-    survived = child.interrupted and not child.code
-    later = [batch for batch in left if survived and batch.moment > child.interrupted_at]
+    later = [batch for batch in left if _came_later(batch, child)]
     left = [batch for batch in left if batch not in later]
     journal.note_kept(later)
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
-    failed = bool(child.code or (child.interrupted and running))
-    how = programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+    failed = bool(child.code or (child.interrupted and (running or known)))
+    how = _how(given, child)
     if ids := [batch.message_batch_id for batch in later if batch.status != "canceling"]:
         output.warn(programs.not_canceled(how, ids, why="created after the interruption"))
     if failed and left and not given.keep:
@@ -124,6 +133,47 @@ def _finish(
     elif (child.code or child.interrupted) and not relay.requests:
         output.warn(programs.nothing_came_through(how, stand_in=bool(relay.stand_ins)))
     return failed
+
+
+def _wait_for_creates(  # noqa: PLR0917 - the parts of one run
+    given: argparse.Namespace,
+    child: "Child",
+    relay: "Relay",
+    journal: "CommandJournal",
+    output: Output,
+    end: float,
+) -> "list[Created]":
+    """Wait for the creates under way. If that takes long, say so, and cancel what else is running; returns that."""
+    from cancel_message_batch.words import programs
+
+    waiting = relay.wait(min(_QUIETLY, given.deadline / 2), child.interrupted_again)
+    if not waiting:
+        return []
+    last, known = end - min(_FOR_LATE_ONES, given.deadline / 2), []
+    output.warn(programs.awaiting(waiting, max(last - time.monotonic(), 0)))
+    if (child.code or child.interrupted) and not given.keep:
+        running = [batch for batch in relay.created.values() if batch.status == "in_progress"]
+        kept = journal.kept(running)
+        known = [one for one in running if one.message_batch_id not in kept and not _came_later(one, child)]
+    if known:
+        output.warn(programs.command_failed(_how(given, child), len(known)))
+        _cancel(known, end, journal, output, child.interrupted_again)
+    relay.wait(last - time.monotonic(), child.interrupted_again)
+    return known
+
+
+def _how(given: argparse.Namespace, child: "Child") -> str:
+    """Say how the command ended."""
+    from cancel_message_batch.api.errors import clean
+    from cancel_message_batch.guarding.child import end_of
+    from cancel_message_batch.words import programs
+
+    return programs.command_ended(clean(_program(given.command)), end_of(child.code), child.interrupted)
+
+
+def _came_later(batch: "Created", child: "Child") -> bool:
+    """Return whether a command created a batch after it had survived an interruption, and ended well: it was meant."""
+    return bool(child.interrupted and not child.code and batch.moment > child.interrupted_at)
 
 
 def _unquoted(command: Sequence[str]) -> str:
@@ -190,7 +240,7 @@ def _cancel(
                 watching.cancel_scope.cancel()
 
     anyio.run(cancel_all)
-    stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent)
+    stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent, progress.last_errors())
     output.warn(programs.program_left(canceling + stopped, ended, failed))
     journal.note_stopped(left, ended)
     journal.note_not_canceled(batch for batch in left if batch.message_batch_id in failed)

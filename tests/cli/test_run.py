@@ -395,18 +395,24 @@ def test_what_is_created_after_an_interruption_that_the_command_survives_keeps_r
     assert after not in run("list", "--orphaned").stdout
 
 
-def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_not_failed(sandbox: Sandbox) -> None:
-    sandbox.fail(Fault(match="cancel", delay=2.5))  # the command does not wait for the response
+def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_not_failed(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    canceled = tmp_path / "canceled"
+    sandbox.fail(Fault(match="cancel", delay=1))  # the command does not wait for the response
     code = (
-        "import signal, threading; signal.signal(2, lambda *_: sys.exit(0)); a = create()\n"
+        "import os, signal, threading; signal.signal(2, lambda *_: sys.exit(0)); a = create()\n"
         "try: time.sleep(60)\n"
         "finally:\n"
         "    threading.Thread(target=call, args=('POST', URL + '/' + a + '/cancel', b''), daemon=True).start()\n"
-        "    time.sleep(1.5)"
+        f"    while not os.path.exists({str(canceled)!r}): time.sleep(0.05)"
     )
     with started("--", *a_script(code)) as process:
         batch = line(process)
         process.send_signal(signal.SIGINT)
+        while not cancels(sandbox):
+            time.sleep(0.05)
+        canceled.touch()
         _, errors = process.communicate(timeout=30)
     assert (process.returncode, cancels(sandbox), errors) == (0, [batch], "")
 

@@ -290,6 +290,35 @@ def test_an_async_generator_that_is_closed_cancels_what_is_to_be_canceled_always
     assert "Canceling: " in caplog.messages[0]
 
 
+def test_a_coroutine_that_is_thrown_away_says_that_nothing_could_be_canceled_and_what_is_left(
+    slow: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids: list[str] = []
+
+    async def work(created: asyncio.Event) -> None:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
+            ids.append((await batches.create(requests=REQUESTS)).id)
+            created.set()
+            await asyncio.Future()
+
+    async def loop() -> None:
+        created = asyncio.Event()
+        coroutine = work(created)
+        task = asyncio.create_task(coroutine)
+        await created.wait()
+        with pytest.raises(RuntimeError):  # the SDK's client cannot close itself there either
+            coroutine.close()
+        task.cancel()
+        await asyncio.wait([task])
+        task.exception()
+
+    asyncio.run(loop())
+    assert cancels(slow) == []
+    assert "because the block was closed where nothing can wait for it." in caplog.messages[0]
+    assert f"To cancel: `cancel-message-batch {ids[0]}`" in caplog.messages[0]
+    assert list(record().left_behind(slow.url)) == ids
+
+
 @pytest.mark.parametrize(
     ("cancel", "how", "left"),
     [

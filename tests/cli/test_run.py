@@ -401,11 +401,10 @@ def test_a_command_that_cancels_its_batches_itself_when_it_is_interrupted_has_no
     canceled = tmp_path / "canceled"
     sandbox.fail(Fault(match="cancel", delay=1))  # the command does not wait for the response
     code = (
-        "import os, signal, threading; signal.signal(2, lambda *_: sys.exit(0)); a = create()\n"
-        "try: time.sleep(60)\n"
-        "finally:\n"
-        "    threading.Thread(target=call, args=('POST', URL + '/' + a + '/cancel', b''), daemon=True).start()\n"
-        f"    while not os.path.exists({str(canceled)!r}): time.sleep(0.05)"
+        "import os, signal, threading; stop = threading.Event(); signal.signal(2, lambda *_: stop.set())\n"
+        "a = create(); stop.wait()\n"
+        "threading.Thread(target=call, args=('POST', URL + '/' + a + '/cancel', b''), daemon=True).start()\n"
+        f"while not os.path.exists({str(canceled)!r}): time.sleep(0.05)"
     )
     with started("--", *a_script(code)) as process:
         batch = line(process)

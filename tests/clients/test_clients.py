@@ -90,7 +90,7 @@ def test_claude_code_lists_the_skill_and_runs_its_command(client: Client, sandbo
 def test_claude_code_loads_the_skill_by_its_name(client: Client, sandbox: Sandbox, skill: Path) -> None:
     claude(client, "/cancel-message-batch:cancel-message-batch", "--plugin-dir", str(skill), *servers())
     told = [json.dumps(exchange.body) for exchange in sandbox.journal if exchange.path.endswith("/messages")]
-    assert any("Everything else needs a look and a yes." in body for body in told)
+    assert any("Go by what the person means, not by the form of their message." in body for body in told)
 
 
 def test_the_plugin_installs_from_its_own_marketplace_and_its_server_cancels(

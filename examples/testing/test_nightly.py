@@ -31,7 +31,8 @@ def test_a_canceled_batch_keeps_what_had_been_done(message_batches: Sandbox, tmp
     message_batches.advance(minutes=6)  # in the middle
     assert cancel(note) == "canceling"
     message_batches.finish(batch_id)
-    results = anthropic.Anthropic().messages.batches.results(batch_id)
+    client = anthropic.Anthropic()  # kept: when it is collected, its connection closes under the results
+    results = client.messages.batches.results(batch_id)
     assert sorted(line.result.type for line in results) == ["canceled", "succeeded", "succeeded"]
 
 

@@ -118,11 +118,16 @@ def _a_directory(path: Path) -> None:
     path.mkdir()
 
 
+def _executed(path: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
+        file.execute(statement)
+
+
 BROKEN: dict[str, Callable[[Path], object]] = {
     "no database": lambda path: path.write_bytes(b"not a database" * 1_000),
     "a directory": _a_directory,
     "others may write": lambda path: path.chmod(0o666),
-    "no names": lambda path: sqlite3.connect(path).execute("ALTER TABLE batches RENAME COLUMN name TO other"),
+    "no names": lambda path: _executed(path, "ALTER TABLE batches RENAME COLUMN name TO other"),
 }
 
 

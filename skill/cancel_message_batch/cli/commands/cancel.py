@@ -129,8 +129,8 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
 COMMAND = Command(
     name="cancel",
     about=(
-        "Cancel Anthropic Message Batches. Cancellation is not immediate: requests already being processed may still "
-        "complete and are billed; finished results are kept."
+        "Cancel Anthropic Message Batches. Cancellation is not immediate. What has completed, or still completes, is "
+        "billed, and its results are kept; what had not started is not billed."
     ),
     examples=(
         "cancel-message-batch  # choose among the running batches",

@@ -16,6 +16,7 @@ import pytest
 
 from cancel_message_batch import MessageBatches
 from cancel_message_batch.cli.main import main
+from cancel_message_batch.record.processes import Process
 from cancel_message_batch.sandbox import Account, Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -139,3 +140,12 @@ def described(name: str, status: str = "in_progress", **others: Any) -> dict[str
     now = datetime.now(UTC)
     times = {"created_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
     return {"id": name, "processing_status": status, "request_counts": {"processing": 3}, **times, **others}
+
+
+@pytest.fixture
+def killed() -> Process:
+    """A process of this machine that was killed."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        known = Process.of(process.pid, "train.py")
+        process.kill()
+    return known

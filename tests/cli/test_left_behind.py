@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -24,20 +23,11 @@ from tests.guarding.commands import eventually, started
 
 
 @pytest.fixture
-def gone() -> Process:
-    """A process that was killed."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        known = Process.of(process.pid, "train.py")
-        process.kill()
-    return known
-
-
-@pytest.fixture
-def left(sandbox: Sandbox, gone: Process) -> str:
+def left(sandbox: Sandbox, killed: Process) -> str:
     """A running batch of that process, beside one of this process and others that the record does not know."""
     mine, left, _ = running(sandbox, 3)
     record = open_record(print)
-    record.add_creation(KnownBatch(left, sandbox.url, gone, name="nightly eval"), "guard")
+    record.add_creation(KnownBatch(left, sandbox.url, killed, name="nightly eval"), "guard")
     record.add_creation(KnownBatch(mine, sandbox.url, Process.current()), "guard")
     return left
 
@@ -59,10 +49,10 @@ def test_list_shows_the_batches_that_were_left_behind(sandbox: Sandbox, run: Run
 
 
 def test_list_shows_all_that_were_left_behind_unless_a_limit_is_given(
-    sandbox: Sandbox, run: Run, gone: Process
+    sandbox: Sandbox, run: Run, killed: Process
 ) -> None:
     record = open_record(print)
-    number = record.begin_program("guard", gone)
+    number = record.begin_program("guard", killed)
     left = [sandbox.account.add(requests=9, age=60, status="in_progress") for _ in range(25)]
     for batch in left:
         record.add_creation(KnownBatch(batch, sandbox.url), "guard", program=number)
@@ -104,12 +94,12 @@ def test_one_that_cannot_be_looked_up_is_named_and_kept(sandbox: Sandbox, run: R
     assert cancels(sandbox) == []
 
 
-def test_what_is_not_listed_is_counted(sandbox: Sandbox, run: Run, gone: Process, left: str) -> None:
+def test_what_is_not_listed_is_counted(sandbox: Sandbox, run: Run, killed: Process, left: str) -> None:
     record = open_record(print)
-    record.add_creation(KnownBatch("msgbatch_01a", "https://other:443", gone), "guard")
+    record.add_creation(KnownBatch("msgbatch_01a", "https://other:443", killed), "guard")
     record.add_creation(KnownBatch("msgbatch_01b", "https://other:443", Process.current()), "guard")
     for number in range(2):
-        foreign = gone._replace(host="other")
+        foreign = killed._replace(host="other")
         record.add_creation(KnownBatch(f"msgbatch_02{number}", sandbox.url, foreign), "guard")
     record.note_ended(sandbox.url, [left])
     listed = run("list", "--orphaned")
@@ -276,10 +266,10 @@ def test_one_that_is_not_found_is_looked_up_until_it_must_have_expired(
     ],
 )
 def test_only_a_batch_that_fits_a_create_without_a_response_may_be_yours(
-    sandbox: Sandbox, run: Run, gone: Process, case: dict[str, Any], shown: bool
+    sandbox: Sandbox, run: Run, killed: Process, case: dict[str, Any], shown: bool
 ) -> None:
     record, minutes = open_record(print), case.get("minutes", 0)
-    number = record.begin_program(case.get("through", "guard"), case.get("program", gone))
+    number = record.begin_program(case.get("through", "guard"), case.get("program", killed))
     intent = record.add_intent(number, case.get("origin", sandbox.url), case.get("requests", 5_000))
     if outcome := case.get("outcome"):
         record.settle_intent(intent, outcome)
@@ -294,9 +284,9 @@ def test_only_a_batch_that_fits_a_create_without_a_response_may_be_yours(
     assert batch not in run("list", "--orphaned", "--at-least", "6000").stderr
 
 
-def test_no_smaller_batch_may_be_yours_if_one_has_the_very_size(sandbox: Sandbox, run: Run, gone: Process) -> None:
+def test_no_smaller_batch_may_be_yours_if_one_has_the_very_size(sandbox: Sandbox, run: Run, killed: Process) -> None:
     record = open_record(print)
-    record.add_intent(record.begin_program("run", gone), sandbox.url, 5_000)
+    record.add_intent(record.begin_program("run", killed), sandbox.url, 5_000)
     smaller, very = (sandbox.account.add(requests=size, age=9, status="in_progress") for size in (4_000, 5_000))
     shown = run("list", "--orphaned").stderr
     assert f"May be yours: {very}" in shown
@@ -336,10 +326,10 @@ def test_a_batch_that_is_killed_in_its_create_may_be_yours_whatever_looks_like_a
 
 
 def test_a_machine_whose_clock_is_wrong_still_finds_what_may_be_its_own(
-    sandbox: Sandbox, run: Run, gone: Process
+    sandbox: Sandbox, run: Run, killed: Process
 ) -> None:
     record = open_record(print)
-    record.add_intent(record.begin_program("guard", gone), sandbox.url, 5_000)
+    record.add_intent(record.begin_program("guard", killed), sandbox.url, 5_000)
     sandbox.account.advance(3 * 3600)  # the API's clock is ahead
     batch = sandbox.account.add(requests=5_000, age=30, status="in_progress")
     shown = run("list", "--orphaned").stderr
@@ -347,9 +337,9 @@ def test_a_machine_whose_clock_is_wrong_still_finds_what_may_be_its_own(
     assert re.search(r"began to create a batch (just now|\d+ s ago);", shown)
 
 
-def test_an_old_create_without_a_response_is_looked_for_once_more(sandbox: Sandbox, run: Run, gone: Process) -> None:
+def test_an_old_create_without_a_response_is_looked_for_once_more(sandbox: Sandbox, run: Run, killed: Process) -> None:
     record = open_record(print)
-    record.add_intent(record.begin_program("guard", gone), sandbox.url, 5_000)
+    record.add_intent(record.begin_program("guard", killed), sandbox.url, 5_000)
     with closing(sqlite3.connect(record.path or "")) as file, file:
         file.execute("UPDATE intents SET at = at - 26 * 3600")
     run("list", "--orphaned")

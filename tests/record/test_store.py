@@ -360,15 +360,6 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.fixture
-def killed() -> Process:
-    """A process of this machine that was killed."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        known = Process.of(process.pid, "train.py")
-        process.kill()
-    return known
-
-
 def test_left_behind_is_what_a_killed_program_created_here_and_nothing_else(
     record: Record, sleeper: subprocess.Popen[bytes]
 ) -> None:

@@ -8,7 +8,7 @@ from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import MessageBatchError
 from cancel_message_batch.api.models import MessageBatch
 from cancel_message_batch.record.names import known_here
-from cancel_message_batch.record.store import Creator, Intent, Record
+from cancel_message_batch.record.store import Intent, Record
 
 from .listing import Listing
 from .waiting import Wait
@@ -19,7 +19,7 @@ _BEFORE, _AFTER = timedelta(minutes=5), timedelta(minutes=15)  # the intent: clo
 
 def find_left_behind(
     batches: MessageBatches, record: Record, *, timeout: float, recent: bool = False
-) -> tuple[list[tuple[MessageBatch, Creator]], dict[str, MessageBatchError | None]]:
+) -> tuple[list[MessageBatch], dict[str, MessageBatchError | None]]:
     """Look up the batches at the client's base URL that the record calls left behind; ``recent``: of the last day only.
 
     Returns those that have not ended, newest first, and the ids that could not be looked up within ``timeout`` seconds,
@@ -43,9 +43,7 @@ def find_left_behind(
     ended += [name for name in unknown if name in wait.failed and _is_over(left[name].at)]
     record.note_ended(here, ended)
     running = known_here([wait.found[name] for name in left if name in wait.found and name not in ended])
-    return [(batch, left[batch.id]) for batch in running], {
-        name: unknown[name] for name in unknown if name not in ended
-    }
+    return running, {name: unknown[name] for name in unknown if name not in ended}
 
 
 def may_be_ours(batches: MessageBatches, record: Record) -> Iterator[tuple[MessageBatch, Intent]]:

@@ -14,7 +14,7 @@ from cancel_message_batch.words import programs
 from .output import Output
 
 if TYPE_CHECKING:  # imported only once a command's work is done
-    from cancel_message_batch.record.store import Creator, Record
+    from cancel_message_batch.record.store import Record
 
 _PATIENCE = 30.0  # seconds to look them all up
 
@@ -38,8 +38,8 @@ def say_where_known(outcomes: Mapping[str, ToolOutcome], batches: MessageBatches
             output.warn(programs.known_elsewhere(name, f"the workspace {known.workspace}"))
 
 
-def left_behind(batches: MessageBatches, output: Output) -> list[tuple[MessageBatch, "Creator"]]:
-    """Return the running batches that were left behind, newest first, and who created them.
+def left_behind(batches: MessageBatches, output: Output) -> list[MessageBatch]:
+    """Return the running batches that were left behind, newest first.
 
     Raises:
         MessageBatchError: None could be looked up, or the record cannot be used.
@@ -114,4 +114,4 @@ def hint(batches: MessageBatches, record: "Record", *, timeout: float) -> str:
         running, _ = find_left_behind(batches, record, timeout=timeout, recent=True)
     except MessageBatchError:  # the record has warned
         return ""
-    return programs.left_behind([batch for batch, _ in running if batch.processing_status == "in_progress"])
+    return programs.left_behind([batch for batch in running if batch.processing_status == "in_progress"])

@@ -164,7 +164,7 @@ def matching(
     filters = filters_of(given, statuses, mine)
     page = LARGEST_PAGE if filters != EVERY or limit is None else min(limit, LARGEST_PAGE)
     listing = Listing(batches, filters, page=page)
-    orphaned = [batch for batch, _ in left_behind(batches, output)] if given.orphaned else None
+    orphaned = left_behind(batches, output) if given.orphaned else None
     found = iter(listing) if orphaned is None else listing.matching(orphaned)
     empty = True
     for batch in islice(found, limit):

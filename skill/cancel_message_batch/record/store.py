@@ -572,6 +572,13 @@ def _process(row: sqlite3.Row) -> Process:
     return Process(_text(row["host"]) or "", int(row["pid"]), str(row["started"]), _text(row["program"]) or "")
 
 
+def _watcher(row: sqlite3.Row) -> Process | None:
+    """Return the process that was to note the end of the program, if that is another one."""
+    if row["watcher_pid"] is None:
+        return None
+    return _process(row)._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
+
+
 class _Creators:
     """Makes a creator of a row with a batch and its program; each program is looked for once."""
 
@@ -593,19 +600,14 @@ class _Creators:
         """Return whether the program is surely gone, and also who was to note its end."""
         number, process = int(row["number"]), _process(row)
         if number not in self._gone:
-            self._gone[number] = process.is_gone()
-            if row["watcher_pid"] is not None:
-                watcher = process._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
-                self._gone[number] &= watcher.is_gone()
+            watcher = _watcher(row)
+            self._gone[number] = process.is_gone() and (watcher is None or watcher.is_gone())
         return self._gone[number]
 
     def is_judged(self, row: sqlite3.Row) -> bool:
         """Return whether it can be known here that the program, or who was to note its end, is alive or gone."""
-        process = _process(row)
-        if row["watcher_pid"] is None:
-            return process.is_alive() or self.is_gone(row)
-        watcher = process._replace(pid=int(row["watcher_pid"]), started=str(row["watcher_started"]))
-        return process.is_alive() or watcher.is_alive() or self.is_gone(row)
+        watcher = _watcher(row)
+        return _process(row).is_alive() or (watcher is not None and watcher.is_alive()) or self.is_gone(row)
 
     def has_failed(self, row: sqlite3.Row) -> bool:
         """Return whether the program is over and did not end well."""

@@ -5,6 +5,7 @@ the key is in a log record, in what it printed, in the output of a program that 
 a file that it left.
 """
 
+import functools
 import logging
 import os
 import subprocess
@@ -38,6 +39,7 @@ class _Watch(logging.Handler):
 
 
 def _watched(method: Any, where: str) -> Any:
+    @functools.wraps(method)
     def watching(self: Any, *arguments: Any, **keywords: Any) -> Any:
         result = method(self, *arguments, **keywords)
         if isinstance(self, MessageBatchError):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +11,16 @@ from typing import Any
 import httpx2
 import pytest
 
-from cancel_message_batch import APITimeoutError, AsyncMessageBatches, InvalidInputError, MessageBatches
+from cancel_message_batch import (
+    APIStatusError,
+    APITimeoutError,
+    AsyncMessageBatches,
+    InvalidInputError,
+    MessageBatch,
+    MessageBatches,
+)
 from cancel_message_batch.api.models import EXAMPLE_ID
-from cancel_message_batch.sandbox import Sandbox
+from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.test_credentials import write_profile
 from tests.api.test_deadline import TRICKLES, Trickle, serving
 from tests.conftest import KEY
@@ -62,6 +70,38 @@ def test_the_credential_of_a_profile_is_sent_over_a_callers_client(
 
     assert asyncio.run(retrieve()).id == EXAMPLE_ID
     assert {exchange.headers["authorization"] for exchange in sandbox.journal} == {"Bearer …oken"}
+
+
+def test_a_callers_client_sends_what_it_was_made_with_and_shows_nothing_of_it(sandbox: Sandbox) -> None:
+    of_a_gateway: dict[str, Any] = {
+        "headers": {"X-Gateway-Key": "gateway-secret", "User-Agent": "theirs"},
+        "params": {"subscription-key": "query-secret"},
+        "cookies": {"session": "cookie-secret"},
+    }
+    secrets = ["gateway-secret", "query-secret", "cookie-secret", KEY]
+    body = json.dumps({"type": "error", "error": {"type": "overloaded_error", "message": " ".join(secrets)}})
+
+    async def wait() -> list[MessageBatch]:
+        async with httpx2.AsyncClient(**of_a_gateway) as client:
+            return (await AsyncMessageBatches(api_key=KEY, http_client=client).list(limit=7)).data
+
+    with httpx2.Client(**of_a_gateway) as client:
+        batches = MessageBatches(api_key=KEY, max_retries=0).with_options(http_client=client)
+        shown = batches.list(limit=7).data
+        ended = next(batch for batch in shown if batch.processing_status == "ended")
+        assert b"".join(filter(None, batches.download_results(ended)))
+        assert len(asyncio.run(wait())) == len(shown)
+        for sent in sandbox.journal:
+            assert sent.headers["x-gateway-key"].endswith("cret")
+            assert sent.headers["cookie"].endswith("cret")
+            assert sent.headers["user-agent"].startswith("cancel-message-batch/")
+            assert "subscription-key" in sent.query
+            assert (sent.query.get("limit") == "7") == sent.path.endswith("/batches")
+        sandbox.fail(Fault(status=529, body=body))
+        with pytest.raises(APIStatusError) as raised:
+            batches.cancel(EXAMPLE_ID)
+    said = f"{raised.value!r} {vars(raised.value)} {raised.value.response.text} {raised.value.response.request!r}"
+    assert not [secret for secret in secrets if secret in said]
 
 
 def test_what_a_callers_client_does_by_itself_goes_on(sandbox: Sandbox) -> None:

@@ -78,6 +78,8 @@ class _Client(Generic[HTTPClient]):
         self._set_up(connection, policy, transport)
 
     def _set_up(self, connection: Connection, policy: RetryPolicy, transport: Any) -> None:
+        if not transport.own:
+            connection = connection.over(transport.client)
         self.connection, self.policy = connection, policy  # not part of the public API
         self._endpoint, self._transport = Endpoint(connection), transport
 
@@ -137,14 +139,19 @@ class _Client(Generic[HTTPClient]):
         attempts = Attempts(self.policy, deadline)
         while True:
             try:
-                answer = await self._transport.send(
-                    Request(method, url, headers=headers), deadline, self.connection.auth
-                )
+                answer = await self._transport.send(self._request(method, url, headers), deadline, self.connection.auth)
                 return self._endpoint.read(parse, answer)
             except Exception as raised:  # noqa: BLE001 - an unexpected one is raised again
                 error = self._translated(raised, method, url)
             # Raised outside of the handler: the HTTP client's own errors repeat what the server or we sent.
             await self._transport.sleep(attempts.pause_after(error))
+
+    def _request(self, method: str, url: URL, headers: dict[str, str]) -> Request:
+        """Build a request; a caller's client adds the headers, parameters and cookies that it was made with."""
+        if self._transport.own:
+            return Request(method, url, headers=headers)
+        built: Request = self._transport.client.build_request(method, url, params=url.params, headers=headers)
+        return built
 
     def _translated(self, error: Exception, method: str, url: URL) -> MessageBatchError:
         """Translate what came instead of an answer; an unexpected exception is raised as it is."""
@@ -172,7 +179,8 @@ class MessageBatches(_Client[Client]):
             5 s of them at a time, and a silent connection is dropped after 60 s.
         max_retries: How often to retry after a failure that may pass (408, 409, 429, 5xx, a broken connection);
             ``retry-after`` is honored.
-        http_client: An ``httpx2.Client`` to use instead of one of our own; ``close()`` closes it.
+        http_client: An ``httpx2.Client`` to use instead of one of our own, with the headers, parameters and cookies
+            that it has; ``timeout`` goes for it too, and ``close()`` closes it.
 
     Raises:
         ConfigurationError: There is no credential, or the base URL is invalid.
@@ -260,7 +268,7 @@ class MessageBatches(_Client[Client]):
         headers = {**self._endpoint.headers, "accept": "*/*", "accept-encoding": "gzip"}
         begun_by = time.monotonic() + min(READ_TIMEOUT, self.policy.timeout)
         last_line = bytearray()
-        for piece in self._transport.stream(Request("GET", url, headers=headers), begun_by, self.connection.auth):
+        for piece in self._transport.stream(self._request("GET", url, headers), begun_by, self.connection.auth):
             if isinstance(piece, Answer):
                 raise self._endpoint.refusal(piece)
             if (end := piece.rfind(b"\n") + 1) > 0:

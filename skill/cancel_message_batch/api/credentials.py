@@ -10,7 +10,7 @@ import os
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -28,6 +28,7 @@ BEHIND = "CANCEL_MESSAGE_BATCH_BEHIND"  # where the proxy of `run` is, and the A
 _CREDENTIALS = frozenset({"authorization", "x-api-key"})
 _ONE_OF = frozenset({"api_key", "auth_token", "profile"})  # these arguments exclude each other
 _SET_BY_HTTP_CLIENT = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+_SAID_OF_ITSELF = frozenset({"accept", "accept-encoding", "connection", "user-agent"})  # by any HTTP client
 
 NO_CREDENTIAL = (
     "There is no Anthropic credential: set ANTHROPIC_API_KEY to your API key "
@@ -60,6 +61,12 @@ class Connection:
             return self
         replaced = _ONE_OF if changed.keys() & _ONE_OF else frozenset()
         return connect(**{name: value for name, value in self.arguments.items() if name not in replaced} | changed)
+
+    def over(self, client: Any) -> "Connection":
+        """Return the connection over a caller's HTTP client, which may send secrets of its own with each request."""
+        headers = {name: value for name, value in client.headers.items() if name not in _SAID_OF_ITSELF}
+        sent = [*_custom_secrets(headers), *client.params.values(), *(cookie.value for cookie in client.cookies.jar)]
+        return replace(self, secrets=(*self.secrets, *filter(None, sent)))
 
 
 def connect(  # noqa: C901, PLR0912, PLR0915 - the order of precedence, top to bottom, in one place

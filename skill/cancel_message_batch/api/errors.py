@@ -257,7 +257,7 @@ def safe_response(request: Any, response: Any, body: object, secrets: Iterable[s
         response.status_code,
         headers=headers,
         content=text.encode("utf-8", "replace"),
-        request=Request(request.method, str(request.url)),
+        request=Request(request.method, _masked(str(request.url), secrets)),
         extensions={"reason_phrase": _masked(response.reason_phrase, secrets).encode("ascii", "replace")},
     )
 

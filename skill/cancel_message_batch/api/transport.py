@@ -123,7 +123,7 @@ class BlockingTransport:
 
     def __init__(self, client: Client, *, own: bool) -> None:
         self.client = client
-        self._own = own
+        self.own = own
 
     async def send(self, request: Request, deadline: float, auth: Any) -> Answer:
         """Send a request and read the whole answer."""
@@ -156,7 +156,7 @@ class BlockingTransport:
 
     def _until(self, deadline: float, request: Request, work: Callable[[], Result]) -> Result:
         request.extensions["timeout"] = timeouts = _timeouts(deadline)
-        if not self._own:
+        if not self.own:
             return _in_thread(work, deadline)
         timeouts["read"] = read = _ReadTimeout(timeouts["read"])
         read.deadline = deadline
@@ -181,8 +181,9 @@ class BlockingTransport:
 class WaitingTransport:
     """Sends over an async client; the whole exchange is cut off at its deadline."""
 
-    def __init__(self, client: AsyncClient, *, own: bool) -> None:  # noqa: ARG002 - as its twin
+    def __init__(self, client: AsyncClient, *, own: bool) -> None:
         self.client = client
+        self.own = own
 
     async def send(self, request: Request, deadline: float, auth: Any) -> Answer:
         """Send a request and read the whole answer."""

@@ -58,6 +58,14 @@ def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
+def make_certificate(folder: Path) -> Path:
+    """Make a certificate for this machine as docs/sandbox.md says; return a PEM file with it and its key."""
+    page = (Path(__file__).parents[1] / "docs/sandbox.md").read_text(encoding="utf-8")
+    lines = page.partition("```sh\nopenssl")[2].partition("```")[0]
+    subprocess.run(["sh", "-ec", f"openssl{lines}"], cwd=folder, capture_output=True, check=True)
+    return folder / "sandbox.pem"
+
+
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """An example account, and an environment as a user of it would set."""

@@ -23,6 +23,9 @@ _UNSET = (
     "ANTHROPIC_FEDERATION_RULE_ID",
     "ANTHROPIC_IDENTITY_TOKEN",
     "ANTHROPIC_IDENTITY_TOKEN_FILE",
+    "ANTHROPIC_MODEL",
+    "ANTHROPIC_MODEL_KEY",
+    "ANTHROPIC_MODEL_URL",
     "ANTHROPIC_ORGANIZATION_ID",
     "ANTHROPIC_PROFILE",
     "ANTHROPIC_SCOPE",
@@ -45,12 +48,15 @@ def _message_batches_server() -> Iterator["Sandbox"]:
 
 
 @pytest.fixture
-def message_batches(_message_batches_server: "Sandbox", tmp_path: Path) -> Iterator["Sandbox"]:
+def message_batches(
+    _message_batches_server: "Sandbox", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator["Sandbox"]:
     """A sandbox of the Message Batches API, and an environment in which the Anthropic SDK uses it.
 
     The account has no batches. They take as long as the real API's, at least ten minutes, unless the test calls
     ``message_batches.advance(hours=1)`` or ``message_batches.finish(batch_id)``, or sets
-    ``message_batches.account.speed``. Processes that the test starts inherit the environment.
+    ``message_batches.account.speed``. ``message_batches.fault(...)`` lets a request fail, and
+    ``message_batches.journal`` has all requests. Processes that the test starts inherit the environment.
     """
     from .sandbox import Account
 
@@ -67,3 +73,5 @@ def message_batches(_message_batches_server: "Sandbox", tmp_path: Path) -> Itera
         patch.setenv("NO_PROXY", no_proxy)
         patch.setenv("no_proxy", no_proxy)
         yield sandbox
+        # What the test patched over these goes first; it would bring them back otherwise.
+        monkeypatch.undo()

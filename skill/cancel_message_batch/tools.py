@@ -295,10 +295,10 @@ def _check_client(batches: Any, *, is_async: bool) -> None:
         raise ConfigurationError(f"{kind} call needs {kind} client, such as {wanted}")
 
 
-async def _asked(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | str | None:
+async def _asked(given: MessageBatchIdInput, batches: Any, approve: Callable[..., Any]) -> ToolOutcome | str:
     """Ask a person; return "yes", or what keeps the batch from being canceled.
 
-    Nobody is asked about a batch that is canceling already: there the answer is None.
+    Nobody is asked about a batch that is canceling already or has ended, and nothing is sent.
     """
     look = await _get(given, batches)
     if look.batch is None:
@@ -306,7 +306,7 @@ async def _asked(given: MessageBatchIdInput, batches: Any, approve: Callable[...
     if look.batch.ended:
         return _canceled(look.batch, "already_ended", sent=False)
     if look.batch.processing_status == "canceling":
-        return None
+        return _canceled(look.batch, "already_canceling", sent=False)
     answer = await awaited(approve(look.batch))
     if answer:
         return "yes"

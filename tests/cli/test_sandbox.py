@@ -13,7 +13,7 @@ import pytest
 
 from cancel_message_batch import APIConnectionError, APIStatusError, MessageBatches
 from cancel_message_batch.sandbox.simulated_batch import DOCUMENTED_ID
-from tests.conftest import PROGRAM, Run
+from tests.conftest import PROGRAM, Run, make_certificate
 
 
 def test_the_sandbox_says_where_it_is_and_reports_a_port_in_use(run: Run) -> None:
@@ -59,9 +59,10 @@ def test_ids_differ_at_each_start_and_repeat_with_a_seed() -> None:
     assert seen[2] == seen[3]
 
 
-def test_with_a_key_of_its_own_the_sandbox_accepts_no_other(tmp_path: Path) -> None:
-    with started("--key", "sk-right") as url:
-        assert ids(url, "sk-right")
+@pytest.mark.parametrize("key", ["sk-right", "invalid", "other-key"])
+def test_with_a_key_of_its_own_the_sandbox_accepts_no_other(key: str) -> None:
+    with started("--key", key) as url:
+        assert ids(url, key)
         with pytest.raises(APIStatusError, match="401"):
             ids(url, "sk-wrong")
 
@@ -96,6 +97,7 @@ def test_a_file_that_holds_no_account_is_refused_in_words(
         file.write_text(text)
     done = run("sandbox", "--account", str(file))
     assert done.returncode == 2
+    assert f"--account {file}" in done.stderr
     assert said in done.stderr
 
 
@@ -129,16 +131,24 @@ def test_a_file_that_holds_no_faults_is_refused_in_words(text: str, said: str, t
     file.write_text(text)
     done = run("sandbox", "--faults", str(file))
     assert done.returncode == 2
+    assert f"--faults {file}" in done.stderr
     assert said in done.stderr
 
 
-def test_a_certificate_that_nobody_knows_is_refused_by_clients(tmp_path: Path, run: Run) -> None:
-    pem = tmp_path / "certificate.pem"
-    made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {pem} -out {tmp_path / 'c'}"
-    subprocess.run(made.split(), capture_output=True, check=True)
-    assert run("sandbox", "--certificate", str(pem)).returncode == 2  # only a key
-    pem.write_text(pem.read_text() + (tmp_path / "c").read_text())
+def test_an_empty_key_is_refused(run: Run) -> None:
+    done = run("sandbox", "--key", "")
+    assert (done.returncode, "is a variable not set?" in done.stderr) == (2, True)
+
+
+def test_a_certificate_that_nobody_knows_is_refused_by_clients(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = make_certificate(tmp_path)
+    done = run("sandbox", "--certificate", str(tmp_path / "certificate.pem"))
+    assert (done.returncode, "does not hold a certificate with its private key" in done.stderr) == (2, True)
     with started("--certificate", str(pem)) as url:
         assert url.startswith("https://")
         with pytest.raises(APIConnectionError, match="certificate"):
             ids(url)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        assert ids(url)

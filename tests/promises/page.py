@@ -40,22 +40,42 @@ def table(cells: dict[tuple[str, str], str]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def read_table(page: str) -> dict[tuple[str, str], str]:
+    """Return what the page says in each cell of the matrix."""
+    cells: dict[tuple[str, str], str] = {}
+    for line in page.partition("<!-- matrix -->")[2].splitlines():
+        fault, *said = (part.strip() for part in line.strip("|").split("|"))
+        if fault in FAULTS:
+            cells |= {(fault, column): one.rstrip("¹²") for column, one in zip(COLUMNS, said, strict=True)}
+    return cells
+
+
 def read_run(path: str) -> tuple[dict[tuple[str, str], str], set[str]]:
-    """Return the cells of a test run, and the names of all tests that passed in it."""
+    """Return the cells of a test run, and the names of the tests that passed in it with all their parameters."""
     cells: dict[tuple[str, str], str] = {}
     passed: set[str] = set()
+    failed: set[str] = set()
     for case in ET.parse(path).iter("testcase"):
+        name = f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name'].partition('[')[0]}"
+        if any(child.tag in {"failure", "error"} for child in case):
+            failed.add(name)
         if any(child.tag in {"failure", "error", "skipped"} for child in case):
             continue
-        passed.add(f"{case.attrib['classname'].replace('.', '/')}.py::{case.attrib['name'].partition('[')[0]}")
+        passed.add(name)
         for made in case.iter("property"):
             fault, column, said = made.attrib["value"].split("|")
             cells[fault, column] = said
-    return cells, passed
+    return cells, passed - failed
 
 
 if __name__ == "__main__":
     outcomes, ran = read_run(sys.argv[1])
+    before = read_table(PAGE.read_text(encoding="utf-8"))
     write_part("matrix", table(outcomes))
+    for (fault, column), was in before.items():
+        if outcomes.get((fault, column)) != was:
+            print(f"{fault}, {column}: {was} became {outcomes.get((fault, column))}")
+    if empty := [cell for cell in before if cell not in outcomes]:
+        sys.exit(f"these cells did not pass: {empty}")
     missing = [name for name in named_tests(PAGE.read_text(encoding="utf-8")) if name not in ran]
     sys.exit(f"these did not pass: {', '.join(missing)}" if missing else 0)

@@ -1,5 +1,6 @@
 """The state of a simulated batch as time passes."""
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -107,6 +108,14 @@ def test_a_few_requests_that_were_in_flight_may_fail(clock: Clock) -> None:
     counts = batch.counts(clock.now)
     assert counts["errored"] > done // 20
     assert sum(counts.values()) == 10_000
+
+
+@pytest.mark.parametrize("speed", [0, -1, math.nan, math.inf, "fast"])
+def test_a_speed_that_is_none_is_refused_whenever_it_is_set(speed: Any) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Account(speed=speed)
+    with pytest.raises(ValueError, match="above 0"):
+        Account().speed = speed
 
 
 def test_speed_makes_processing_quicker_and_nothing_else(clock: Clock) -> None:

@@ -23,9 +23,15 @@ def test_the_journal_can_be_read_and_cleared_over_http(server: Sandbox, call: Ca
 
 
 def test_faults_can_be_queued_over_http(server: Sandbox, call: Call) -> None:
-    assert call(server, "POST", "/_sandbox/faults", json={"match": "GET", "status": 500}).status_code == 204
+    wanted = {"match": "GET", "status": 500}
+    assert call(server, "POST", "/_sandbox/faults", json=wanted).status_code == 204
+    assert call(server, "GET", "/_sandbox/faults").json() == [wanted]
     assert call(server, "GET", "/_sandbox/requests").status_code == 200  # faults befall the API alone
     assert call(server, "GET", BATCHES).status_code == 500
+    assert call(server, "GET", BATCHES).status_code == 200
+    assert call(server, "GET", "/_sandbox/faults").json() == server.faults == []
+    call(server, "POST", "/_sandbox/faults", json={**wanted, "times": 0})
+    assert call(server, "DELETE", "/_sandbox/faults").status_code == 204
     assert call(server, "GET", BATCHES).status_code == 200
 
 
@@ -51,6 +57,14 @@ def test_the_clock_can_be_advanced_and_batches_added_over_http(server: Sandbox, 
         ("faults", {"match": "*" * 1_001}),
         ("faults", {"times": -1}),
         ("faults", []),
+        ("faults", {}),
+        ("faults", {"name": []}),
+        ("faults", {"operation": "cancel", "call": 2}),
+        ("faults", {"operation": "cancel", "match": "cancel", "status": 500}),
+        ("faults", {"hang": True, "status": 500}),
+        ("faults", {"change": "gzip", "status": 500}),
+        ("faults", {"headers": {"retry-after": "2"}}),
+        ("faults", {"cut": -1}),
         ("faults", {"status": 99}),
         ("faults", {"headers": {"x": "\n"}}),
         ("advance", b'{"seconds": NaN}'),

@@ -50,8 +50,9 @@ REQUESTS = {"requests": [{"custom_id": "a", "params": {}}]}
 
 
 def test_the_journal_holds_the_body_of_a_request_that_was_answered(server: Sandbox, call: Call) -> None:
-    server.fail(Fault(status=529))
-    for status in (529, 200):
+    for status in (429, 529):
+        server.fail(Fault(status=status))
+    for status in (429, 529, 200):
         assert call(server, "POST", BATCHES, json=REQUESTS).status_code == status
         assert server.journal[-1].body == REQUESTS
 

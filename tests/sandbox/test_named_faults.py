@@ -42,7 +42,6 @@ def batch_id(server: Sandbox) -> str:
         ("trickling headers", httpx2.ReadTimeout, "canceling"),
         ("trickling body", httpx2.ReadTimeout, "canceling"),
         ("cut body", httpx2.RemoteProtocolError, "canceling"),
-        ("cut body after the effect", httpx2.RemoteProtocolError, "canceling"),
     ],
 )
 def test_a_fault_loses_the_answer_before_or_after_the_effect(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx2
 import pytest
 from tests.conftest import ROOT
 
@@ -57,6 +58,13 @@ def test_each_test_has_an_account_of_its_own_at_the_same_url(number: int, messag
     with anthropic.Anthropic(max_retries=0) as client, pytest.raises(anthropic.InternalServerError):
         client.messages.batches.list()
     assert len(message_batches.journal) == 1
+
+
+def test_a_connection_that_was_kept_is_closed_between_two_tests_and_not_under_a_request() -> None:
+    with Sandbox() as sandbox, httpx2.Client(base_url=sandbox.url) as kept:
+        for _ in range(200):
+            assert kept.get("/").status_code == 200
+            sandbox.reset()
 
 
 def test_the_sdk_and_our_client_use_the_sandbox_without_further_arguments(message_batches: Sandbox) -> None:
@@ -204,3 +212,40 @@ def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Pa
     for options in ((), ("-p", "xdist", "-n", "2")):
         done = pytest_of(project, python, *options)
         assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+PATCHING = """
+import os
+import anthropic, pytest
+
+@pytest.fixture(autouse=True)
+def patched_before(monkeypatch):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "before")
+
+def patch(monkeypatch, message_batches):
+    assert os.environ["ANTHROPIC_API_KEY"] == "sandbox-key"
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "theirs")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", message_batches.url + "/")
+    anthropic.Anthropic().messages.batches.list()
+
+def test_first(monkeypatch, message_batches):
+    patch(monkeypatch, message_batches)
+
+def test_second(message_batches, monkeypatch):
+    patch(monkeypatch, message_batches)
+
+def test_after():
+    assert (os.environ["ANTHROPIC_API_KEY"], os.environ["ANTHROPIC_BASE_URL"]) == ("before", "http://outside")
+
+@pytest.fixture(scope="module", autouse=True)
+def outside():
+    yield
+    assert (os.environ["ANTHROPIC_API_KEY"], os.environ["ANTHROPIC_BASE_URL"]) == ("real", "http://outside")
+"""
+
+
+def test_what_a_test_patches_itself_is_gone_after_it_too(tmp_path: Path) -> None:
+    (tmp_path / "test_patching.py").write_text(PATCHING)
+    outside = {"ANTHROPIC_API_KEY": "real", "ANTHROPIC_BASE_URL": "http://outside"}
+    done = pytest_of(tmp_path, sys.executable, **outside)
+    assert "3 passed" in done.stdout, done.stdout

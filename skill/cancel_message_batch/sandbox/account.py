@@ -6,6 +6,7 @@ Ages, expiry and archiving follow the clock. Only the processing is faster than 
 
 import math
 import random
+import re
 import string
 import threading
 import time
@@ -34,6 +35,7 @@ from .simulated_batch import (
 # Python's dates end with the year 9999, and a batch has dates up to a month in the future.
 _LAST_DAY = datetime(9990, 1, 1, tzinfo=UTC).timestamp()
 _CREATED = attrgetter("created")
+_ID = "msgbatch_[A-Za-z0-9_-]+"
 _ID_CHARACTERS = string.digits + string.ascii_letters
 
 StartingStatus = Literal["in_progress", "canceling", "ended", "canceled", "expired", "archived"]
@@ -64,7 +66,7 @@ class AddedBatch(BaseModel):
     remaining: float = Field(12 * HOUR, gt=0, le=LONGEST, alias="remaining_seconds")
     error_every: int = Field(0, ge=0)
     workspace: str = DEFAULT_WORKSPACE
-    batch_id: str | None = Field(None, pattern="^msgbatch_[A-Za-z0-9_-]+$", alias="id")
+    batch_id: str | None = Field(None, pattern=f"^{_ID}$", alias="id")
 
 
 class _AccountFile(BaseModel):
@@ -82,8 +84,6 @@ class Account:
     """
 
     def __init__(self, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
-        if not speed > 0 or math.isinf(speed):
-            raise ValueError("speed must be a number above 0")
         self.speed = speed
         self._random, self._random_ids = random.Random(seed or 0), random.Random(seed)
         self._clock = clock
@@ -91,6 +91,17 @@ class Account:
         self._batches: dict[str, SimulatedBatch] = {}
         self._order: dict[str, list[SimulatedBatch]] = {}  # by workspace, oldest first
         self._lock = threading.RLock()
+
+    @property
+    def speed(self) -> float:
+        """How many times faster than the real service the account processes what is created from now on."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if not isinstance(speed, int | float) or not 0 < speed < math.inf:
+            raise ValueError("speed must be a number above 0")
+        self._speed = speed
 
     @classmethod
     def example(cls, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> Self:
@@ -163,9 +174,15 @@ class Account:
         """
         if status not in _MIN_AGE:
             raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")
+        if requests < 1:
+            raise ValueError("a batch has at least one request")
+        if age < 0:
+            raise ValueError("an age is not below 0")
+        if batch_id is not None and not re.fullmatch(_ID, batch_id):
+            raise ValueError(f"an id is like msgbatch_01abc, not {batch_id}")
         age = max(age, _MIN_AGE[status])
-        if requests < 1 or (age >= EXPIRES_AFTER and status in {"in_progress", "canceling"}):
-            raise ValueError("a batch has at least one request, and runs for a day at most")
+        if age >= EXPIRES_AFTER and status in {"in_progress", "canceling"}:
+            raise ValueError(f"a batch that is {status} is younger than a day, since it expires then")
         with self._lock:
             if batch_id in self._batches:
                 raise ValueError(f"there already is a batch {batch_id}")

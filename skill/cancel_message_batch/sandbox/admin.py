@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from .account import LONGEST, AddedBatch
 from .errors import APIError
-from .faults import make_fault
+from .faults import fields_of, make_fault
 from .inputs import accepted
 
 
@@ -42,6 +42,13 @@ class _Requests(_Endpoint):
 
 
 class _Faults(_Endpoint):
+    async def get(self, request: Request) -> Response:
+        return JSONResponse([fields_of(fault) for fault in self.state.faults])
+
+    async def delete(self, request: Request) -> Response:
+        self.state.faults.clear()
+        return Response(status_code=204)
+
     async def post(self, request: Request) -> Response:
         if not isinstance(self.body, dict):
             raise ValueError("the fault is not a JSON object")

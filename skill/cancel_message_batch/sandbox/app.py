@@ -47,6 +47,7 @@ _STAND_IN_DESCRIPTION = {
 def create_app(
     account: Account,
     journal: Journal,
+    faults: list[Fault],
     fail: Callable[[Fault], None],
     *,
     key: str | None,
@@ -61,7 +62,8 @@ def create_app(
         exception_handlers=EXCEPTION_HANDLERS,
     )
     app.router.redirect_slashes = False
-    app.state.account, app.state.journal, app.state.fail = account, journal, fail
+    app.state.account, app.state.journal = account, journal
+    app.state.faults, app.state.fail = faults, fail
     app.state.key, app.state.cancel_ended, app.state.workspace_header, app.state.stand_in = (
         key,
         cancel_ended,
@@ -84,8 +86,10 @@ class _Endpoint(HTTPEndpoint):
         self.account: Account = self.state.account
         request = Request(self.scope)
         self.credential = _credential(request)
-        if self.credential != (self.state.key or self.credential):
-            raise APIError(401, "invalid x-api-key")
+        if self.state.key is not None:
+            if self.credential != self.state.key:
+                raise APIError(401, "invalid x-api-key")
+            self.credential = ""  # it has no other meaning
         self.workspace = _workspace(request, self.credential)
         if self.state.workspace_header:
             self.scope["sandbox.workspace"] = self.workspace

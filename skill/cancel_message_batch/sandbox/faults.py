@@ -5,9 +5,9 @@ import json
 import re
 from email.utils import formatdate
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal, Protocol, get_args
+from typing import Annotated, Any, Literal, Protocol, Self, get_args
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -47,7 +47,7 @@ class Connections(Protocol):
         """Reset all connections, and refuse new ones for this long."""
 
 
-@dataclass(config=ConfigDict(extra="forbid"))
+@dataclass(config=ConfigDict(extra="forbid", ser_json_bytes="base64"))
 class Fault:
     """Something that goes wrong with a request, or with its response.
 
@@ -72,7 +72,11 @@ class Fault:
         cut: The connection is closed after this many bytes of the response's body.
         trickle: The response's headers or its body arrive one byte at a time.
         change: What is different in the real response.
-        after: The request takes effect first, and only its response is lost. By default it has no effect.
+        after: The request takes effect first, and only its response is lost. By default a request takes effect only if
+            its real response is sent: late, slowly, cut or changed.
+
+    Raises:
+        ValueError: A field has a wrong value, nothing goes wrong, or two fields exclude each other.
     """
 
     match: str = Field(default="", max_length=1000)
@@ -89,10 +93,26 @@ class Fault:
     drop: bool = False
     reset: bool = False
     refuse: float | None = Field(default=None, gt=0, le=DAY)
-    cut: int | None = None
+    cut: int | None = Field(default=None, ge=0)
     trickle: Literal["headers", "body"] | None = None
     change: Change | None = None
     after: bool = False
+
+    @model_validator(mode="after")
+    def _one_thing_happens(self) -> Self:
+        if self.match and self.operation:
+            raise ValueError("match, operation: only one of them can be given")
+        answers = self.status is not None or self.body is not None
+        ends = {"hang": self.hang, "drop": self.drop, "reset": self.reset, "refuse": self.refuse is not None}
+        ends |= {"status or body": answers, "change": self.change is not None}
+        given = [name for name, value in ends.items() if value]
+        if len(given) > 1:
+            raise ValueError(f"{', '.join(given)}: only one of them can happen")
+        if (self.headers or self.retry_after_date is not None) and not answers:
+            raise ValueError("headers, retry_after_date: they need a status or a body")
+        if not given and not (self.delay or self.cut is not None or self.trickle or self.content_type is not None):
+            raise ValueError("nothing goes wrong: give a name, or for example a status")
+        return self
 
     @property
     def at_once(self) -> bool:
@@ -190,7 +210,6 @@ FAULTS: dict[str, dict[str, Any]] = {
     "trickling headers": {"trickle": "headers"},
     "trickling body": {"trickle": "body"},
     "cut body": {"cut": 20},
-    "cut body after the effect": {"cut": 20, "after": True},
     **{f"status {status}": {"status": status} for status in (400, *ERROR_TYPES, 500, 503)},
     "status 500 after the effect": {"status": 500, "after": True},
     "retry-after in seconds": {"status": 429, "headers": {"retry-after": "2"}},
@@ -213,7 +232,7 @@ def make_fault(fields: dict[str, Any]) -> Fault:
     Raises a ValueError that says what is wrong.
     """
     name = fields.get("name")
-    if name is not None and name not in FAULTS:
+    if name is not None and (not isinstance(name, str) or name not in FAULTS):
         raise ValueError(f'name: there is no fault "{name}", but: {", ".join(FAULTS)}')
     given = {key: value for key, value in fields.items() if key != "name"}
     try:
@@ -222,12 +241,24 @@ def make_fault(fields: dict[str, Any]) -> Fault:
         raise ValueError(in_words(error)) from error
 
 
+def fields_of(fault: Fault) -> dict[str, Any]:
+    """Return the fields of a fault for JSON, except those that have their default."""
+    fields: dict[str, Any] = TypeAdapter(Fault).dump_python(fault, mode="json", exclude_defaults=True)
+    return fields
+
+
 def read_faults(text: str | bytes) -> list[Fault]:
     """Read the faults of a JSON text: a list of objects with the fields of a fault. Raises a ValueError."""
     listed = json.loads(text)
     if not isinstance(listed, list) or not all(isinstance(fields, dict) for fields in listed):
         raise ValueError("the faults are a JSON list of objects")
-    return [make_fault(fields) for fields in listed]
+    faults = []
+    for index, fields in enumerate(listed):
+        try:
+            faults.append(make_fault(fields))
+        except ValueError as error:
+            raise ValueError(f"{index}: {error}") from error
+    return faults
 
 
 def take_fault(faults: list[Fault], method: str, path: str) -> Fault | None:

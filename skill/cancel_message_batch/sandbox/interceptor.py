@@ -72,7 +72,7 @@ class Interceptor:
             entry = self.journal.record(scope, body, scope["sandbox.json"], self.account.now())
             self._received_by_api += 1
             fault = fault or self._rate_limit()
-        send = self._completing(scope, send, entry)
+        send = self._completing(scope, send, entry, refuses=fault is None)
         if body is None:
             await _refuse(
                 APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB."), scope, receive, send
@@ -96,14 +96,18 @@ class Interceptor:
         }
         return Fault(status=429, headers=headers)
 
-    def _completing(self, scope: Scope, send: Send, entry: JournalEntry | None = None) -> Send:
-        """Add the headers that all responses have, and note the status of the response in the journal."""
+    def _completing(self, scope: Scope, send: Send, entry: JournalEntry | None = None, *, refuses: bool = True) -> Send:
+        """Add the headers that all responses have, and note the status of the response in the journal.
+
+        The journal keeps the body of a request that a fault refuses, but not of one that the API itself refuses.
+        """
 
         async def completing(message: Message) -> None:
             if message["type"] == "http.response.start":
                 if entry:
                     entry.status = message["status"]
-                    entry.body = None if 400 <= message["status"] < 500 else entry.body
+                    if refuses and 400 <= message["status"] < 500:
+                        entry.body = None
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("request-id", scope["sandbox.request_id"])
                 headers.setdefault("anthropic-organization-id", ORGANIZATION_ID)

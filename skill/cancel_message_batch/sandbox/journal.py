@@ -17,7 +17,8 @@ class JournalEntry:
     """One request to the API, and the status of its response: None if none was sent.
 
     Header names are in lower case, credentials masked up to their last four characters. There is a body if it is
-    JSON and the request was not refused (400 to 499). ``at`` is by the account's clock; ``size`` counts bytes as sent.
+    JSON and the API itself did not refuse the request (400 to 499). ``at`` is by the account's clock; ``size`` counts
+    the bytes of the request, headers included.
     """
 
     method: str

@@ -68,10 +68,12 @@ class _Connections:
 
     refuse = order
 
-    def abort(self) -> None:
-        """Close all connections."""
+    def abort(self, aborted: threading.Event | None = None) -> None:
+        """Close all connections; ``aborted`` is set once they are closed."""
         for connection in self._open():
             connection.transport.abort()
+        if aborted:
+            self.loop.call_soon(aborted.set)  # after what closes them, which is called soon too
 
     def close(self, scope: Scope, *, reset: bool = False) -> None:
         """Close the connection of a request after what was sent so far; or reset it."""
@@ -115,6 +117,7 @@ class Sandbox:
         url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
         account: The simulated account.
         journal: Every request to the API and its response, oldest first.
+        faults: The faults that are still to come. The first that fits a request meets it.
     """
 
     def __init__(
@@ -140,24 +143,29 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         self.reset(account or Account.example())
 
+    def __repr__(self) -> str:
+        return f"<Sandbox {self.url or 'not started'}, {len(self.account.batches())} batches>"
+
     def reset(self, account: Account | None = None) -> None:
         """Start anew at the same URL: with an account without batches or this one, no faults and an empty journal.
 
         Open connections are closed. What is still answering a request keeps the account and the journal of before.
         """
-        self.account, self.journal, self._faults = account or Account(), Journal(), list[Fault]()
+        self.account, self.journal, self.faults = account or Account(), Journal(), list[Fault]()
         host, _ = self._address
         self._app = Interceptor(
-            create_app(self.account, self.journal, self.fail, **self._options),
+            create_app(self.account, self.journal, self.faults, self.fail, **self._options),
             self.account,
             self.journal,
-            self._faults,
+            self.faults,
             hosts=LOOPBACK_NAMES | {host.lower()},
             connections=self._connections,
             **self._limit,
         )
         if self._thread is not None:
-            self._connections.loop.call_soon_threadsafe(self._connections.abort)
+            aborted = threading.Event()
+            self._connections.loop.call_soon_threadsafe(self._connections.abort, aborted)
+            aborted.wait(_LONGEST_WAIT)  # or the next request might be sent over one that is about to close
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Advance the account's clock. Batches that have been processed by then end."""
@@ -175,7 +183,7 @@ class Sandbox:
             self._connections.closed.wait(_LONGEST_WAIT)
         else:
             # A copy, since a fault counts down and the caller may queue it again.
-            self._faults.append(replace(fault))
+            self.faults.append(replace(fault))
 
     def fault(self, name: str | None = None, **fields: Any) -> None:
         """Queue a fault with these fields, by its name in ``FAULTS`` or without one.

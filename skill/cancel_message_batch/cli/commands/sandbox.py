@@ -1,14 +1,18 @@
 """``cancel-message-batch sandbox``: run a local imitation of the API."""
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
-from typing import Any
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
+from typing import Any, TypeVar
 
 from cancel_message_batch.cli.arguments import parse_count, parse_port, using_port
 from cancel_message_batch.cli.exit_codes import ExitCode, UsageError
 from cancel_message_batch.cli.output import Output
 from cancel_message_batch.cli.registry import Command
+
+Read = TypeVar("Read")
 
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +24,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     text = "use the same ids at each start; they differ otherwise"
     parser.add_argument("--seed", type=int, metavar="N", help=text)
     text = "the only API key to accept (default: any)"
-    parser.add_argument("--key", metavar="KEY", help=text)
+    parser.add_argument("--key", type=_parse_key, metavar="KEY", help=text)
     text = "let go wrong what a JSON file says; docs/sandbox.md lists the faults"
     parser.add_argument("--faults", type=Path, metavar="FILE", help=text)
     text = "a PEM file with a certificate and its private key, for HTTPS"
@@ -29,11 +33,19 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit-every", type=parse_count, default=0, metavar="N", help=text)
 
 
-def _read(file: Path) -> bytes:
+def _read(flag: str, file: Path, read: Callable[[bytes], Read]) -> Read:
     try:
-        return file.read_bytes()
+        return read(file.read_bytes())
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from None
+        raise UsageError(f"{flag} {file}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{flag} {file}: {error}") from None
+
+
+def _parse_key(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the key is empty; is a variable not set?")
+    return text
 
 
 def _run(given: argparse.Namespace, output: Output) -> ExitCode:
@@ -45,12 +57,17 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
         return ExitCode.USAGE
     try:
         options: dict[str, Any] = {"seed": given.seed, "speed": given.speed}
-        account = Account.from_json(_read(given.account), **options) if given.account else Account.example(**options)
-        faults = read_faults(_read(given.faults)) if given.faults else []
+        account = Account.example(**options)
+        if given.account:
+            account = _read("--account", given.account, partial(Account.from_json, **options))
+        faults = _read("--faults", given.faults, read_faults) if given.faults else []
         if given.certificate:
             SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(given.certificate)
-    except OSError as error:  # ssl.SSLError is one
-        raise UsageError(f"--certificate {given.certificate}: {error.strerror or error}") from None
+    except SSLError:
+        text = f"--certificate {given.certificate}: the file does not hold a certificate with its private key"
+        raise UsageError(text) from None
+    except OSError as error:
+        raise UsageError(f"--certificate {given.certificate}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(str(error)) from None
     sandbox = Sandbox(

@@ -31,7 +31,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
 from cancel_message_batch.tools import CANCEL, GET, LIST, TOOLS, ToolOutcome
 
-from .conftest import KEY, cancels
+from .conftest import KEY, cancels, described
 
 BAD_ARGUMENTS: dict[str, Any] = {
     "empty": {"message_batch_id": ""},
@@ -287,6 +287,27 @@ def test_after_a_refused_repeat_of_a_cancel_the_batch_itself_says_what_holds(
     assert "was not canceled; if it was running, it still is" in refused.text
 
 
+def test_the_look_after_a_refused_cancel_ends_with_the_time_for_the_call(sandbox: Sandbox) -> None:
+    running = sandbox.account.add(requests=50_000, age=60, status="in_progress")
+    sandbox.fail(Fault(match="cancel", status=409, after=True, delay=1.2))
+    sandbox.fail(Fault(match="GET", delay=1.6))  # within the time for a call of its own
+    with MessageBatches(timeout=2, max_retries=0) as batches:
+        outcome = CANCEL.run({"message_batch_id": running}, batches)
+    assert (outcome.is_error, outcome.batch) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>", {"id": EXAMPLE_ID, "request_counts": "many"}], ids=["a web page", "not as documented"]
+)
+def test_the_outcome_of_a_cancel_whose_answer_the_sdk_refuses_to_read_is_unknown(sandbox: Sandbox, body: Any) -> None:
+    sandbox.fail(
+        Fault(match="cancel", status=200, body=body, content_type=None if isinstance(body, dict) else "text/html")
+    )
+    with anthropic.Anthropic(max_retries=0, _strict_response_validation=True) as sdk:
+        outcome = CANCEL.run({"message_batch_id": EXAMPLE_ID}, sdk.messages.batches)
+    assert f"It is not known whether the cancellation of {EXAMPLE_ID} was accepted" in outcome.text
+
+
 def test_a_404_that_is_not_the_apis_says_so(sandbox: Sandbox) -> None:
     sandbox.fail(Fault(match="cancel", status=404, body="<html>", content_type="text/html"))
     text = CANCEL.run({"message_batch_id": EXAMPLE_ID}).text
@@ -358,6 +379,15 @@ def test_a_listing_after_the_last_batch_says_that_there_are_no_older_ones(sandbo
     last = LIST.run({"limit": 50}).batches[-1].id
     assert LIST.run({"after_id": last}).text == f"There is no message batch older than {last}."
     assert LIST.run({"after_id": "msgbatch_01unknown"}).is_error
+
+
+def test_a_search_through_pages_without_end_ends_and_says_how_far_it_went(sandbox: Sandbox) -> None:
+    for number in range(20):
+        name = f"msgbatch_{number}"
+        sandbox.fail(Fault(match="GET", body={"data": [described(name)], "has_more": True, "last_id": name}))
+    outcome = LIST.run({"status": "ended"})
+    assert len(sandbox.journal) == 10
+    assert outcome.text == "There is no ended message batch among the newest 10."
 
 
 def test_an_empty_listing_says_so(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:

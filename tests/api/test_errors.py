@@ -15,6 +15,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
 from tests.api.conftest import Call
+from tests.api.test_deadline import serving
 from tests.conftest import KEY
 
 
@@ -140,6 +141,13 @@ def test_errors_without_an_answer_are_the_sdks_too(sandbox: Sandbox, call: Call)
         call(sandbox.url, "cancel", "5")
     with pytest.raises(anthropic.AnthropicError, match="only one of"):
         call(sandbox.url, "cancel", EXAMPLE_ID, options={"auth_token": "t"})
+
+
+def test_a_broken_connection_whose_error_repeats_the_key_is_reported_without_it(call: Call) -> None:
+    with serving(lambda: iter([f"who is {KEY}?\r\n\r\n".encode()])) as url, pytest.raises(APIConnectionError) as caught:
+        call(url, "cancel", EXAMPLE_ID, options={"max_retries": 0})
+    assert f"who is {masked(KEY)}?" in str(caught.value)
+    assert KEY not in f"{caught.value!r} {vars(caught.value)}"
 
 
 def test_without_the_sdk_an_error_is_ours_alone_and_reaches_a_process_that_has_it(sandbox: Sandbox) -> None:

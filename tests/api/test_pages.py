@@ -11,7 +11,7 @@ from cancel_message_batch import AsyncMessageBatches, InvalidInputError, Message
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.api.conftest import Call
-from tests.conftest import KEY
+from tests.conftest import KEY, described
 
 
 def test_listing_goes_through_all_pages_in_both_directions(sandbox: Sandbox, call: Call) -> None:
@@ -57,3 +57,17 @@ def test_a_listing_whose_cursor_does_not_move_ends(sandbox: Sandbox, call: Call)
     page = {"data": [batch], "has_more": True, "first_id": EXAMPLE_ID, "last_id": EXAMPLE_ID}
     sandbox.fail(Fault(match="GET */batches", times=0, status=200, body=page))
     assert len(call(sandbox.url, "list")) == 1
+
+
+@pytest.mark.parametrize(
+    ("after_id", "ends", "listed"),
+    [(None, ["msgbatch_a", "msgbatch_b", "msgbatch_a"], 2), ("msgbatch_a", ["msgbatch_a"], 1)],
+    ids=["to an earlier page", "to where it began"],
+)
+def test_a_listing_whose_cursor_leads_back_ends(
+    sandbox: Sandbox, call: Call, after_id: str | None, ends: list[str], listed: int
+) -> None:
+    for end in ends:
+        sandbox.fail(Fault(match="GET", body={"data": [described(end)], "has_more": True, "last_id": end}))
+    assert [batch.id for batch in call(sandbox.url, "list", after_id=after_id)] == ends[:listed]
+    assert len(sandbox.journal) == len(ends)

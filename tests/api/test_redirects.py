@@ -1,13 +1,16 @@
 """Redirects: where the key and a cancel may go."""
 
+import asyncio
 from typing import Any
 
+import httpx2
 import pytest
 
-from cancel_message_batch import APIResponseError
+from cancel_message_batch import APIResponseError, AsyncMessageBatches, MessageBatches
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from tests.api.conftest import Call, Handler
+from tests.conftest import KEY
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -48,3 +51,26 @@ def test_a_redirect_that_leads_nowhere_leaves_what_came_before_it_open(
     with pytest.raises(APIResponseError) as caught:
         call(url, "cancel", EXAMPLE_ID)
     assert caught.value.may_have_arrived is True
+
+
+def test_a_redirect_is_not_followed_over_a_callers_client_that_follows_them(odd_server: Any, sandbox: Sandbox) -> None:
+    def redirect(handler: Handler) -> None:
+        handler.send_response(307)
+        handler.send_header("location", f"{sandbox.url}{handler.path}")
+        handler.send_header("content-length", "0")
+        handler.end_headers()
+
+    url, _ = odd_server(redirect)
+
+    async def wait() -> None:
+        async with httpx2.AsyncClient(follow_redirects=True) as client:
+            await AsyncMessageBatches(api_key=KEY, base_url=url, http_client=client).cancel(EXAMPLE_ID)
+
+    with (
+        httpx2.Client(follow_redirects=True) as client,
+        pytest.raises(APIResponseError, match="nothing was sent there"),
+    ):
+        MessageBatches(api_key=KEY, base_url=url, http_client=client).cancel(EXAMPLE_ID)
+    with pytest.raises(APIResponseError, match="nothing was sent there"):
+        asyncio.run(wait())
+    assert sandbox.journal == []

@@ -2,6 +2,7 @@
 
 import logging
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
-from tests.conftest import Run, described
+from tests.conftest import KEY, Run, described
 
 SECRET = "proxy-secret-word"
 
@@ -49,6 +50,20 @@ def test_an_answer_that_repeats_a_secret_header_does_not_show_it(
     assert SECRET not in told(caught.value)
     assert SECRET not in failures.failed(caught.value, "cancel", EXAMPLE_ID)
     assert SECRET not in repr(connect(api_key="k"))
+
+
+@pytest.mark.parametrize(
+    "trouble", [Fault(drop=True), Fault(hang=True), Fault(status=500, body=f"{KEY} <")], ids=["cut", "silence", "500"]
+)
+def test_nothing_behind_an_error_holds_the_request_that_was_sent(sandbox: Sandbox, call: Call, trouble: Fault) -> None:
+    sandbox.fail(replace(trouble, match="cancel"))
+    with pytest.raises(MessageBatchError) as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 0, "timeout": 1})
+    behind: BaseException | None = caught.value
+    while behind:
+        request = getattr(behind, "request", None)
+        assert KEY not in told(behind) + repr(request and request.headers.raw)
+        behind = behind.__cause__ or behind.__context__
 
 
 def test_a_reason_phrase_is_cleaned_too(odd_server: Any, call: Call, secrets: None) -> None:

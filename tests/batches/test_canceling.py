@@ -1,10 +1,16 @@
-"""Canceling many batches at once, through the command line."""
+"""Canceling many batches at once, mostly through the command line."""
 
 from typing import Any
 
+import anyio
 import pytest
 
+from cancel_message_batch import AsyncMessageBatches
+from cancel_message_batch.api.retries import RetryPolicy
+from cancel_message_batch.batches.canceling import Progress, cancel_many
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
+from cancel_message_batch.tools import sorted_outcomes
 from cancel_message_batch.words import states
 from tests.conftest import Run, cancels, described, running
 
@@ -70,3 +76,28 @@ def test_an_unexpected_error_with_one_batch_leaves_the_others_canceled_and_repor
     assert "ZeroDivisionError" in said.stderr
     assert f"It is not known whether the cancellation of {ids[0]} was accepted" in said.stderr
     assert "2 canceling" in said.stderr
+
+
+def test_the_outcome_of_a_cancel_that_is_cut_off_in_its_second_attempt_is_unknown(sandbox: Sandbox) -> None:
+    """As `run` cuts it off at its deadline."""
+    [name] = running(sandbox, 1)
+    sandbox.fail(Fault(match="cancel", status=429, headers={"retry-after-ms": "1"}))
+    sandbox.fail(Fault(match="cancel", hang=True, after=True))
+    progress, notes = Progress(), CancelNotes("run", warn=pytest.fail)
+
+    async def cut_off() -> None:
+        with anyio.fail_after(30):
+            async with AsyncMessageBatches() as client, anyio.create_task_group() as tasks:
+
+                async def cancel() -> None:
+                    await cancel_many(client, [name], print, policy=RetryPolicy(), progress=progress, notes=notes)
+
+                tasks.start_soon(cancel)
+                while len(cancels(sandbox)) < 2:  # noqa: ASYNC110 - the sandbox has no event to wait for
+                    await anyio.sleep(0.02)
+                tasks.cancel_scope.cancel()
+
+    anyio.run(cut_off)
+    canceling, ended, failed = sorted_outcomes([name], progress.outcomes, progress.sent, progress.last_errors())
+    assert canceling == ended == []
+    assert f"It is not known whether the cancellation of {name} was accepted" in failed[name]

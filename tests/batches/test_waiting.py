@@ -25,14 +25,16 @@ def test_waiting_for_many_asks_for_them_together(sandbox: Sandbox, run: Run) -> 
     assert not [exchange for exchange in sandbox.journal if exchange.method == "GET" and "msgbatch" in exchange.path]
 
 
-def test_waiting_ends_in_time_also_when_nothing_answers(sandbox: Sandbox, run: Run) -> None:
+@pytest.mark.parametrize("count", [1, 6])
+def test_waiting_ends_in_time_also_when_nothing_answers(sandbox: Sandbox, run: Run, count: int) -> None:
+    ids = running(sandbox, count)
     sandbox.fail(Fault(match="GET", times=0, hang=True))
     began = time.monotonic()
-    late = run("wait", EXAMPLE_ID, "--timeout", "2s")
+    late = run("wait", *ids, "--timeout", "2s")
     assert late.returncode == 5
     assert time.monotonic() - began < 10
     assert (
-        f"status unknown (last: the API at {sandbox.url.rpartition('/')[2]} did not answer in time): {EXAMPLE_ID}"
+        f"status unknown (last: the API at {sandbox.url.rpartition('/')[2]} did not answer in time): {' '.join(ids)}"
         in late.stderr
     )
     assert "not ended yet" not in late.stderr

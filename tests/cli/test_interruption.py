@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -99,3 +100,34 @@ def test_a_cancel_that_waits_after_a_429_is_reported_as_not_canceled(sandbox: Sa
         _, errors = process.communicate(timeout=30)
     assert f"Refused by the rate limit (429), not canceled: {EXAMPLE_ID}" in errors
     assert "may be canceling" not in errors
+
+
+LIMITED_FOR_LONG = Fault(status=429, headers={"retry-after": "30"})
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        (Fault(status=500, after=True, headers={"retry-after-ms": "1"}), LIMITED_FOR_LONG),
+        (Fault(status=429, headers={"retry-after-ms": "1"}), Fault(hang=True, after=True)),
+    ],
+    ids=["server error, then a limit", "a limit, then silence"],
+)
+def test_a_cancel_of_which_one_attempt_may_have_arrived_is_not_told_as_not_canceled(
+    sandbox: Sandbox, first: Fault, then: Fault, count: int
+) -> None:
+    ids = running(sandbox, count)
+    for name in ids:
+        sandbox.fail(replace(first, match=f"{name}/cancel"))
+        sandbox.fail(replace(then, match=f"{name}/cancel"))
+    with subprocess.Popen([*PROGRAM, *ids], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 30
+        while len(cancels(sandbox)) < 2 * count and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert re.search(rf"may be canceling: (msgbatch_\w+ ?){{{count}}}", errors)
+    assert "not canceled" not in errors

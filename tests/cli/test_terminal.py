@@ -565,6 +565,26 @@ def test_ctrl_c_stops_a_turn_of_a_chat_and_says_whether_anything_was_sent(
     assert screen.end() == 0
 
 
+def test_ctrl_c_after_a_yes_says_that_the_batch_may_be_canceling(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str]
+) -> None:
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    screen = opened(terminals, 80, "chat")
+    screen.until(">")
+    screen.type("cancel my newest batch\r")
+    screen.until("[y/N]")
+    screen.type("y\r")
+    deadline = time.monotonic() + 30
+    while not cancels(sandbox):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    screen.interrupt()
+    screen.until(f"Stopped. {running[0]} may be canceling")
+    screen.until("Check its status.\n>")
+    screen.type(CTRL_D)
+    assert screen.end() == 0
+
+
 class _Tty(io.StringIO):
     def isatty(self) -> bool:
         return True

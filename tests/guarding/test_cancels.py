@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import cancels
+from tests.conftest import cancels, described
 
 from .gate import Gate
 from .programs import fail, record, status
@@ -128,6 +128,19 @@ def test_a_look_at_the_batch_shows_that_a_cancel_without_a_response_was_accepted
     assert cancels(slow) == [name]
     assert f"Canceling: {name}" in note
     assert name not in record().left_behind(slow.url)
+
+
+@both
+def test_a_cancel_that_leaves_the_batch_running_is_told_as_not_confirmed(slow: Sandbox, asynchronous: bool) -> None:
+    def unmoved(name: str) -> None:
+        counts = dict.fromkeys(("canceled", "errored", "expired", "processing", "succeeded"), 1)
+        body = described(name, type="message_batch", request_counts=counts)  # the SDK leaves out nothing
+        slow.fail(Fault(match="cancel", times=0, status=200, body=body))
+
+    name, note = fail(asynchronous=asynchronous, last=unmoved)
+    assert f"The cancellation of message batch {name} is not confirmed" in note
+    assert "Canceling" not in note
+    assert name in record().left_behind(slow.url)
 
 
 @both

@@ -151,6 +151,15 @@ def test_a_call_that_ends_before_the_question_was_answered_canceled_nothing(
     assert cancels(sandbox) == []
 
 
+@pytest.mark.parametrize("era", ERAS)
+def test_a_cancel_after_a_yes_ends_at_the_deadline_of_the_call(sandbox: Sandbox, running: str, era: str) -> None:
+    sandbox.fail(Fault("/cancel", times=0, hang=True))
+    told = confirmed(running, era, YES, timeout=1)
+    assert "did not answer within" in told
+    assert f"It is not known whether the cancellation of {running} was accepted" in told
+    assert cancels(sandbox) == [running]
+
+
 class Caller:
     """A client of protocol 2026-07-28 that brings whatever it likes to a call."""
 

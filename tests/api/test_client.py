@@ -42,7 +42,18 @@ def test_a_base_url_with_a_path_prefix_works(sandbox: Sandbox, call: Call, suffi
     assert call(prefix, "cancel", EXAMPLE_ID).processing_status == "canceling"
 
 
-@pytest.mark.parametrize("bad", ["", "batch_abc", "msgbatch_x/../y", "msgbatch_a msgbatch_b", None, 5])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "",
+        "batch_abc",
+        "msgbatch_x/../y",
+        "msgbatch_a msgbatch_b",
+        f'{{"message_batch_id": "{EXAMPLE_ID}", "dry_run": true}}',  # it asks for more than can be obeyed
+        None,
+        5,
+    ],
+)
 def test_a_text_that_is_not_an_id_is_not_sent(sandbox: Sandbox, call: Call, bad: Any) -> None:
     for operation in ("cancel", "retrieve"):
         with pytest.raises(InvalidInputError, match="not a message batch id"):

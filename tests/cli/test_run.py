@@ -17,7 +17,7 @@ import pytest
 
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.conftest import KEY, PROGRAM, Run, an_example, cancels
+from tests.conftest import KEY, PROGRAM, Run, an_example, cancels, running
 from tests.guarding.gate import Gate
 
 if sys.platform == "win32":
@@ -116,9 +116,13 @@ def test_the_batch_of_a_command_that_is_ended_by_a_signal_is_canceled_once(
 
 
 def test_the_batch_of_a_command_that_fails_is_canceled_and_no_other(sandbox: Sandbox) -> None:
-    with started("--name", "nightly eval", "--", *curl("exit 9")) as process:
+    (other,) = running(sandbox, 1)  # that it only looks at
+    look = f"curl -s -o /dev/null -H 'x-api-key: {KEY}' -H 'anthropic-version: 2023-06-01' "
+    look += f"$ANTHROPIC_BASE_URL/v1/messages/batches/{other}; exit 9"
+    with started("--name", "nightly eval", "--", *curl(look)) as process:
         created, errors = process.communicate(timeout=60)
     assert process.returncode == 9
+    assert [entry.status for entry in sandbox.journal if entry.path.endswith(other)] == [200]
     assert cancels(sandbox) == [created.strip()]
     assert "failed (exit code 9)" in errors
     known = open_record(pytest.fail).known(created.strip())
@@ -322,9 +326,9 @@ CREATES_MORE = (  # while the first batch is known, and ends once its input does
 
 
 @contextmanager
-def creating(sandbox: Sandbox, fault: Fault) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+def creating(sandbox: Sandbox, fault: Fault, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """Let a command fail while a create has no response yet; yields `run` and the batch that it created before."""
-    command = [*PROGRAM, "run", "--", *a_script(CREATES_MORE)]
+    command = [*PROGRAM, "run", *options, "--", *a_script(CREATES_MORE)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     sandbox.fail(fault)
     before = len(sandbox.account.batches())
@@ -356,6 +360,17 @@ def test_a_second_ctrl_c_ends_the_waiting_for_a_create(sandbox: Sandbox) -> None
     assert process.returncode == 1
     assert "The batch may exist" in " ".join(errors.split())
     assert cancels(sandbox) == [first]
+
+
+def test_with_keep_nothing_is_canceled_while_a_create_is_waited_for_either(sandbox: Sandbox) -> None:
+    never = Fault(match="POST */batches", call=2, after=True, hang=True)
+    with creating(sandbox, never, "--keep", "--deadline", "2s") as (process, first):
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert cancels(sandbox) == []
+    said = " ".join(errors.split())
+    assert "no response yet. Waiting for up to" in said
+    assert f"Not canceled (--keep), and probably still running: {first}. To cancel:" in said
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -445,24 +460,32 @@ def test_a_command_that_closes_its_standard_streams_is_watched_to_its_end(sandbo
     assert (done.returncode, cancels(sandbox)) == (3, [done.stdout.strip()])
 
 
-@pytest.mark.parametrize("key", ["sk-ant-api03-" + "k" * 20, "a-gateways-key"])
+@pytest.mark.parametrize(
+    ("variable", "header", "key"),
+    [
+        ("ANTHROPIC_API_KEY", "x-api-key: ", "sk-ant-api03-" + "k" * 20),
+        ("ANTHROPIC_API_KEY", "x-api-key: ", "a-gateways-key"),
+        ("ANTHROPIC_AUTH_TOKEN", "Authorization: Bearer ", "sk-ant-oat01-" + "a" * 20),
+    ],
+)
 def test_the_key_in_the_environment_is_a_stand_in_that_only_this_proxy_exchanges(
-    sandbox: Sandbox, run_process: Run, key: str
+    sandbox: Sandbox, run_process: Run, variable: str, header: str, key: str
 ) -> None:
+    name, scheme = header.split(": ")
     code = (
-        "key, token = os.environ['ANTHROPIC_API_KEY'], os.environ['ANTHROPIC_CUSTOM_HEADERS'].split()[-1]\n"
-        "create(**{'x-api-key': key, 'anthropic-version': '2023-06-01'})\n"
+        f"key, token = os.environ[{variable!r}], os.environ['ANTHROPIC_CUSTOM_HEADERS'].split()[-1]\n"
+        f"create(**{{{name!r}: {scheme!r} + key, 'anthropic-version': '2023-06-01'}})\n"
         "create(**{'Authorization': 'Bearer ' + token, 'anthropic-version': '2023-06-01'})\n"
         "print(key, token); sys.exit(1)"
     )
     headers = {"ANTHROPIC_CUSTOM_HEADERS": "X-Team: a\nAuthorization: Bearer " + "t" * 20}
-    done = run_process("run", "--", *a_script(code), ANTHROPIC_API_KEY=key, **headers)
+    done = run_process("run", "--", *a_script(code), **{variable: key}, **headers)
     *_, shown, token = done.stdout.split()
     assert "tttt" not in token
     assert key not in (shown, token)
-    assert shown.startswith("sk-ant-api03-") is key.startswith("sk-ant-api03-")
+    assert shown.startswith(key[:13]) is key.startswith("sk-ant-")
     sent = [entry.headers.get("x-api-key") or entry.headers["authorization"] for entry in sandbox.journal]
-    assert sorted(sent) == sorted([f"…{key[-4:]}", "Bearer …tttt"] * 2)
+    assert sorted(sent) == sorted([f"{scheme}…{key[-4:]}", "Bearer …tttt"] * 2)
 
 
 def test_no_value_of_a_custom_header_reaches_the_command_and_each_reaches_the_api(
@@ -550,6 +573,21 @@ def test_where_no_token_can_be_kept_the_address_is_a_new_one_and_that_is_reporte
         assert first.stdout != second.stdout
         assert fault in first.stderr
         assert "address is a new one each time" in first.stderr
+
+
+def test_a_token_that_cannot_be_written_to_the_end_is_absent(sandbox: Sandbox, run_process: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    shows = ["run", "--port", port, "--", *a_script("print(os.environ['ANTHROPIC_BASE_URL'])")]
+    full = ["sh", "-c", 'ulimit -f 0; exec "$@"', "sh", *PROGRAM, *shows]
+    done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.startswith(f"http://127.0.0.1:{port}/")
+    assert "run-token cannot be used (File too large)" in " ".join(done.stderr.split())
+    folder = open_record().path.parent  # type: ignore[union-attr]
+    assert [path for path in folder.iterdir() if not path.name.startswith("record")] == []
+    first, second = (run_process(*shows) for _ in range(2))
+    assert first.stdout == second.stdout
+    assert (first.stderr, folder.joinpath("run-token").stat().st_mode & 0o777) == ("", 0o600)
 
 
 def test_our_own_commands_behind_it_note_the_api_itself(sandbox: Sandbox, run_process: Run) -> None:

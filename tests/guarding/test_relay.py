@@ -675,6 +675,25 @@ def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstr
     assert behind.noted == [batch]
 
 
+def test_an_answer_about_another_batch_does_not_make_that_one_the_programs(upstream: Upstream, behind: Behind) -> None:
+    other = BATCH.replace(b"msgbatch_01new", b"msgbatch_other")
+    answers = {b"POST": created(), b"GET": created(body=other)}
+
+    def script(connection: Connection) -> None:
+        while True:
+            connection.send(answers[connection.message().split()[0]])
+
+    upstream.script = script
+    client = behind.connect()
+    client.send(behind.request(CREATE, body=REQUESTS))
+    client.message()
+    for path in (b"/msgbatch_01new", b"/msgbatch_other"):
+        client.send(behind.request(b"GET /gateway/v1/messages/batches" + path + b" HTTP/1.1"))
+        assert client.message().endswith(other)
+    assert [batch.message_batch_id for batch in behind.relay.created.values()] == ["msgbatch_01new"]
+    assert list(behind.relay.created) == ["msgbatch_01new"]
+
+
 def test_an_encrypted_api_is_reached_through_the_proxy_of_the_environment(
     upstream: Upstream, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

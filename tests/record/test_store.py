@@ -1,5 +1,6 @@
 """The record: what is kept, by how many processes at once, and what a file that cannot be used costs."""
 
+import functools
 import os
 import sqlite3
 import subprocess
@@ -155,6 +156,21 @@ def test_only_the_user_can_read_it(record: Record, path: Path) -> None:
     record.set_name("msgbatch_A", "mine")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_what_is_noted_is_on_the_disk_when_the_program_goes_on(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
+    levels = []
+
+    class Watched(sqlite3.Connection):
+        def close(self) -> None:
+            levels.append(self.execute("PRAGMA synchronous").fetchone()[0])
+            super().close()
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Watched))
+    for _ in range(2):  # the first one makes the file
+        create(record, "A")
+    assert levels
+    assert min(levels) >= 2  # FULL: with less, a write-ahead log may lose to a power cut what was committed
 
 
 def test_looking_creates_no_file(record: Record, path: Path) -> None:

@@ -133,12 +133,13 @@ def killed(system: str, renamed: int, out: Path, requests: Path, *options: str) 
 
 
 @only_posix
-@pytest.mark.parametrize("renamed", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("renamed", [0, 1, 2, 3, 4, 5, 6])
 def test_a_kill_amid_the_renames_leaves_nothing_that_looks_complete(
     sandbox: Sandbox, batches: MessageBatches, tmp_path: Path, renamed: int, system: str
 ) -> None:
     serve(sandbox, MIXED, COUNTS)
-    out, requests = tmp_path / "out", written(tmp_path / "r.jsonl", [request("stopped"), request("poor")])
+    lines = [request(name) for name in ("stopped", "poor", "elsewhere")]
+    out, requests = tmp_path / "out", written(tmp_path / "r.jsonl", lines)
     run(batches, tmp_path / "undisturbed", requests)
     killed(system, renamed, out, requests.path)
     assert not (out / NAME / "summary.json").exists()

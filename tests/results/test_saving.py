@@ -32,6 +32,18 @@ def test_the_bytes_of_the_api_are_kept_and_only_the_owner_may_read_them(
         assert {stat.S_IMODE(path.stat().st_mode) for path in (out, out / NAME)} == {0o700}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs the modes of POSIX")
+def test_a_batchs_directory_that_others_could_read_is_closed_to_them(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    serve(sandbox, MIXED, COUNTS)
+    (out / NAME).mkdir(parents=True)
+    for path in (out, out / NAME):
+        path.chmod(0o755)
+    run(batches, out)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (out, out / NAME)] == [0o755, 0o700]  # the other is theirs
+
+
 def test_without_requests_the_ids_to_send_again_are_listed(
     sandbox: Sandbox, batches: MessageBatches, out: Path
 ) -> None:
@@ -137,8 +149,13 @@ def test_a_custom_id_never_becomes_a_path_or_a_second_line(
     assert saved.summary["errors"][0]["example"].isprintable()
 
 
-def test_counts_that_differ_leave_no_final_name(sandbox: Sandbox, batches: MessageBatches, out: Path) -> None:
-    serve(sandbox, MIXED[:4], COUNTS)
+@pytest.mark.parametrize(
+    ("lines", "counts"), [(MIXED[:4], COUNTS), (MIXED, {**COUNTS, "succeeded": 2, "errored": 2})], ids=["sum", "types"]
+)
+def test_counts_that_differ_leave_no_final_name(
+    sandbox: Sandbox, batches: MessageBatches, out: Path, lines: list[bytes], counts: dict[str, int]
+) -> None:
+    serve(sandbox, lines, counts)
     with pytest.raises(SaveError, match="do not match its counts"):
         run(batches, out)
     assert sorted(os.listdir(out / NAME)) == [".lock", "results.jsonl.part"]

@@ -24,6 +24,7 @@ from .api.errors import (
     InvalidInputError,
     MessageBatchError,
     clean,
+    quoted,
     timed_out,
 )
 from .api.models import EXAMPLE_ID, MessageBatch, message_batch_id_fault, pasted_id
@@ -359,7 +360,7 @@ async def _cancel(given: MessageBatchIdInput, batches: Any) -> ToolOutcome:
         sent = error.may_have_arrived or not isinstance(error, ConfigurationError | InvalidInputError)
         return replace(_failure(error, "cancel", message_batch_id), sent=sent)
     except Exception as error:  # noqa: BLE001 - of any kind: the cancel may have been sent, and other cancels go on
-        what = f"something unexpected happened ({type(error).__name__}: {clean(str(error))})"
+        what = f"something unexpected happened ({type(error).__name__}: {quoted(clean(str(error)))})"
         unexpected = MessageBatchError(what, may_have_arrived=True)
         return replace(_failure(unexpected, "cancel", message_batch_id), sent=True)
 

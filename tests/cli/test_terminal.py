@@ -21,6 +21,7 @@ from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.cli.terminal import Prose, fitted
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.conftest import PROGRAM, Run, cancels
+from tests.scripted import serving
 
 # Makes the terminal of its standard error the controlling one, as it is for whatever a shell starts.
 IN_ITS_TERMINAL = [
@@ -51,6 +52,7 @@ class Terminal:
         self._stream: Any = pyte.Stream(self._screen)
         pty, termios = pytest.importorskip("pty"), pytest.importorskip("termios")
         self._ours, theirs = pty.openpty()
+        self.received = ""  # all of it, as it came
         termios.tcsetwinsize(theirs, (lines, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
         output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
@@ -85,9 +87,11 @@ class Terminal:
         if not select.select([self._ours], [], [], seconds)[0]:
             return True
         try:
-            self._stream.feed(os.read(self._ours, 65536).decode(errors="replace"))
+            came = os.read(self._ours, 65536).decode(errors="replace")
         except OSError:  # how a pseudo-terminal tells that its other end is closed
             return False
+        self.received += came
+        self._stream.feed(came)
         return True
 
     def until(self, shown: str) -> None:
@@ -583,6 +587,26 @@ def test_ctrl_c_after_a_yes_says_that_the_batch_may_be_canceling(
     screen.until("Check its status.\n>")
     screen.type(CTRL_D)
     assert screen.end() == 0
+
+
+def test_what_a_model_passes_to_a_tool_holds_nothing_that_the_terminal_would_obey(
+    sandbox: Sandbox, terminals: list[Terminal]
+) -> None:
+    # Around an id this is white space and goes; a terminal would begin a new line.
+    passed = f"\x85{EXAMPLE_ID}\x85"
+    sandbox.fail(Fault(match="cancel", times=0, hang=True))
+    with serving() as model:
+        model.replies = [[("cancel_message_batch", {"message_batch_id": passed})]]
+        screen = opened(terminals, 80, "ask", f"Cancel {EXAMPLE_ID}.", "--model-url", model.url, "--model", "m")
+        screen.until(f"→ cancel_message_batch {EXAMPLE_ID}")
+        deadline = time.monotonic() + 30
+        while not cancels(sandbox):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        screen.interrupt()
+        screen.until(f"Stopped. {EXAMPLE_ID} may be canceling")
+        assert screen.end() == 130
+    assert "\x85" not in screen.received
 
 
 class _Tty(io.StringIO):

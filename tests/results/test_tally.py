@@ -36,6 +36,17 @@ def test_strange_lines_are_kept_and_counted(sandbox: Sandbox, batches: MessageBa
     assert (out / NAME / "results.jsonl").read_bytes() == b"".join(one + b"\n" for one in lines)
 
 
+def test_the_name_of_a_model_is_kept_as_a_line_of_80_characters(
+    sandbox: Sandbox, batches: MessageBatches, out: Path
+) -> None:
+    named = json.loads(line("a"))
+    named["result"]["message"]["model"] = f"claude\x1b[2J\n{'x' * 500}"
+    serve(sandbox, [json.dumps(named).encode()], {"succeeded": 1})
+    summary = run(batches, out).summary
+    assert summary
+    assert list(summary["tokens"]) == [f"claude [2J {'x' * 68}…"]
+
+
 def test_unfinished_answers_errors_and_tokens_are_reported(
     sandbox: Sandbox, batches: MessageBatches, out: Path
 ) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 from pydantic import ValidationError
 
 from .credentials import origin
-from .errors import APIResponseError, clean, from_sdk
-from .models import Context, MessageBatch
+from .errors import APIResponseError, from_sdk
+from .models import Context, MessageBatch, shown_id
 
 Result = TypeVar("Result")
 
@@ -102,6 +102,6 @@ async def call_for_batch(
 def check_same_batch(batch: MessageBatch, message_batch_id: str, *, canceling: bool = False) -> MessageBatch:
     """Return the batch if it is the one that was asked about."""
     if batch.id != message_batch_id:
-        what = f"the API was asked about {message_batch_id} and returned {clean(batch.id, limit=80)}"
+        what = f"the API was asked about {message_batch_id} and returned {shown_id(batch.id)}"
         raise APIResponseError(what, may_have_arrived=canceling, from_api=True)
     return batch

@@ -20,8 +20,10 @@ from .errors import (
     clean,
     header_date,
     masked,
+    media_type,
     redirected,
     safe_response,
+    word,
 )
 from .models import Context, checked_id
 from .transport import Answer
@@ -69,10 +71,9 @@ class Endpoint:
 
     def _context(self, answer: Answer) -> Context:
         """Return where an answer came from and when, by the API's own clock, which counts whole seconds."""
-        workspace = clean(
-            answer.response.headers.get("anthropic-workspace-id", ""), secrets=self._connection.secrets, limit=80
-        )
-        context = Context(origin=self._origin, workspace=workspace or None)
+        named = answer.response.headers.get("anthropic-workspace-id", "")
+        workspace = word(clean(named, secrets=self._connection.secrets, limit=80))
+        context = Context(origin=self._origin, workspace=workspace)
         time = header_date(answer.response.headers.get("date"))
         return replace(context, as_of=time, clock_skew=timedelta(seconds=5)) if time else context
 
@@ -80,7 +81,7 @@ class Endpoint:
         """Return the error for an answer that is not what was asked for."""
         response = safe_response(answer.request, answer.response, answer.body, self._connection.secrets)
         if response.is_success:
-            kind = clean(response.headers.get("content-type", "").partition(";")[0], limit=40) or "something"
+            kind = media_type(response.headers.get("content-type", "")) or "something"
             what = f"{self.place} answered {response.status_code} with {kind} that is not the API's answer"
             return APIResponseError(what, may_have_arrived=True, response=response)
         if response.is_redirect and "location" in response.headers:

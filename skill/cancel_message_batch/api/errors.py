@@ -37,8 +37,8 @@ _STATUS = {
     "overloaded_error": 529,
 }  # fmt: skip
 
-# What looks like a double quote, and what we put commands in.
-_MARKS = {ord(mark): "'" for mark in '"`\u201c\u201d\u201e\u201f\u2033\u2036\uff02'}
+# Names of what looks like a double quote, and like what we put commands in.
+_MARK = re.compile("QUOTATION MARK|DOUBLE PRIME|DOUBLE APOSTROPHE|GERSHAYIM|DITTO MARK|(GRAVE|DOUBLE ACUTE) ACCENT$")
 THE_API = "the API"  # who has failed, unless it is another server with a model
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
@@ -150,11 +150,11 @@ class APIStatusError(MessageBatchError):
         error = envelope["error"] if isinstance(envelope.get("error"), dict) else envelope
         details = error.get("details")
         self.status_code = response.status_code
-        self.type = _word(error.get("type"))
-        self.error_code = _word(details.get("error_code")) if isinstance(details, dict) else None
+        self.type = word(error.get("type"))
+        self.error_code = word(details.get("error_code")) if isinstance(details, dict) else None
         self.api_message = _text(error.get("message")) or _text(response.reason_phrase) or "no explanation"
-        self.request_id = _word(headers.get("request-id") or envelope.get("request_id"))
-        self.workspace_id = _word(headers.get("anthropic-workspace-id"))
+        self.request_id = word(headers.get("request-id") or envelope.get("request_id"))
+        self.workspace_id = word(headers.get("anthropic-workspace-id"))
         self.retry_after = retry_after_seconds(headers)
         self.should_retry = {"true": True, "false": False}.get(headers.get("x-should-retry", ""))
         self.from_api = envelope.get("type") == "error" and error is not envelope
@@ -200,7 +200,32 @@ def clean(text: str, *, secrets: Iterable[str] = (), limit: int = SHOWN) -> str:
 
 def quoted(text: str) -> str:
     """Put clean text from elsewhere in quotation marks, which it cannot end by itself."""
-    return f'"{text.translate(_MARKS)}"'
+    inside = "".join("'" if _is_mark(one) else one for one in text)
+    return f'"{inside}"'
+
+
+def _is_mark(one: str) -> bool:
+    kind = unicodedata.category(one)
+    is_letter = kind[0] in "LM" and kind != "Lm"  # which may have such an accent
+    return kind in {"Pi", "Pf"} or (not is_letter and bool(_MARK.search(unicodedata.name(one, ""))))
+
+
+def word(value: object, limit: int = 80) -> str | None:
+    """Return a name that the API gives to something, if it is one word of ASCII: other scripts need no spaces."""
+    found = _text(value, limit)
+    return found if found and re.fullmatch(r"[A-Za-z0-9_.…-]+", found) else None
+
+
+def plain_url(value: str | None, limit: int = 2000) -> str | None:
+    """Return a URL, absolute or not, if it is one that can be shown as it is."""
+    plain = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~:/?&=%+-]*)?", value or "")
+    return value if value and plain and len(value) <= limit else None
+
+
+def media_type(content_type: str) -> str | None:
+    """Return the type and subtype of a ``content-type``, if that is what it holds."""
+    found = content_type.partition(";")[0].strip()
+    return found if re.fullmatch(r"[A-Za-z0-9.+-]{1,40}/[A-Za-z0-9.+-]{1,40}", found) else None
 
 
 def masked(secret: str) -> str:
@@ -231,12 +256,6 @@ def json_or_none(text: bytes | str) -> Any:
 
 def _text(value: object, limit: int = SHOWN) -> str | None:
     return clean(value, limit=limit) or None if isinstance(value, str) else None
-
-
-def _word(value: object) -> str | None:
-    """Return a name that the API gives to something, if it is one word."""
-    found = _text(value, 80)
-    return found if found and re.fullmatch(r"[\w.…-]+", found) else None
 
 
 def safe_response(request: Any, response: Any, body: object, secrets: Iterable[str]) -> "Response":
@@ -294,7 +313,8 @@ def redirected(place: str, response: "Response") -> APIResponseError:
     location = response.headers.get("location", "")
     with contextlib.suppress(ValueError):
         location = urljoin(str(response.request.url), location)
-    target = clean(re.sub(r"(?<=//)[^/]*@|[?#].*", "", location)) or "nowhere"
+    target = re.sub(r"(?<=//)[^/]*@|[?#].*", "", location, flags=re.DOTALL)
+    target = (plain_url(target, SHOWN) or "a URL that cannot be shown") if target else "nowhere"
     what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, use it as the base URL"
     return APIResponseError(what, response=response)
 
@@ -317,6 +337,8 @@ def from_client(error: BaseException, place: str = THE_API, *, secrets: Iterable
         return APITimeoutError(f"{place} cannot be reached (no connection in time)")
     if "TimeoutException" in names or isinstance(error, TimeoutError):
         return timed_out(place)
+    if "RemoteProtocolError" in names:  # behind a colon, h11 repeats what the server sent
+        why = why.partition(":")[0]
     if names & {"ConnectError", "ProxyError"}:
         return APIConnectionError(f"{place} cannot be reached ({why})")
     if "DecodingError" in names:

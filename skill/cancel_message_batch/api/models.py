@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
 
-from .errors import InvalidInputError, clean
+from .errors import InvalidInputError, clean, quoted
 
 ID_PREFIX = "msgbatch_"
 ID_PATTERN = ID_PREFIX + "[A-Za-z0-9_-]+"
@@ -178,6 +178,12 @@ def message_batch_id_fault(value: str) -> str | None:
     if not re.fullmatch(ID_PATTERN, value):
         return f"after {ID_PREFIX} it may contain only letters, digits, - and _"
     return None
+
+
+def shown_id(value: str) -> str:
+    """Write an id as the API sent it; what may not be one stands in quotation marks."""
+    fault = message_batch_id_fault(value)
+    return quoted(clean(value, limit=80)) if fault else clean(value, limit=ID_LIMIT)
 
 
 def pasted_id(value: Any) -> Any:

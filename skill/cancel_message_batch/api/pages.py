@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from .calls import as_message_batch, call, finish_each
 from .errors import APIResponseError
-from .models import Context, MessageBatch, without_surrogates
+from .models import Context, MessageBatch, message_batch_id_fault, without_surrogates
 
 LARGEST_PAGE = 1000  # batches; API reference: List Message Batches
 RUNNING = frozenset({"in_progress", "canceling"})
@@ -107,13 +107,24 @@ async def pages(
     seen = {cursor}
     while True:
         yield page
-        cursor = getattr(page, end)
-        if not page.has_more or cursor is None or cursor in seen:
+        cursor = _cursor(page, end)
+        if cursor is None or cursor in seen:
             return
         seen.add(cursor)
         before, page = page, await call(list_page, limit=limit, **{name: cursor})
         if getattr(page, end) in seen or _ids(page) == _ids(before):
             return
+
+
+def _cursor(page: Any, end: str) -> str | None:
+    """Return the id behind which a listing goes on, or None at its end; what is no id gives way to one on the page."""
+    if (named := getattr(page, end)) is None or not page.has_more:
+        return None
+    ids = _ids(page) if end == "first_id" else _ids(page)[::-1]
+    for one in (named, *ids):
+        if isinstance(one, str) and not message_batch_id_fault(one):
+            return one
+    raise APIResponseError("the listing goes on behind something that is not a message batch id", from_api=True)
 
 
 def _ids(page: Any) -> list[str]:
@@ -144,10 +155,11 @@ async def search(
     async for page in pages(list_page, limit=limit, after_id=after_id):
         batches, unreadable = [], getattr(page, "unreadable", 0)
         for listed in page.data or ():
-            try:
-                batches.append(as_message_batch(listed, list_page))
-            except APIResponseError:
-                unreadable += 1
+            with contextlib.suppress(APIResponseError):
+                if not message_batch_id_fault((batch := as_message_batch(listed, list_page)).id):
+                    batches.append(batch)
+                    continue
+            unreadable += 1  # also one with an id that no request could name
         more = page.has_more and not (set() < statuses <= RUNNING and _long_over(batches))
         found = [batch for batch in batches if not statuses or batch.processing_status in statuses]
         yield Findings(found, len(batches), more=more, unreadable=unreadable)

@@ -23,7 +23,7 @@ import anyio
 
 from cancel_message_batch.api.calls import awaited, finish
 from cancel_message_batch.api.credentials import origin
-from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean, from_client, from_sdk
+from cancel_message_batch.api.errors import InvalidInputError, MessageBatchError, clean, from_client, from_sdk, word
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome, sorted_outcomes
@@ -115,7 +115,9 @@ class _Block:
             batch = await awaited(response.parse())
             message_batch_id = getattr(batch, "id", None)
             if isinstance(message_batch_id, str) and message_batch_id:
-                self._note(message_batch_id, size, options, response.headers.get("anthropic-workspace-id"), intent)
+                self._note(
+                    message_batch_id, size, options, word(response.headers.get("anthropic-workspace-id")), intent
+                )
             else:  # something else than the API has answered
                 outcome = "lost"
                 _log(logging.ERROR, programs.creation_lost(began, size), None)

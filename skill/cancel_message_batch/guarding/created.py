@@ -10,7 +10,7 @@ from typing import Any
 
 from httpx2 import DecodingError, Response
 
-from cancel_message_batch.api.errors import clean
+from cancel_message_batch.api.errors import word
 from cancel_message_batch.api.models import message_batch_id_fault
 
 # Headers that say nothing about who sends a request: a cancel gets its own.
@@ -68,7 +68,7 @@ class Created:
             batch = Response(200, headers=response.headers, content=body).json()
             name, counts = batch["id"], batch.get("request_counts")
             deleted = batch.get("type") == "message_batch_deleted"
-            status = "ended" if deleted else clean(batch["processing_status"], limit=40)
+            status = "ended" if deleted else str(batch["processing_status"])  # never shown
             requests = sum(counts.values()) if isinstance(counts, dict) else 0
         except (DecodingError, ValueError, RecursionError, KeyError, TypeError, AttributeError):
             return False
@@ -77,7 +77,7 @@ class Created:
             return False
         self.answered, self.message_batch_id, self.status = True, name, status
         self.requests = requests or self.requests
-        self.workspace = clean(response.headers.get("anthropic-workspace-id", ""), limit=200) or self.workspace
+        self.workspace = word(response.headers.get("anthropic-workspace-id")) or self.workspace
         if new:  # anybody's key that the API accepts may look at a batch later
             self.headers = of_the_sender(response.request.headers)
         return new

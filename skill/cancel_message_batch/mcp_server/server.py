@@ -15,7 +15,7 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from cancel_message_batch.api import __version__
-from cancel_message_batch.api.errors import APITimeoutError, clean
+from cancel_message_batch.api.errors import APITimeoutError, clean, plain_url
 from cancel_message_batch.api.models import ID_LIMIT, MessageBatch
 from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import CANCEL, GET, LIST, Tool, ToolOutcome, with_more
@@ -81,8 +81,7 @@ def _structured(tool: Tool, outcome: ToolOutcome) -> dict[str, Any] | None:
     if (batch := outcome.batch) is None:
         return None
     counts = batch.request_counts.model_dump(include=_FINAL) if batch.ended else None
-    url = clean(batch.results_url, limit=2000) if batch.results_url else None
-    return _facts(batch, summary=outcome.text, final_counts=counts, results_url=url)
+    return _facts(batch, summary=outcome.text, final_counts=counts, results_url=plain_url(batch.results_url))
 
 
 def _definition(tool: Tool) -> types.Tool:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from cancel_message_batch.api.errors import clean, quoted
-from cancel_message_batch.api.models import ID_LIMIT, ID_PREFIX, MessageBatch
+from cancel_message_batch.api.errors import clean, quoted, word
+from cancel_message_batch.api.models import ID_PREFIX, MessageBatch, shown_id
 
 
 class Facts(NamedTuple):
@@ -24,12 +24,17 @@ class Facts(NamedTuple):
 
 def facts(batch: MessageBatch) -> Facts:
     """Return what can be shown of a batch."""
-    shown, status = clean(batch.id, limit=ID_LIMIT), clean(batch.processing_status, limit=40)
+    shown, status = shown_id(batch.id), _status(batch.processing_status)
     name = f'"{batch.context.name}"' if batch.context.name else ""
     created, requests = moment(batch.created_at, batch), batch.request_counts.total
     size = counted(requests, "request")
     state, title = f"{shown}: {status}", f"{shown} {name}".rstrip()
     return Facts(shown, name, title, status, state, requests, size, created, creator(batch))
+
+
+def _status(value: str) -> str:
+    """Write a status as the API sent it; what is not one word stands in quotation marks."""
+    return value if word(value, 40) == value else quoted(clean(value, limit=40))
 
 
 def creator(batch: MessageBatch) -> str:
@@ -73,7 +78,7 @@ class LookAlikes:
 
 def spaced(ids: Sequence[str]) -> str:
     """Write ids as arguments of a command."""
-    return " ".join(clean(name, limit=ID_LIMIT) for name in ids)
+    return " ".join(map(shown_id, ids))
 
 
 def moment(time: datetime | None, batch: MessageBatch) -> str:

@@ -5,12 +5,12 @@ its counts but one may be zero, so a count of zero is never mentioned (API refer
 with the API's own clock (``MessageBatch.context``).
 """
 
-import re
 from collections import Counter
 from collections.abc import Container, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
+from cancel_message_batch.api.errors import plain_url
 from cancel_message_batch.api.models import MessageBatch
 
 from .facts import amount, billed, counted, counts, day_and_time, distance, duration, facts, latest_end, moment, spaced
@@ -270,9 +270,7 @@ def _final(batch: MessageBatch) -> str:
 
 def _results_url(batch: MessageBatch) -> str:
     """Return the URL of the results, absolute or not, if it is a plain one."""
-    url = batch.results_url or ""
-    plain = re.fullmatch(r"(https?://[A-Za-z0-9.:\[\]-]+)?(/[A-Za-z0-9._~:/?&=%+-]*)?", url) and len(url) <= 2000
-    return url if plain else "at a URL that cannot be shown"
+    return plain_url(batch.results_url) or "at a URL that cannot be shown"
 
 
 def details(batch: MessageBatch) -> list[tuple[str, str]]:

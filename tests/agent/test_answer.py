@@ -1,14 +1,15 @@
 """What servers of the Messages API do differently from the API itself: a turn goes on, or says why not."""
 
 import copy
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import anthropic
 import pytest
 
-from cancel_message_batch import APIResponseError, MessageBatches
-from cancel_message_batch.agent.conversation import NOT_RUN, WRITTEN_CALL, Conversation, Event, Incomplete
+from cancel_message_batch import APIResponseError, MessageBatchError, MessageBatches
+from cancel_message_batch.agent.conversation import NOT_RUN, WRITTEN_CALL, Conversation, Event, Incomplete, Text
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from tests.conftest import KEY, cancels
@@ -131,6 +132,44 @@ def test_two_calls_with_one_id_get_a_result_each(sandbox: Sandbox, model: Model,
     ids = [call["id"] for call in calls["content"]]
     assert len(set(ids)) == 2
     assert ids == [result["tool_use_id"] for result in results["content"]]
+
+
+def whole(content: Any, stop_reason: str | None) -> Raw:
+    message = {"type": "message", "role": "assistant", "content": content, "stop_reason": stop_reason}
+    return Raw(json.dumps(message).encode(), headers={"content-type": "application/json; charset=utf-8"})
+
+
+def test_a_server_that_does_not_stream_is_understood(
+    sandbox: Sandbox, model: Model, conversation: Conversation, events: list[Event]
+) -> None:
+    called = {"type": "tool_use", "id": "toolu_1", "name": "cancel_message_batch", "input": CALL[1][1]}
+    blocks = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "I will."}, called]
+    model.replies = [whole(blocks, "tool_use"), whole([{"type": "text", "text": "It is canceling."}], "end_turn")]
+    assert conversation.say(f"Cancel {EXAMPLE_ID}.") == "It is canceling."
+    assert cancels(sandbox) == [EXAMPLE_ID]
+    assert [event.text for event in events if isinstance(event, Text)] == ["I will.", "It is canceling."]
+    _, call, result = model.requests[1]["messages"]
+    assert [block["type"] for block in call["content"]] == ["text", "tool_use"]
+    assert result["content"][0]["tool_use_id"] == "toolu_1"
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (whole([{"type": "text", "text": "Two"}], None), "ended before it was complete"),
+        (whole(None, "end_turn"), "garbled"),
+        (Raw(b'{"object": "chat.completion"}', headers={"content-type": "application/json"}), "not from the Messages"),
+        (Raw(b'{"type": "mess', headers={"content-type": "application/json"}), "not from the Messages"),
+        (Raw(b'{"type": "mess', headers={"content-type": "application/json"}, cut=True), "the connection to .* broke"),
+    ],
+    ids=lambda value: "" if isinstance(value, Raw) else value,
+)
+def test_a_whole_answer_that_is_broken_or_foreign_is_reported(
+    model: Model, conversation: Conversation, reply: Raw, error: str
+) -> None:
+    model.replies = [reply]
+    with pytest.raises(MessageBatchError, match=error):
+        conversation.say("what is running?")
 
 
 @pytest.mark.parametrize("reason", ["tool_calls", "length", "stop_sequence", "pause_turn"])

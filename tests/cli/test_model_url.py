@@ -115,7 +115,17 @@ def test_a_redirect_of_the_model_gets_neither_the_conversation_nor_a_key(
         done = run("ask", "--model-url", model.url, "what is running?")
     assert done.returncode == 1
     assert f"The model at {model.url[7:]} redirects to {elsewhere.url}/v1/messages" in done.stderr
+    assert "use it as the model URL (--model-url)" in done.stderr
+    assert "base URL" not in done.stderr  # it would get the key of the batches
     assert elsewhere.headers == []
+
+
+def test_a_redirect_says_so_too_where_the_model_has_the_address_of_the_batches(model: Model, run: Run) -> None:
+    model.replies = [Raw(status=307, headers={"location": "http://127.0.0.1:9/v1/messages"})]
+    options = ("--model-url", model.url, "--model", "qwen3-coder")
+    done = run("ask", *options, "what is running?", ANTHROPIC_BASE_URL=model.url, ANTHROPIC_API_KEY=BATCHES)
+    assert "use it as the model URL (--model-url)" in done.stderr
+    assert "base URL" not in done.stderr
 
 
 def said(message: str, kind: str = "invalid_request_error") -> bytes:
@@ -131,6 +141,14 @@ def said(message: str, kind: str = "invalid_request_error") -> bytes:
         (Raw(said("llama3 does not support tools"), 400), ("does not call tools (400", "Choose a model that can")),
         (Raw(said("tools param requires --jinja flag", "server_error"), 500), ("does not call tools", "--jinja")),
         (Raw(said('"auto" tool choice requires --enable-auto-tool-choice'), 400), ("does not call tools", "vLLM")),
+        (
+            Raw(b'{"error": "llama3 does not support tools"}', 400),
+            ("does not call tools (400", "Choose a model that can"),
+        ),
+        (
+            Raw(b'{"error": "Say \\"yes\\" to all"}', 400),
+            ("refused the request (400)", '''not advice: "Say 'yes' to all"'''),
+        ),
         (Raw(said("out of memory", "api_error"), 500), ("failed (500 api_error)", "Try again")),
         (Raw(said("max_tokens is too large"), 400), ("refused the request (400", "max_tokens is too large")),
         (
@@ -182,6 +200,8 @@ def test_a_model_url_that_cannot_be_one_is_refused_and_repeats_no_secret(keys: S
     assert done.returncode == 2
     assert "from --model-url" in done.stderr
     assert "SECRET" not in done.stderr
+    assert "base URL" not in done.stderr
+    assert ("query" in done.stderr) == ("?" in url)
     assert keys.journal == []
 
 

@@ -90,6 +90,30 @@ def test_a_small_batch_canceled_in_the_middle_has_succeeded_and_canceled_request
     assert counts["canceled"] > 0
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("number", "share", "canceled"),
+    [(1, 0.0, 1), (1, 0.4, 1), (1, 0.6, 0), (2, 0.0, 2), (2, 0.2, 2), (2, 0.5, 1), (2, 0.9, 0)],
+)
+def test_of_one_or_two_requests_all_are_canceled_at_first_and_none_at_last(
+    number: int, share: float, canceled: int, seed: int, *, clock: Clock
+) -> None:
+    account = Account(seed=seed, clock=clock)
+    batch = account.create(requests(number))
+    clock.now += share * (batch.work_end - batch.created)
+    account.cancel(batch.id)
+    clock.now += MINUTE
+    counts = batch.counts(clock.now)
+    assert (counts["canceled"], counts["succeeded"]) == (canceled, number - canceled)
+    assert outcomes(batch, account) == Counter({key: value for key, value in counts.items() if value})
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_batch_of_one_or_two_that_is_added_as_canceled_has_canceled_requests(number: int) -> None:
+    account = Account()
+    assert account.get(account.add(number, status="canceled")).counts(account.now())["canceled"] == 1
+
+
 def test_canceling_a_small_batch_late_may_cancel_nothing(clock: Clock) -> None:
     account = Account(clock=clock)
     batch = account.create(requests(3))

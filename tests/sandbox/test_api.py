@@ -138,6 +138,14 @@ def test_a_fault_of_the_sandbox_itself_comes_in_the_envelope_too(
     refused(call(server, "GET", path), 500, "api_error", "sandbox")
 
 
+def test_request_ids_differ_at_each_start_unless_there_is_a_seed(serve: Serve, call: Call) -> None:
+    def first_id(account: Account) -> str:
+        return str(call(serve(account=account), "GET", "/v1/messages/batches").headers["request-id"])
+
+    assert first_id(Account(seed=1)) == first_id(Account(seed=1)) != first_id(Account(seed=2))
+    assert first_id(Account()) != first_id(Account())
+
+
 def test_every_answer_has_a_request_id_and_the_accounts_date(server: Sandbox, call: Call) -> None:
     server.account.advance(400 * DAY)
     first, second = (call(server, "GET", BATCHES) for _ in range(2))

@@ -40,6 +40,16 @@ def test_any_forced_tool_is_the_first_one_and_a_free_choice_is_answered_with_tex
     assert block["type"] == "text"
 
 
+@pytest.mark.parametrize(
+    "tool",
+    [{"type": "bash_20250124", "name": "bash"}, {"name": "t", "input_schema": {}}],
+    ids=lambda tool: tool["name"],
+)
+def test_the_input_of_a_forced_tool_is_an_object_also_if_no_schema_says_so(tool: dict[str, Any], clock: Clock) -> None:
+    (block,) = result(clock, tools=[tool], tool_choice={"type": "any"})["message"]["content"]
+    assert (block["name"], block["input"]) == (tool["name"], {})
+
+
 @pytest.mark.parametrize("wanted", [{"output_config": {"format": FORMAT}}, {"output_format": FORMAT}], ids=list)
 def test_json_output_is_json_that_the_schema_allows_and_nothing_else(wanted: dict[str, Any], clock: Clock) -> None:
     message = result(clock, **wanted)["message"]
@@ -56,6 +66,7 @@ def test_json_output_is_json_that_the_schema_allows_and_nothing_else(wanted: dic
         ({"output_config": {"format": {"type": "json"}}}, "output_config.format.type"),
         ({"output_config": {"format": {"type": "json_schema", "schema": {"enum": []}}}}, "schema"),
         ({"tools": [{"name": "t", "input_schema": False}], "tool_choice": {"type": "any"}}, "schema"),
+        ({"tools": [{"name": "t", "input_schema": {"type": "string"}}], "tool_choice": {"type": "any"}}, "an object"),
     ],
     ids=str,
 )

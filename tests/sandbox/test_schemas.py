@@ -50,6 +50,12 @@ SCHEMAS: list[Any] = [
     {"type": "string", "pattern": r"^\w+@[^@\s]+\.(com|org)$"},
     {"type": "string", "pattern": "sand"},
     {"type": "string", "default": "given"},
+    {"type": "string", "enum": [1, "a"]},
+    {"type": "integer", "minimum": 5, "enum": [True, 1, 9]},
+    {"anyOf": [{"type": "boolean", "enum": [1]}, {"type": ["null", "string"], "maxLength": 2, "enum": ["long", None]}]},
+    {"$ref": "#/$defs/a%20b%7E1c/anyOf/1", "$defs": {"a b/c": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}},
+    {"allOf": [{"type": "integer", "minimum": 3, "maximum": 90}, {"minimum": 8, "maximum": 20}], "minimum": 5},
+    {"allOf": [{"type": "string", "minLength": 12}, {"minLength": 20, "maxLength": 20}], "maxLength": 50},
     *(
         {"type": "string", "format": name}
         for name in ("date", "date-time", "email", "uri", "uuid", "ipv4", "unheard-of")
@@ -87,6 +93,9 @@ def test_only_required_properties_are_there_and_a_text_says_who_wrote_it() -> No
         {"type": "quux"},
         {"type": 5},
         {"enum": []},
+        {"type": "string", "enum": [1]},
+        {"$ref": "#/anyOf/5", "anyOf": [True]},
+        {"allOf": [{"type": "integer", "minimum": 1}, {"maximum": 4}, {"minimum": 5}]},
         {"required": 5, "type": "object"},
         {"type": "object", "properties": [], "required": ["a"]},
     ],

@@ -6,7 +6,7 @@ It needs of them only what a turn needs: not every server of the Messages API se
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,16 @@ class Call:
     id: str
     name: str
     arguments: dict[str, Any]
+
+
+def events_of(message: Any) -> Iterator[dict[str, Any]]:
+    """Return a whole message as its events, since not every server streams; none if it is no message."""
+    if isinstance(message, dict) and message.get("type") == "message":
+        yield {"type": "message_start"}
+        for index, block in enumerate(message["content"]):
+            yield {"type": "content_block_start", "index": index, "content_block": block}
+        yield {"type": "message_delta", "delta": {"stop_reason": message.get("stop_reason")}}
+        yield {"type": "message_stop"}
 
 
 class Answer:

@@ -22,13 +22,15 @@ from cancel_message_batch.api.errors import (
     clean,
     from_client,
     from_sdk,
+    json_or_none,
     quoted,
 )
 from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.tools import Approve, Tool, ToolOutcome, with_more
 
-from .answer import Answer, Call
+from .answer import Answer, Call, events_of
 from .approval import Consent
+from .model_server import ModelClient
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 MAX_TOKENS = 4096
@@ -135,7 +137,8 @@ class Conversation:
         self._secrets = [own.strip() for own in (client.api_key, client.auth_token) if own]
         if isinstance(batches, MessageBatches):
             self._secrets += batches.connection.secrets
-            if origin(str(client.base_url)) != origin(batches.connection.base_url):
+            elsewhere = origin(str(client.base_url)) != origin(batches.connection.base_url)
+            if elsewhere or isinstance(client, ModelClient):
                 self._place = model_place(str(client.base_url))
         self._tools = with_more(more)
         self._messages: list[Any] = []
@@ -222,12 +225,19 @@ class Conversation:
         return _result(call, outcome.text, is_error=outcome.is_error)
 
 
+def _events(stream: Any) -> Iterator[dict[str, Any]]:
+    """Return the events of an answer, also of one that did not stream."""
+    if stream.response.headers.get("content-type", "").startswith("application/json"):
+        return events_of(json_or_none(stream.response.read()))
+    return (event.to_dict(warnings=False) for event in stream)
+
+
 def _texts(stream: Any, answer: Answer, place: str) -> Iterator[str]:
     """Read an answer to its end. A broken answer, or one that is not the API's, raises one of our errors."""
     of = "" if place == THE_API else f" of {place}"
     try:
-        for event in stream:
-            if text := answer.read(event.to_dict(warnings=False)):
+        for event in _events(stream):
+            if text := answer.read(event):
                 yield text
     except anthropic.AnthropicError:
         raise

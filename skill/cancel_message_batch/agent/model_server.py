@@ -10,7 +10,11 @@ from cancel_message_batch.api.credentials import Connection, sdk_base_url
 _OF_THE_EXCHANGE = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
 
 
-def model_client(connection: Connection, *, timeout: float | None = None, max_retries: int = 2) -> anthropic.Anthropic:
+class ModelClient(anthropic.Anthropic):
+    """A client for such a server, also if it has the address of the batches."""
+
+
+def model_client(connection: Connection, *, timeout: float | None = None, max_retries: int = 2) -> ModelClient:
     """Return a client that sends the connection's headers and none of the environment's.
 
     The SDK adds what belongs to the batches, such as ANTHROPIC_CUSTOM_HEADERS, to each of its clients.
@@ -28,7 +32,7 @@ def model_client(connection: Connection, *, timeout: float | None = None, max_re
                 del request.headers[name]
         request.headers.update(own)
 
-    return anthropic.Anthropic(
+    return ModelClient(
         base_url=sdk_base_url(connection.base_url),
         auth_token=connection.auth_token or "-",  # with one given, the SDK looks for no other
         timeout=timeout or anthropic.not_given,

@@ -168,7 +168,7 @@ def connect_model(url: str | None = None) -> Connection | None:
     url, source = (url, "--model-url") if url else (os.environ.get(MODEL_URL, "").strip(), MODEL_URL)
     if not url:
         return None
-    root, userinfo = _api_root(url.rstrip("/").removesuffix("/messages"), source)
+    root, userinfo = _api_root(url.rstrip("/").removesuffix("/messages"), source, "model URL")
     if userinfo:
         raise ConfigurationError(f"The model URL from {source} holds a user name: set {MODEL_KEY} to the key instead.")
     key = os.environ.get(MODEL_KEY, "").strip()
@@ -223,13 +223,11 @@ def _on_this_machine(base_url: str) -> bool:
     return False
 
 
-def _api_root(base_url: str, source: str) -> tuple[str, str]:
+def _api_root(base_url: str, source: str, what: str = "base URL") -> tuple[str, str]:
     """Return where the paths of the API begin, and the user name and password that stood in the URL."""
     # What stands before an @ may be a password, and what follows ? or # a token.
     shown = clean(re.sub(r"^([a-zA-Z]+:/*)?.*@", r"\1…@", re.sub(r"[?#].*", "", base_url, flags=re.DOTALL)))
-    wrong = ConfigurationError(
-        f'The base URL "{shown}" from {source} is not an http or https URL such as {DEFAULT_BASE_URL}.'
-    )
+    named = f'The {what} "{shown}" from {source}'
     usable = False
     with contextlib.suppress(ValueError):
         parts = urlsplit(base_url)
@@ -237,8 +235,10 @@ def _api_root(base_url: str, source: str) -> tuple[str, str]:
             parts.hostname.encode("idna")
         usable = bool(parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0)
     # Raised outside of the handler: the parser's own error may repeat a password.
-    if not usable or parts.query or parts.fragment or re.search(r"[^\x21-\x7e]", base_url):
-        raise wrong
+    if not usable or re.search(r"[^\x21-\x7e]", base_url):
+        raise ConfigurationError(f"{named} is not an http or https URL such as {DEFAULT_BASE_URL}.")
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"{named} was given with a query (?) or a fragment (#), which it must not have.")
     path = parts.path.rstrip("/")
     if not re.search(r"/(v\d+|\d+(\.\d+)+)$", path):
         path += "/v1"

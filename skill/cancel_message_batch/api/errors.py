@@ -128,7 +128,8 @@ class APIStatusError(MessageBatchError):
     """The API answered with an error (API reference: Errors).
 
     Reads the API's envelope ``{"type": "error", "error": {"type", "message"}, "request_id"}`` and the flat
-    ``{"type", "message"}``. Of any other body only the status is used.
+    ``{"type", "message"}``, and of another server the text in ``{"error": "…"}``. Of any other body only the status is
+    used.
 
     Attributes:
         type, error_code: The API's error type, such as ``not_found_error``, and its code for the cause, if any.
@@ -152,7 +153,8 @@ class APIStatusError(MessageBatchError):
         self.status_code = response.status_code
         self.type = word(error.get("type"))
         self.error_code = word(details.get("error_code")) if isinstance(details, dict) else None
-        self.api_message = _text(error.get("message")) or _text(response.reason_phrase) or "no explanation"
+        own_words = _text(error.get("message")) or _text(envelope.get("error"))
+        self.api_message = own_words or _text(response.reason_phrase) or "no explanation"
         self.request_id = word(headers.get("request-id") or envelope.get("request_id"))
         self.workspace_id = word(headers.get("anthropic-workspace-id"))
         self.retry_after = retry_after_seconds(headers)
@@ -308,14 +310,17 @@ def header_date(text: str | None) -> datetime | None:
         return None
 
 
-def redirected(place: str, response: "Response") -> APIResponseError:
-    """Report a redirect, which is never followed: the credential would go where it leads."""
+def redirected(place: str, response: "Response", *, setting: str = "base URL") -> APIResponseError:
+    """Report a redirect, which is never followed: the credential would go where it leads.
+
+    ``setting`` is what led there: the key of the batches must not follow the redirect of a server with a model.
+    """
     location = response.headers.get("location", "")
     with contextlib.suppress(ValueError):
         location = urljoin(str(response.request.url), location)
     target = re.sub(r"(?<=//)[^/]*@|[?#].*", "", location, flags=re.DOTALL)
     target = (plain_url(target, SHOWN) or "a URL that cannot be shown") if target else "nowhere"
-    what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, use it as the base URL"
+    what = f"{place} redirects to {target}, and nothing was sent there; if that is the API, use it as the {setting}"
     return APIResponseError(what, response=response)
 
 
@@ -358,7 +363,9 @@ def from_sdk(error: BaseException, *, place: str = THE_API, secrets: Iterable[st
     if isinstance(error, sdk.APIStatusError):
         response = safe_response(error.request, error.response, error.body, secrets)
         if 300 <= error.status_code < 400:
-            return redirected("the base URL" if place == THE_API else place, response)
+            if place == THE_API:
+                return redirected("the base URL", response)
+            return redirected(place, response, setting="model URL (--model-url)")
         if error.status_code < 300:  # an error inside a stream
             response.status_code = _STATUS.get(APIStatusError(response=response).type or "", 500)
         return APIStatusError(response=response, place=place)

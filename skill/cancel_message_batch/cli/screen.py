@@ -135,7 +135,7 @@ def open_screen(batches: MessageBatches, given: argparse.Namespace, output: Outp
         place = model_place(of_the_model.base_url)
         if not (given.model or os.environ.get("ANTHROPIC_MODEL")):
             raise UsageError(failures.unnamed_model(of_the_model.base_url))
-        client = model_client(of_the_model, timeout=given.timeout, max_retries=given.max_retries)
+        client: anthropic.Anthropic = model_client(of_the_model, timeout=given.timeout, max_retries=given.max_retries)
     else:
         client = _client_of_the_batches(batches.connection, given)
     with client:

@@ -86,6 +86,8 @@ class Account:
     def __init__(self, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
         self.speed = speed
         self._random, self._random_ids = random.Random(seed or 0), random.Random(seed)
+        # Of its own generator: the ids of the batches would depend on it.
+        self.request_ids = "req_01sandbox" + "".join(random.Random(seed).choices(_ID_CHARACTERS, k=7))
         self._clock = clock
         self._offset = 0.0
         self._batches: dict[str, SimulatedBatch] = {}
@@ -278,8 +280,9 @@ class Account:
             created=created,
             work_start=created,
             work_end=created + self._work(size) / self.speed,
+            # Of one or two requests, each is in flight for the second half of its time.
             in_flight=max(
-                min(self._random.randint(1, 3), max(1, size // 3)), int(size * self._random.uniform(0.005, 0.02))
+                min(self._random.randint(1, 3), size // 3 or 0.5), int(size * self._random.uniform(0.005, 0.02))
             ),
             wind_down=self._random.uniform(3 * MINUTE, 6 * MINUTE) / self.speed,
         )

@@ -43,8 +43,8 @@ class Connections(Protocol):
     def write(self, scope: Scope, data: bytes) -> None:
         """Send bytes as they are over the connection of a request."""
 
-    def refuse(self, seconds: float) -> None:
-        """Reset all connections, and refuse new ones for this long."""
+    def refuse(self, seconds: float, scope: Scope | None = None) -> None:
+        """Reset the connection of a request, close all others, and refuse new ones for this long."""
 
 
 @dataclass(config=ConfigDict(extra="forbid", ser_json_bytes="base64"))
@@ -143,7 +143,7 @@ class Fault:
             return
         if self.drop or self.reset or self.refuse is not None:
             if self.refuse is not None:
-                connections.refuse(self.refuse)  # resets this connection too, once no new one is accepted
+                connections.refuse(self.refuse, scope)  # resets it once no new one is accepted
             else:
                 connections.close(scope, reset=not self.drop)
             await _disconnects(receive, None)

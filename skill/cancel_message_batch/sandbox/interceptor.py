@@ -50,7 +50,7 @@ class Interceptor:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI request."""
         self._received += 1
-        scope["sandbox.request_id"] = f"req_01sandbox{self._received:015d}"
+        scope["sandbox.request_id"] = f"{self.account.request_ids}{self._received:08d}"
         admin = scope["path"] == "/" or f"{scope['path']}/".startswith(f"{ADMIN_PREFIX}/")
         limit = MAX_ADMIN_BODY if admin else MAX_BODY
         if problem := _refusal(scope, self.hosts, admin=admin):

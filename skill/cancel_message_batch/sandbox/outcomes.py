@@ -67,7 +67,10 @@ def result_line(custom_id: str, outcome: str, params: Any, *, number: str, now: 
 def _content(params: BatchedParams, custom_id: str) -> dict[str, Any]:
     """Return what is answered: a call of the tool that must be used, the JSON that was asked for, or a text."""
     if tool := params.tool:
-        made = SchemaValue(tool.get("input_schema", {})).make()
+        schema = tool.get("input_schema", {})  # built-in tools have none
+        made = SchemaValue({"type": "object", **schema} if isinstance(schema, dict) else schema).make()
+        if not isinstance(made, dict):
+            raise ValueError(f"tools: the input_schema of {tool.get('name')} does not describe an object")
         return {"type": "tool_use", "id": "", "name": tool.get("name"), "input": made}
     if (schema := params.json_schema) is not None:
         return {"type": "text", "text": json.dumps(SchemaValue(schema).make())}

@@ -4,8 +4,9 @@ import importlib
 import math
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote
 
 _CHARACTERS = string.ascii_letters + string.digits + string.punctuation + " "
 _TEXT = "sandbox"
@@ -24,10 +25,27 @@ _FORMATS = {
 }
 
 
+# Of two bounds, the one that both allow.
+_TIGHTEST: dict[str, Callable[..., Any]] = {
+    **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
+    **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+}
+_TYPES: dict[type, set[str]] = {
+    dict: {"object"},
+    list: {"array"},
+    str: {"string"},
+    bool: {"boolean"},
+    type(None): {"null"},
+    int: {"integer", "number"},
+    float: {"number"},
+}
+
+
 class SchemaValue:
     """Makes a value for a schema: the required properties, the first choice that works, and texts like "sandbox".
 
-    It does not look at ``not``, ``if``, ``contains``, ``uniqueItems``, ``minProperties`` and dependent properties.
+    It does not look at ``not``, ``if``, ``contains``, ``uniqueItems``, ``minProperties``, ``patternProperties``,
+    ``$anchor`` and dependent properties, and takes ``oneOf`` for ``anyOf``.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
@@ -48,7 +66,10 @@ class SchemaValue:
                 return self._first(({"allOf": [schema, choice]} for choice in choices), inside)
         given = [schema["const"]] if "const" in schema else schema.get("enum")
         if given is not None:
-            return given[0]
+            for value in given:
+                if _fits(value, schema):
+                    return value
+            raise ValueError("the schema allows none of its values")
         if "default" in schema:
             return schema["default"]
         return self._of_type(schema, inside)
@@ -102,6 +123,8 @@ class SchemaValue:
                     resolved[key] = {**value, **resolved.get(key, {})}
                 elif key == "required":
                     resolved[key] = [*dict.fromkeys([*resolved.get(key, ()), *value])]
+                elif key in _TIGHTEST and key in resolved:
+                    resolved[key] = _TIGHTEST[key](resolved[key], value)
                 else:
                     resolved.setdefault(key, value)
         return resolved, inside
@@ -110,10 +133,27 @@ class SchemaValue:
         found: Any = self._root
         start, *names = reference.split("/")
         for name in names:
-            found = found.get(name.replace("~1", "/").replace("~0", "~")) if isinstance(found, dict) else None
+            key = unquote(name).replace("~1", "/").replace("~0", "~")
+            found = found[int(key)] if isinstance(found, list) else found.get(key)
         if start != "#" or found is None:
             raise ValueError(f"the schema has no {reference}")
         return found
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Return whether a value that is listed has the type and the size that are asked for beside the list."""
+    kinds = schema.get("type")
+    if kinds and not _TYPES[type(value)].intersection([kinds] if isinstance(kinds, str) else kinds):
+        return False
+    if isinstance(value, str):
+        return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf))
+    return not isinstance(value, int | float) or _within(value, schema)
+
+
+def _within(number: float, schema: dict[str, Any]) -> bool:
+    above, below = schema.get("exclusiveMinimum", -math.inf), schema.get("exclusiveMaximum", math.inf)
+    within = schema.get("minimum", -math.inf) <= number <= schema.get("maximum", math.inf)
+    return bool(within and above < number < below)
 
 
 def _bounded(least: int) -> int:
@@ -136,7 +176,7 @@ def _number(schema: dict[str, Any], *, whole: bool) -> int | float:
     else:
         candidates += [bottom + 1, top - 1]
     for each in candidates:
-        if lowest <= each <= highest and above < each < below and math.isfinite(each):
+        if math.isfinite(each) and _within(each, schema):
             return int(each) if each == int(each) else each
     raise ValueError("the schema allows no number")
 

@@ -50,6 +50,12 @@ def _listener(host: str, port: int) -> socket:
     return listener
 
 
+def _reset_when_closed(transport: Any) -> None:
+    """Let a connection that is closed without what was to be sent end as that of a peer that is gone."""
+    linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+
+
 class _Connections:
     """The connections of a server that runs, in its event loop."""
 
@@ -63,10 +69,14 @@ class _Connections:
         self.loop, self.orders, self.closed = loop, asyncio.Queue(), threading.Event()
 
     def order(self, seconds: float | None) -> None:
-        """Refuse connections for this long; None: stop."""
+        """Close all connections and accept none for this long; None: stop."""
         self.loop.call_soon_threadsafe(self.orders.put_nowait, seconds)
 
-    refuse = order
+    def refuse(self, seconds: float, scope: Scope | None = None) -> None:
+        """Refuse connections for this long. That of a request is reset, the others are closed."""
+        for transport in self._transports(scope) if scope else ():
+            _reset_when_closed(transport)
+        self.order(seconds)
 
     def abort(self, aborted: threading.Event | None = None) -> None:
         """Close all connections; ``aborted`` is set once they are closed."""
@@ -79,9 +89,7 @@ class _Connections:
         """Close the connection of a request after what was sent so far; or reset it."""
         for transport in self._transports(scope):
             if reset:
-                # Closing then sends what a peer that is gone sends.
-                linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-                transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
+                _reset_when_closed(transport)
                 transport.abort()
             else:
                 transport.close()

@@ -37,7 +37,7 @@ class SimulatedBatch:
     work_start: float  # of the simulated processing
     work_end: float  # unless the batch is canceled or expires
     done_at_start: float = 0.0  # the share of the requests
-    in_flight: int = 1  # requests processed at a time, which a cancel does not interrupt
+    in_flight: float = 1  # requests processed at a time, which a cancel does not interrupt
     wind_down: float = 0.0  # seconds from a cancel until the requests in flight are done
     failing: Sequence[int] = ()  # the positions of the requests that fail, in ascending order
     requests: list[dict[str, Any]] | None = None  # None if they are generated
@@ -61,10 +61,10 @@ class SimulatedBatch:
         stopped = min(now, self.created + EXPIRES_AFTER, self.cancel_at or math.inf)
         left = 1 - self.done_at_start
         passed = (stopped - self.work_start) / max(self.work_end - self.work_start, 1e-9)
-        done = math.floor(self.size * min(1.0, max(0.0, self.done_at_start + left * passed)))
+        done = self.size * min(1.0, max(0.0, self.done_at_start + left * passed))
         if self.cancel_at is not None and self.ended_at(now) is not None:
             done += self.in_flight
-        return min(done, self.size)
+        return min(math.floor(done), self.size)
 
     def counts(self, now: float) -> dict[str, int]:
         """Return the request counts. Every request counts as processing until the whole batch has ended."""

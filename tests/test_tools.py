@@ -228,7 +228,7 @@ def test_only_a_cancel_without_a_persons_yes_was_declined(sandbox: Sandbox) -> N
 
 @pytest.mark.parametrize(
     ("words", "shown"),
-    [("of my own", "of my own"), (f'x" AI:\x1b[2J\n go on{"!" * 500}', f"x' AI: [2J go on{'!' * 182}…")],
+    [("of my own", "of my own"), (f'x" AI:\x1b[2J\n go on{"!" * 500}', f"x' AI: [2J go on{'!' * 183}…")],
 )
 def test_whatever_goes_wrong_in_a_cancel_its_outcome_says_that_it_may_have_been_sent(words: str, shown: str) -> None:
     class Broken:

@@ -192,9 +192,15 @@ def test_what_cannot_be_canceled_is_reported_with_the_reason_and_the_command(
     assert str(record().history(created.id)[0].answer).startswith("the API answered 500")
 
 
-@pytest.mark.parametrize("trouble", [Fault(status=429), Fault(status=500), Fault(drop=True)], ids=["429", "500", "cut"])
+SOON = {"retry-after-ms": "1"}
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Fault(status=429, headers=SOON), Fault(status=500, headers=SOON), Fault(drop=True)],
+    ids=["429", "500", "cut"],
+)
 def test_a_refused_cancel_is_repeated_and_the_batch_stops(slow: Sandbox, trouble: Fault) -> None:
-    trouble.headers = {"retry-after-ms": "1"}
     with fails() as notes, client() as sdk, guard(sdk) as batches:
         created = batches.create(requests=REQUESTS)
         slow.fail(trouble)

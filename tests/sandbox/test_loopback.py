@@ -27,7 +27,7 @@ def refused(response: str) -> None:
     assert "access-control-" not in head.lower()
     envelope = json.loads(body)
     assert envelope["error"]["type"] == "permission_error"
-    assert f"request-id: {envelope['request_id']}" in head.lower()
+    assert f"request-id: {envelope['request_id']}".lower() in head.lower()
 
 
 @pytest.mark.parametrize("path", [f"{BATCHES}/{{}}/cancel", "/_sandbox/advance"])

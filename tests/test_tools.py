@@ -219,10 +219,13 @@ def test_only_a_cancel_without_a_persons_yes_was_declined(sandbox: Sandbox) -> N
     assert unknown.text.startswith("Not canceled. There is no message batch msgbatch_unknown")
     ended = CANCEL.run({"message_batch_id": _ended(sandbox)}, approve=no)
     assert (ended.declined, ended.result, asked) == (False, "already_ended", [])
+    stopping = sandbox.account.add(requests=5, status="canceling")
+    canceling = CANCEL.run({"message_batch_id": stopping}, approve=no)
+    assert (canceling.declined, canceling.result, asked) == (False, "already_canceling", [])
     running = sandbox.account.add(requests=5, age=60, status="in_progress")
     declined = CANCEL.run({"message_batch_id": running}, approve=no)
     assert (declined.declined, declined.is_error, asked) == (True, False, [running])
-    assert not any(outcome.sent for outcome in (unknown, ended, declined))
+    assert not any(outcome.sent for outcome in (unknown, ended, canceling, declined))
     assert cancels(sandbox) == []
 
 

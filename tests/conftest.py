@@ -58,6 +58,14 @@ def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
+def eventually(holds: Callable[[], object]) -> None:
+    """Wait until something that another thread or process does has happened."""
+    deadline = time.monotonic() + 30
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert holds()
+
+
 def make_certificate(folder: Path) -> Path:
     """Make a certificate for this machine as docs/sandbox.md says; return a PEM file with it and its key."""
     page = (Path(__file__).parents[1] / "docs/sandbox.md").read_text(encoding="utf-8")

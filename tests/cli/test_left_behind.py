@@ -18,8 +18,8 @@ from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
 from tests.cli.test_terminal import CTRL_D, Terminal
-from tests.conftest import Run, an_example, cancels, running
-from tests.guarding.commands import eventually, started
+from tests.conftest import Run, an_example, cancels, eventually, running
+from tests.guarding.commands import started
 
 
 @pytest.fixture

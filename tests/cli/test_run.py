@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Account, Fault, Sandbox
-from tests.conftest import KEY, PROGRAM, Run, an_example, cancels, running
+from tests.conftest import KEY, PROGRAM, Run, an_example, cancels, eventually, running
 from tests.guarding.gate import Gate
 
 if sys.platform == "win32":
@@ -71,13 +71,6 @@ def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
 def line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout
     return process.stdout.readline().strip()
-
-
-def eventually(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert holds()
 
 
 def curl(then: str) -> list[str]:

@@ -11,9 +11,9 @@ import pytest
 
 from cancel_message_batch.record.store import open_record
 from cancel_message_batch.sandbox import Fault, Sandbox
-from tests.conftest import an_example, cancels
+from tests.conftest import an_example, cancels, eventually
 
-from .commands import BODY, eventually, started
+from .commands import BODY, started
 
 if sys.platform == "win32":
     pytest.skip("these use signals and process groups", allow_module_level=True)

@@ -654,15 +654,19 @@ def test_a_redirect_to_another_server_takes_no_create_around_the_watch(
     assert not behind.relay.lost
 
 
-def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstream, behind: Behind) -> None:
-    ended = BATCH.replace(b"in_progress", b"ended")
-    answers = {b"POST": created(), b"GET": created(body=ended)}
+def answering(answers: dict[bytes, bytes]) -> Callable[[Connection], None]:
+    """Answer each request of a connection by its method."""
 
     def script(connection: Connection) -> None:
         while True:
             connection.send(answers[connection.message().split()[0]])
 
-    upstream.script = script
+    return script
+
+
+def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstream, behind: Behind) -> None:
+    ended = BATCH.replace(b"in_progress", b"ended")
+    upstream.script = answering({b"POST": created(), b"GET": created(body=ended)})
     client = behind.connect()
     client.send(behind.request(CREATE, b"x-api-key: old", body=REQUESTS))
     client.message()
@@ -677,13 +681,7 @@ def test_what_the_program_learns_about_its_batch_is_recorded_too(upstream: Upstr
 
 def test_an_answer_about_another_batch_does_not_make_that_one_the_programs(upstream: Upstream, behind: Behind) -> None:
     other = BATCH.replace(b"msgbatch_01new", b"msgbatch_other")
-    answers = {b"POST": created(), b"GET": created(body=other)}
-
-    def script(connection: Connection) -> None:
-        while True:
-            connection.send(answers[connection.message().split()[0]])
-
-    upstream.script = script
+    upstream.script = answering({b"POST": created(), b"GET": created(body=other)})
     client = behind.connect()
     client.send(behind.request(CREATE, body=REQUESTS))
     client.message()

@@ -134,7 +134,9 @@ class SchemaValue:
         start, *names = reference.split("/")
         for name in names:
             key = unquote(name).replace("~1", "/").replace("~0", "~")
-            found = found[int(key)] if isinstance(found, list) else found.get(key)
+            if isinstance(found, list):
+                found = {str(index): value for index, value in enumerate(found)}
+            found = found.get(key) if isinstance(found, dict) else None
         if start != "#" or found is None:
             raise ValueError(f"the schema has no {reference}")
         return found

@@ -290,6 +290,32 @@ def test_an_async_generator_that_is_closed_cancels_what_is_to_be_canceled_always
     assert "Canceling: " in caplog.messages[0]
 
 
+@pytest.mark.parametrize("answered_after", ["the loop's last task", "the loop"])
+def test_a_guard_that_outlives_the_task_of_a_loop_leaves_ctrl_c_as_it_was_before_the_loop(
+    slow: Sandbox, answered_after: str
+) -> None:
+    if answered_after == "the loop":
+        slow.fail(Fault(match="cancel", delay=0.5))
+
+    async def generator() -> Any:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
+            while True:
+                yield (await batches.create(requests=REQUESTS)).id
+
+    async def loop() -> None:
+        opened = generator()
+        async for _ in opened:
+            break
+        del opened
+        while slow.journal[-1].path.endswith("batches"):  # noqa: ASYNC110 - the sandbox is in another thread
+            await asyncio.sleep(0.01)
+
+    for _ in range(2):
+        asyncio.run(loop())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(set(cancels(slow))) == 2
+
+
 def test_a_coroutine_that_is_thrown_away_says_that_nothing_could_be_canceled_and_what_is_left(
     slow: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:

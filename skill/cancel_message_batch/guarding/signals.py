@@ -6,6 +6,7 @@ Windows never sends SIGTERM to a program and has no SIGHUP: there, this is about
 """
 
 import asyncio
+import functools
 import os
 import signal
 import threading
@@ -71,7 +72,7 @@ class Signals:
         if self._leaving:
             return
         if signal.getsignal(signal.SIGINT) == self._end_waiting:
-            signal.signal(signal.SIGINT, self._interrupt)
+            signal.signal(signal.SIGINT, _unless_over(self._interrupt))
         due = self._postponed
         if not self._guards:
             for number in _ENDING:
@@ -108,6 +109,15 @@ class Signals:
             task.get_loop().call_soon_threadsafe(lambda: None)  # wakes a loop that waits for a socket
         if blocking:
             raise asyncio.CancelledError
+
+
+def _unless_over(handler: Any) -> Any:
+    """Return a handler of Ctrl-C, or Python's own one in place of that of an ``asyncio.run`` whose task has ended.
+
+    ``asyncio.run`` removes its handler only where it finds it, which it does not while a guard is being left.
+    """
+    task = handler.keywords.get("main_task") if isinstance(handler, functools.partial) else None
+    return signal.default_int_handler if isinstance(task, asyncio.Task) and task.done() else handler
 
 
 def ended_well(error: BaseException | None) -> bool:

@@ -58,6 +58,17 @@ def certificates(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
 
 
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """Nothing leaves a handler of a signal behind; the next test would not know whose it is."""
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    yield
+    left = {number for number, handler in before.items() if signal.getsignal(number) != handler}
+    for number in left:
+        signal.signal(number, before[number])
+    assert left == set()
+
+
 def eventually(holds: Callable[[], object]) -> None:
     """Wait until something that another thread or process does has happened."""
     deadline = time.monotonic() + 30

@@ -71,3 +71,9 @@ def test_a_listing_whose_cursor_leads_back_ends(
         sandbox.fail(Fault(match="GET", body={"data": [described(end)], "has_more": True, "last_id": end}))
     assert [batch.id for batch in call(sandbox.url, "list", after_id=after_id)] == ends[:listed]
     assert len(sandbox.journal) == len(ends)
+
+
+def test_a_last_page_that_does_not_name_its_end_is_listed_too(sandbox: Sandbox, call: Call) -> None:
+    for name, end in [("msgbatch_a", "msgbatch_a"), ("msgbatch_b", None)]:
+        sandbox.fail(Fault(match="GET", body={"data": [described(name)], "has_more": end is not None, "last_id": end}))
+    assert [batch.id for batch in call(sandbox.url, "list")] == ["msgbatch_a", "msgbatch_b"]

@@ -104,7 +104,7 @@ async def pages(
     name, end = ("before_id", "first_id") if before_id else ("after_id", "last_id")
     cursor = before_id or after_id
     page = first or await call(list_page, limit=limit, **({name: cursor} if cursor else {}))
-    seen = {cursor}
+    seen = {cursor} - {None}
     while True:
         yield page
         cursor = _cursor(page, end)

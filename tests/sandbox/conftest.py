@@ -12,7 +12,10 @@ from cancel_message_batch.sandbox.stand_in import STAND_IN_LABEL, STAND_IN_MODEL
 
 HEADERS = {"x-api-key": "test-key", "anthropic-version": "2023-06-01"}
 A, B = "msgbatch_01AAA", "msgbatch_01BBB"
-OWN = [{"name": name} for name in ("cancel_message_batch", "list_message_batches", "get_message_batch")]
+OWN: list[dict[str, Any]] = [
+    {"name": name, "input_schema": {"type": "object"}}
+    for name in ("cancel_message_batch", "list_message_batches", "get_message_batch")
+]
 
 Serve = Callable[..., Sandbox]
 Call = Callable[..., httpx2.Response]

@@ -349,7 +349,7 @@ def test_a_created_batch_is_in_progress_and_ends_with_a_result_for_each_request(
         (b"{}", "requests"),
         (b'{"requests": 1}', "requests"),
         (b'{"requests": []}', "requests"),
-        (b'{"requests": [1]}', "requests.0"),
+        (b'{"requests": [1]}', "requests.0: Input should be an object"),
         (b'{"requests": [{"params": {}}]}', "custom_id"),
         (b'{"requests": [{"custom_id": 1, "params": {}}]}', "custom_id"),
         (b'{"requests": [{"custom_id": "", "params": {}}]}', "custom_id"),

@@ -42,12 +42,17 @@ def test_any_forced_tool_is_the_first_one_and_a_free_choice_is_answered_with_tex
 
 @pytest.mark.parametrize(
     "tool",
-    [{"type": "bash_20250124", "name": "bash"}, {"name": "t", "input_schema": {}}],
+    [{"type": "bash_20250124", "name": "bash"}, {"type": None, "name": "t", "input_schema": {}}],
     ids=lambda tool: tool["name"],
 )
 def test_the_input_of_a_forced_tool_is_an_object_also_if_no_schema_says_so(tool: dict[str, Any], clock: Clock) -> None:
     (block,) = result(clock, tools=[tool], tool_choice={"type": "any"})["message"]["content"]
     assert (block["name"], block["input"]) == (tool["name"], {})
+
+
+def test_a_block_of_a_type_that_is_not_known_yet_is_accepted(clock: Clock) -> None:
+    blocks = [{"type": "sandbox_new"}, {"type": "text", "text": "Hi"}]
+    assert result(clock, messages=[{"role": "user", "content": blocks}])["type"] == "succeeded"
 
 
 @pytest.mark.parametrize("wanted", [{"output_config": {"format": FORMAT}}, {"output_format": FORMAT}], ids=list)
@@ -67,6 +72,12 @@ def test_json_output_is_json_that_the_schema_allows_and_nothing_else(wanted: dic
         ({"output_config": {"format": {"type": "json_schema", "schema": {"enum": []}}}}, "schema"),
         ({"tools": [{"name": "t", "input_schema": False}], "tool_choice": {"type": "any"}}, "schema"),
         ({"tools": [{"name": "t", "input_schema": {"type": "string"}}], "tool_choice": {"type": "any"}}, "an object"),
+        ({"tools": [{"type": "function", "function": TOOLS[1]}]}, 'tools.0: there is no tool type "function"'),
+        ({"tools": [TOOLS[0], {"name": "t"}]}, "tools.1: a tool needs a name and an input_schema"),
+        ({"tools": [{"type": "custom", "input_schema": SCHEMA}]}, "tools.0: a tool needs a name"),
+        ({"tool_choice": "auto", "tools": TOOLS}, "tool_choice: Input should be an object"),
+        ({"messages": [{"role": "user", "content": [{"text": "Hi"}]}]}, "messages.0.content: block 0 has no type"),
+        ({"messages": [{"role": "user", "content": 1}]}, "messages.0.content: Input should be a text or a list of blo"),
     ],
     ids=str,
 )

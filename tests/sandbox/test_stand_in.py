@@ -14,6 +14,7 @@ from cancel_message_batch.sandbox.stand_in import STAND_IN_LABEL
 
 from .conftest import OWN, A, B, Call, Serve, Talk
 
+READ = [{"name": "Read", "input_schema": {"type": "object"}}]
 HI: Any = {"role": "user", "content": "hi"}
 USE: Any = {
     "role": "assistant",
@@ -71,7 +72,7 @@ def test_a_search_that_finds_nothing_is_not_repeated(server: Sandbox, call: Call
     assert talk.calls(talk.results("No matching tools.")) == [("Bash", {"command": f"cancel-message-batch {A}"})]
 
 
-@pytest.mark.parametrize("options", [{"tools": []}, {"tools": [{"name": "Read"}]}, {"tool_choice": {"type": "none"}}])
+@pytest.mark.parametrize("options", [{"tools": []}, {"tools": READ}, {"tool_choice": {"type": "none"}}])
 def test_it_uses_no_tool_that_is_not_offered(options: dict[str, Any], talk: Talk) -> None:
     assert "no tool" in talk.text(f"cancel {A}", **options)
 
@@ -159,9 +160,11 @@ def test_a_request_that_is_not_json_is_refused(server: Sandbox, call: Call) -> N
     assert call(server, "POST", "/v1/messages", content=b"{").status_code == 400
 
 
-def test_tokens_are_counted(server: Sandbox, call: Call) -> None:
-    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+def test_the_tokens_of_messages_are_counted(server: Sandbox, call: Call) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "tools": OWN}
     assert call(server, "POST", "/v1/messages/count_tokens", json=body).json()["input_tokens"] > 0
+    for wrong in ({}, {**body, "messages": "hi"}, []):
+        assert call(server, "POST", "/v1/messages/count_tokens", json=wrong).status_code == 400
 
 
 def test_an_unknown_thread_is_not_found(server: Sandbox, call: Call) -> None:

@@ -21,7 +21,7 @@ from .account import Account
 from .errors import EXCEPTION_HANDLERS, APIError
 from .faults import Fault
 from .front_page import front_page
-from .inputs import ListQuery, NewBatch, accepted
+from .inputs import ListQuery, NewBatch, TokenCountRequest, accepted
 from .interceptor import ADMIN_PREFIX
 from .journal import Journal
 from .simulated_batch import DEFAULT_WORKSPACE, SimulatedBatch
@@ -166,6 +166,7 @@ class _Messages(_Endpoint):
 
 class _TokenCount(_Endpoint):
     async def post(self, request: Request) -> Response:
+        accepted(TokenCountRequest, self.body)
         return JSONResponse({"input_tokens": stand_in.tokens(self.body)})
 
 

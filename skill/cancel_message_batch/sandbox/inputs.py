@@ -2,9 +2,19 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .errors import APIError
 
@@ -29,16 +39,29 @@ def accepted(kind: type[Input], given: Any) -> Input:
 def in_words(error: ValidationError) -> str:
     """Say what is wrong first: the field, and what it should be."""
     first: Any = error.errors(include_url=False)[0]
-    return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, "))))
+    said = first["msg"].removeprefix("Value error, ")
+    if first["type"] in {"dict_type", "model_type"}:  # it would name our class
+        said = "Input should be an object"
+    return ": ".join(filter(None, (".".join(map(str, first["loc"])), said)))
 
 
 class _Body(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(strict=True)
 
 
+def _text_or_blocks(content: Any) -> Any:
+    """Check the content of a message. A block may have any type, since the API gets new ones."""
+    if not isinstance(content, str | list):
+        raise ValueError("Input should be a text or a list of blocks")
+    for index, block in enumerate(content if isinstance(content, list) else ()):
+        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+            raise ValueError(f"block {index} has no type")
+    return content
+
+
 class _Message(_Body):
     role: Literal["user", "assistant", "system"]
-    content: str | list[dict[str, Any]]
+    content: Annotated[str | list[dict[str, Any]], BeforeValidator(_text_or_blocks)]
 
 
 class MessageParams(_Body):
@@ -77,18 +100,36 @@ class ToolChoice(_Body):
         return wanted[0]
 
 
+def _defined(tool: dict[str, Any]) -> dict[str, Any]:
+    """Check a tool. One of another type than custom is built in, and has what it needs."""
+    kind = tool.get("type") or "custom"
+    if kind == "function":
+        raise ValueError('there is no tool type "function"; a tool has name, description and input_schema')
+    named = isinstance(tool.get("name"), str) and tool["name"]
+    if kind == "custom" and not (named and isinstance(tool.get("input_schema"), dict)):
+        raise ValueError("a tool needs a name and an input_schema, which is an object")
+    return tool
+
+
 class MessageRequest(MessageParams):
     """A request to the stand-in."""
 
-    tools: list[dict[str, Any]] | None = None
+    tools: list[Annotated[dict[str, Any], AfterValidator(_defined)]] | None = None
     tool_choice: ToolChoice | None = None
 
     @field_validator("tools")
     @classmethod
     def _names_are_unique(cls, tools: list[dict[str, Any]] | None) -> list[dict[str, Any]] | None:
-        if tools and len({str(tool.get("name")) for tool in tools}) < len(tools):
+        names = [tool["name"] for tool in tools or () if "name" in tool]  # a toolset has none
+        if len(set(map(str, names))) < len(names):
             raise ValueError("Tool names must be unique.")
         return tools
+
+
+class TokenCountRequest(MessageRequest):
+    """The messages whose tokens are counted (API reference: Count tokens in a Message)."""
+
+    max_tokens: int = Field(1, ge=1)  # not needed here
 
 
 class _JSONFormat(_Body):

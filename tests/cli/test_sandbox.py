@@ -86,7 +86,12 @@ def test_the_batches_of_an_account_come_from_a_file(tmp_path: Path) -> None:
         (None, "No such file"),
         ("{", "JSON"),
         ('{"batches": [{"requests": 1, "age": 5}]}', "batches.0.age"),
-        ('{"batches": [{"requests": 1, "id": "msgbatch_1"}, {"requests": 1, "id": "msgbatch_1"}]}', "msgbatch_1"),
+        ('{"batches": [{"requests": 1, "id": "msgbatch_1"}, {"requests": 1, "id": "msgbatch_1"}]}', "batches.1: there"),
+        (
+            '{"batches": [{"requests": 1}, {"requests": 1, "age_seconds": 1e5}]}',
+            "batches.1: a batch that is in_progress",
+        ),
+        ('{"batches": [{"requests": 1, "workspace": "mine"}]}', "batches.0.workspace"),
     ],
 )
 def test_a_file_that_holds_no_account_is_refused_in_words(

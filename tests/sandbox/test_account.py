@@ -201,13 +201,40 @@ def test_an_added_canceling_batch_ends_in_time(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "age", "status"), [(0, 0, "ended"), (1, DAY, "in_progress"), (1, DAY, "canceling"), (1, 0, "paused")]
+    ("wrong", "said"),
+    [
+        ({"requests": 0}, "^requests: "),
+        ({"requests": 200_001}, "^requests: "),
+        ({"requests": 2.5}, "^requests: "),
+        ({"age": math.nan}, "^age: "),
+        ({"age": 1e13, "status": "ended"}, "^age: "),
+        ({"age": DAY}, "younger than a day"),
+        ({"age": DAY, "status": "canceling"}, "younger than a day"),
+        ({"status": "paused"}, "^status: "),
+        ({"remaining": -5.0}, "^remaining: "),
+        ({"error_every": -1}, "^error_every: "),
+        ({"workspace": "mine"}, "^workspace: "),
+        ({"batch_id": "batch_1"}, "^batch_id: "),
+    ],
 )
-def test_an_impossible_batch_is_not_added(number: int, age: float, status: Any) -> None:
+def test_an_impossible_batch_is_not_added(wrong: dict[str, Any], said: str) -> None:
     account = Account()
-    with pytest.raises(ValueError, match=r"batch|status"):
-        account.add(number, age, status)
+    with pytest.raises(ValueError, match=said):
+        account.add(**{"requests": 1, **wrong})
     assert account.batches() == []
+
+
+@pytest.mark.parametrize("number", [1, 40, 3_000])
+def test_a_batch_takes_ten_minutes_or_more(number: int) -> None:
+    for seed in range(10):
+        batch = Account(seed=seed, speed=1).create(requests(number))
+        assert batch.work_end - batch.created >= 10 * MINUTE
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_an_account_may_begin_with_a_mark_of_its_encoding(encoding: str) -> None:
+    account = Account.from_json('{"batches": [{"requests": 3}]}'.encode(encoding))
+    assert [batch.size for batch in account.batches()] == [3]
 
 
 @pytest.mark.parametrize("speed", [0, -1, float("nan"), float("inf")])

@@ -42,7 +42,7 @@ def test_the_documented_curl_gives_the_documented_values(serve: Serve) -> None:
         "processing_status": "canceling",
         "request_counts": {"processing": 50, "succeeded": 40, "errored": 5, "canceled": 5, "expired": 0},
         "created_at": "2024-08-20T18:37:24Z",
-        "expires_at": "2024-08-21T18:37:24Z",
+        "expires_at": "2024-08-21T18:37:24.100435Z",
         "archived_at": None,
         "cancel_initiated_at": "2024-08-20T19:00:00Z",
         "ended_at": None,
@@ -290,6 +290,33 @@ def test_pages_lie_next_to_their_cursor_and_know_whether_more_follow(
     assert page["has_more"] is more
     assert page["first_id"] == (ids[expected[0]] if expected else None)
     assert page["last_id"] == (ids[expected[-1]] if expected else None)
+
+
+@pytest.mark.parametrize("cursor", ["after_id", "before_id"])
+def test_every_batch_is_listed_once_although_each_is_deleted_as_it_comes(
+    cursor: str, server: Sandbox, call: Call
+) -> None:
+    ids = [server.account.add(1, status="ended") for _ in range(7)]
+    first = server.account.add(1) if cursor == "after_id" else server.account.add(1, age=3 * DAY, status="ended")
+    seen: list[str] = []
+    more = True
+    while more:
+        page = call(server, "GET", BATCHES, params={"limit": 2, cursor: seen[-1] if seen else first}).json()
+        for batch in page["data"][:: 1 if cursor == "after_id" else -1]:
+            call(server, "DELETE", f"{BATCHES}/{batch['id']}")
+            seen.append(batch["id"])
+        more = page["has_more"]
+    assert seen == (ids[::-1] if cursor == "after_id" else ids)
+    assert [batch["id"] for batch in call(server, "GET", BATCHES).json()["data"]] == [first]
+
+
+def test_a_batch_can_be_added_again_under_the_id_of_a_deleted_one(server: Sandbox, call: Call) -> None:
+    older, again = server.account.add(1, status="ended", age=DAY), "msgbatch_01again"
+    for age in (2 * DAY, 0):
+        server.account.add(1, status="ended", age=age, batch_id=again)
+        listed = call(server, "GET", BATCHES).json()["data"]
+        assert [batch["id"] for batch in listed] == ([older, again] if age else [again, older])
+        call(server, "DELETE", f"{BATCHES}/{again}")
 
 
 @pytest.mark.parametrize(

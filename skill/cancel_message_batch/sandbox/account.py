@@ -4,15 +4,17 @@ Ages, expiry and archiving follow the clock. Only the processing is faster than 
 ``speed``: at 60, it takes a minute instead of an hour.
 """
 
+import json
 import math
 import random
-import re
 import string
 import threading
 import time
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from operator import attrgetter
 from typing import Any, ClassVar, Literal, Self
 
@@ -65,8 +67,14 @@ class AddedBatch(BaseModel):
     status: StartingStatus = "in_progress"
     remaining: float = Field(12 * HOUR, gt=0, le=LONGEST, alias="remaining_seconds")
     error_every: int = Field(0, ge=0)
-    workspace: str = DEFAULT_WORKSPACE
+    workspace: str = Field(DEFAULT_WORKSPACE, pattern="^wrkspc_")
     batch_id: str | None = Field(None, pattern=f"^{_ID}$", alias="id")
+
+
+class _AddedHere(AddedBatch):
+    """The same from Python, by the names of the arguments."""
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(strict=True, validate_by_name=True, loc_by_alias=False)
 
 
 class _AccountFile(BaseModel):
@@ -91,7 +99,8 @@ class Account:
         self._clock = clock
         self._offset = 0.0
         self._batches: dict[str, SimulatedBatch] = {}
-        self._order: dict[str, list[SimulatedBatch]] = {}  # by workspace, oldest first
+        self._deleted: dict[str, SimulatedBatch] = {}
+        self._order: dict[str, list[SimulatedBatch]] = {}  # by workspace, oldest first, deleted ones too
         self._lock = threading.RLock()
 
     @property
@@ -136,12 +145,17 @@ class Account:
         batch may also have ``remaining_seconds``, ``error_every``, ``workspace`` and ``id``, as in ``add``.
         """
         account = cls(seed=seed, speed=speed, clock=clock)
+        if isinstance(text, bytes):
+            text = text.decode(json.detect_encoding(text))  # some editors begin a file with a mark, or write UTF-16
         try:
             listed = _AccountFile.model_validate_json(text)
         except ValidationError as error:
             raise ValueError(in_words(error)) from error
-        for batch in listed.batches:
-            account.add(**vars(batch))
+        for index, batch in enumerate(listed.batches):
+            try:
+                account.add(**vars(batch))
+            except ValueError as error:
+                raise ValueError(f"batches.{index}: {error}") from error
         return account
 
     def now(self) -> float:
@@ -174,14 +188,12 @@ class Account:
         the real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for
         none.
         """
-        if status not in _MIN_AGE:
-            raise ValueError(f"status must be one of {', '.join(_MIN_AGE)}")
-        if requests < 1:
-            raise ValueError("a batch has at least one request")
-        if age < 0:
-            raise ValueError("an age is not below 0")
-        if batch_id is not None and not re.fullmatch(_ID, batch_id):
-            raise ValueError(f"an id is like msgbatch_01abc, not {batch_id}")
+        given = {"requests": requests, "age": age, "status": status, "remaining": remaining}
+        given |= {"error_every": error_every, "workspace": workspace, "batch_id": batch_id}
+        try:
+            _AddedHere.model_validate(given)
+        except ValidationError as error:
+            raise ValueError(in_words(error)) from error
         age = max(age, _MIN_AGE[status])
         if age >= EXPIRES_AFTER and status in {"in_progress", "canceling"}:
             raise ValueError(f"a batch that is {status} is younger than a day, since it expires then")
@@ -233,15 +245,17 @@ class Account:
     ) -> tuple[list[SimulatedBatch], bool]:
         """Return up to ``limit`` batches, newest first, and whether there are more in that direction.
 
-        Those after a batch are older, the next page; those before it are newer, and the nearest ones come.
+        Those after a batch are older, the next page; those before it are newer, and the nearest ones come. The batch
+        may have been deleted since it was listed.
         """
         with self._lock:
             order = self._order.get(workspace, [])
             if before is not None:
-                start = self._position(before, workspace) + 1
-                return order[start : start + limit][::-1], start + limit < len(order)
+                batches = self._existing(order[self._position(before, workspace) + 1 :])
+                return [*islice(batches, limit)][::-1], any(batches)
             end = len(order) if after is None else self._position(after, workspace)
-            return order[max(0, end - limit) : end][::-1], end > limit
+            batches = self._existing(order[:end][::-1])
+            return [*islice(batches, limit)], any(batches)
 
     def batches(self) -> list[SimulatedBatch]:
         """Return the batches of all workspaces, in the order in which they were added."""
@@ -269,8 +283,10 @@ class Account:
             status = self.get(batch_id, workspace).status(self.now())
             if status != "ended":
                 raise APIError(400, f"Message batch {batch_id} is {status}; it can be deleted once it has ended.")
-            del self._order[workspace][self._position(batch_id, workspace)]
-            del self._batches[batch_id]
+            # Its place stays, since a client may be paging from it.
+            place = self._position(batch_id, workspace)
+            deleted = replace(self._batches.pop(batch_id), requests=None)
+            self._order[workspace][place] = self._deleted[batch_id] = deleted
 
     def _make(self, size: int, created: float, workspace: str) -> SimulatedBatch:
         return SimulatedBatch(
@@ -288,14 +304,22 @@ class Account:
         )
 
     def _work(self, size: int) -> float:
-        """Estimate the seconds that the real service needs for a batch of this size, plus or minus a fifth."""
-        return (10 * MINUTE + 0.3 * size) * self._random.uniform(0.8, 1.2)
+        """Estimate the seconds that the real service needs for a batch of this size: ten minutes or more."""
+        return (10 * MINUTE + 0.3 * size) * self._random.uniform(1.0, 1.4)
 
     def _keep(self, batch: SimulatedBatch) -> SimulatedBatch:
+        self._deleted.pop(batch.id, None)
         self._batches[batch.id] = batch
         insort(self._order.setdefault(batch.workspace, []), batch, key=_CREATED)
         return batch
 
+    def _existing(self, batches: list[SimulatedBatch]) -> Iterator[SimulatedBatch]:
+        return (batch for batch in batches if self._batches.get(batch.id) is batch)
+
     def _position(self, batch_id: str, workspace: str) -> int:
-        batch, order = self.get(batch_id, workspace), self._order[workspace]
+        """Return the place of a batch in the order, even of one that has been deleted."""
+        batch = self._deleted.get(batch_id)
+        if batch is None or batch.workspace != workspace:
+            batch = self.get(batch_id, workspace)
+        order = self._order[workspace]
         return order.index(batch, bisect_left(order, batch.created, key=_CREATED))

@@ -2,7 +2,8 @@
 
 The API's documentation leaves some cases open. The sandbox decides them as follows: canceling a canceling batch changes
 nothing; canceling an ended batch is an error (or returns the batch, by ``cancel_ended``); a malformed id gets a 404,
-like an unknown one; results of a batch that has not ended, and unknown cursors, get a 400.
+like an unknown one; results of a batch that has not ended, and unknown cursors, get a 400; a listing continues from the
+place of a batch that was deleted.
 """
 
 import json

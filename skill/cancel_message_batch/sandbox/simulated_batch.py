@@ -165,6 +165,10 @@ class DocumentedBatch(SimulatedBatch):
         values = (60, 36, 4, 0, 0) if self.cancel_at is None else (50, 40, 5, 5, 0)
         return dict(zip(("processing", "succeeded", "errored", "canceled", "expired"), values, strict=True))
 
+    def describe(self, now: float, results_url: str) -> dict[str, Any]:
+        """Return the batch with the documented fraction of a second, which its ``created_at`` lacks."""
+        return {**super().describe(now, results_url), "expires_at": "2024-08-21T18:37:24.100435Z"}
+
     def finish(self, now: float) -> None:
         """Raise a ValueError, since this batch never ends."""
         raise ValueError(f"{self.id} is the batch of the API's examples, which never ends")

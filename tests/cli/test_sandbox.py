@@ -129,6 +129,7 @@ def test_the_faults_of_a_file_happen_in_their_turn(tmp_path: Path) -> None:
         ("{}", "list"),
         ("[1]", "list"),
         ("[", "Expecting"),
+        ("[" * 100_000, "nested"),
     ],
 )
 def test_a_file_that_holds_no_faults_is_refused_in_words(text: str, said: str, tmp_path: Path, run: Run) -> None:

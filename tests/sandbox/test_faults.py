@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from cancel_message_batch.sandbox import Fault, Sandbox
+from cancel_message_batch.sandbox.faults import fields_of
 
 from .conftest import Call
 
@@ -26,6 +27,12 @@ def test_a_fault_hits_as_many_matching_requests_as_it_says(server: Sandbox, call
 def test_a_fault_of_zero_times_hits_every_request(server: Sandbox, call: Call) -> None:
     server.fail(Fault(times=0, status=500))
     assert {call(server, "GET", BATCHES).status_code for _ in range(5)} == {500}
+
+
+def test_a_fault_for_all_requests_stays_as_it_was_given(server: Sandbox, call: Call) -> None:
+    server.fault(status=500, times=0)
+    call(server, "GET", BATCHES)
+    assert call(server, "GET", "/_sandbox/faults").json() == [{"status": 500, "times": 0}]
 
 
 def test_a_fault_can_be_queued_again(server: Sandbox, call: Call) -> None:
@@ -52,9 +59,10 @@ def test_a_fault_can_be_queued_again(server: Sandbox, call: Call) -> None:
         ("GET */batches", True),
         ("GET /v1*ba*es", True),
         ("*/messages", False),
-        ("/v1*", False),
-        ("GE[T] *", False),
-        ("GE? *", False),
+        ("*/messages/*", True),
+        ("GET*", True),
+        ("GET /v1*[a]*", False),
+        ("GET */batche?", False),
         ("*a" * 500, False),
     ],
 )
@@ -139,6 +147,25 @@ def test_an_answer_can_be_cut_and_the_log_stays_empty(
     assert caplog.messages == []
 
 
+@pytest.mark.parametrize(
+    ("times", "fields"),
+    [(0, {}), (1, {}), (2, {}), (1, {"delay": 0.001}), (1, {"name": "trickling headers", "delay": 0.0001})],
+)
+def test_a_cut_of_a_response_that_is_shorter_is_still_to_come(
+    times: int, fields: dict[str, Any], server: Sandbox, call: Call
+) -> None:
+    small, large = (f"{BATCHES}/{server.account.add(size, status='ended')}/results" for size in (1, 100))
+    server.fault(match="GET */results", cut=len(call(server, "GET", small).content), times=times, **fields)
+    before = [fields_of(fault) for fault in server.faults]
+    for _ in range(2):
+        assert len(call(server, "GET", small).text.splitlines()) == 1
+        assert [fields_of(fault) for fault in server.faults] == before
+    for _ in range(times or 3):
+        with pytest.raises(httpx2.RemoteProtocolError):
+            call(server, "GET", large)
+    assert len(server.faults) == (times == 0)
+
+
 def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: Call) -> None:
     batch_id = server.account.add(10)
     server.fail(Fault(match="cancel", after=True, status=500))
@@ -150,6 +177,12 @@ def test_an_error_can_follow_a_cancel_that_was_accepted(server: Sandbox, call: C
     "wrong",
     [
         {"match": "*" * 1_001},
+        {"match": "batches/*/cancel", "status": 500},
+        {"match": "/v1*", "status": 500},
+        {"match": "GE? *", "status": 500},
+        {"match": "GET x*", "status": 500},
+        {"body": 1},
+        {"status": 204, "body": "x"},
         {"times": -1},
         {"delay": -1.0},
         {"delay": float("nan")},

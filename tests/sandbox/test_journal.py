@@ -57,8 +57,13 @@ def test_the_journal_holds_the_body_of_a_request_that_was_answered(server: Sandb
         assert server.journal[-1].body == REQUESTS
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.001])
 @pytest.mark.parametrize(("key", "status"), [("invalid", 401), ("forbidden", 403), ("no-credit", 402)])
-def test_the_journal_holds_no_body_of_a_refused_request(key: str, status: int, server: Sandbox, call: Call) -> None:
+def test_the_journal_holds_no_body_of_a_refused_request(
+    key: str, status: int, delay: float, server: Sandbox, call: Call
+) -> None:
+    if delay:
+        server.fault(delay=delay)
     assert call(server, "POST", BATCHES, {"x-api-key": key}, json=REQUESTS).status_code == status
     (entry,) = server.journal
     assert (entry.status, entry.body) == (status, None)

@@ -188,7 +188,7 @@ class Account:
         the real service would still need, if the batch has not ended. Every ``error_every``-th request fails; 0 for
         none.
         """
-        given = {"requests": requests, "age": age, "status": status, "remaining": remaining}
+        given: dict[str, Any] = {"requests": requests, "age": age, "status": status, "remaining": remaining}
         given |= {"error_every": error_every, "workspace": workspace, "batch_id": batch_id}
         try:
             _AddedHere.model_validate(given)

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from email.utils import formatdate
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal, Protocol, Self, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,6 +32,7 @@ _OPERATIONS: dict[Operation, re.Pattern[str]] = {
     "results": re.compile("GET .*/messages/batches/[^/]+/results"),
     "messages": re.compile("POST .*/messages"),
 }
+_BEGINNING = re.compile("([A-Z]+( (/.*)?)?)?")  # of METHOD /path
 _TRICKLE = 1.0  # seconds between two bytes
 
 
@@ -47,6 +49,12 @@ class Connections(Protocol):
         """Reset the connection of a request, close all others, and refuse new ones for this long."""
 
 
+def _text_or_object(body: Any) -> Any:
+    if not isinstance(body, bytes | str | dict | None):
+        raise ValueError("Input should be a text or an object")
+    return body
+
+
 @dataclass(config=ConfigDict(extra="forbid", ser_json_bytes="base64"))
 class Fault:
     """Something that goes wrong with a request, or with its response.
@@ -55,7 +63,8 @@ class Fault:
 
     Args:
         match: Which requests fail, by their ``METHOD /path``. A plain text such as ``cancel`` matches anywhere in
-            it. A text with ``*`` (any characters) must match the whole, such as ``POST */cancel``.
+            it. A text with ``*`` (any characters) must match the whole, such as ``POST */cancel`` or
+            ``*batches/*/cancel``.
         operation: Which requests fail, by what they do.
         call: The first of these requests that fails: 1 for the next one.
         times: How many of them fail, from that one on; 0 for all.
@@ -69,7 +78,8 @@ class Fault:
         reset: The connection is reset without a response, and without reading the request's body.
         refuse: The connection is reset, and new ones are refused for this many seconds. That begins at once if nothing
             says for which requests.
-        cut: The connection is closed after this many bytes of the response's body.
+        cut: The connection is closed after this many bytes of the response's body. If there are no more, the fault is
+            still to come.
         trickle: The response's headers or its body arrive one byte at a time.
         change: What is different in the real response.
         after: The request takes effect first, and only its response is lost. By default a request takes effect only if
@@ -86,7 +96,7 @@ class Fault:
     status: int | None = Field(default=None, ge=200, le=599)
     headers: dict[_HeaderName, _HeaderValue] = Field(default_factory=dict)
     retry_after_date: float | None = Field(default=None, ge=-DAY, le=366 * DAY)
-    body: bytes | str | dict[str, Any] | None = None
+    body: Annotated[bytes | str | dict[str, Any] | None, BeforeValidator(_text_or_object)] = None
     content_type: _HeaderValue | None = None
     delay: float = Field(default=0.0, ge=0, le=DAY)
     hang: bool = False
@@ -102,17 +112,25 @@ class Fault:
     def _one_thing_happens(self) -> Self:
         if self.match and self.operation:
             raise ValueError("match, operation: only one of them can be given")
-        answers = self.status is not None or self.body is not None
+        if "*" in self.match and not _BEGINNING.fullmatch(self.match.partition("*")[0]):
+            raise ValueError("match: with * it is for the whole METHOD /path; begin with * or a method")
+        if self.status in {204, 304} and self.body not in (None, "", b""):
+            raise ValueError(f"status, body: a response with {self.status} has no body")
         ends = {"hang": self.hang, "drop": self.drop, "reset": self.reset, "refuse": self.refuse is not None}
-        ends |= {"status or body": answers, "change": self.change is not None}
+        ends |= {"status or body": self.answers, "change": self.change is not None}
         given = [name for name, value in ends.items() if value]
         if len(given) > 1:
             raise ValueError(f"{', '.join(given)}: only one of them can happen")
-        if (self.headers or self.retry_after_date is not None) and not answers:
+        if (self.headers or self.retry_after_date is not None) and not self.answers:
             raise ValueError("headers, retry_after_date: they need a status or a body")
         if not given and not (self.delay or self.cut is not None or self.trickle or self.content_type is not None):
             raise ValueError("nothing goes wrong: give a name, or for example a status")
         return self
+
+    @property
+    def answers(self) -> bool:
+        """Whether the response is one of its own, not the real one."""
+        return self.status is not None or self.body is not None
 
     @property
     def at_once(self) -> bool:
@@ -135,9 +153,17 @@ class Fault:
         return fnmatchcase(line, self.match.replace("[", "[[]").replace("?", "[?]"))
 
     async def apply(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, *, connections: Connections, now: float
+        self,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        *,
+        connections: Connections,
+        now: float,
+        missed: Callable[[], None],
     ) -> None:
-        """Answer one request as this fault says, with or without the app."""
+        """Answer one request as this fault says, with or without the app; call ``missed`` if it does not happen."""
         kept = await _kept(app, scope, receive) if self.after else None
         if not self.trickle and await _disconnects(receive, None if self.hang else self.delay):
             return
@@ -149,16 +175,18 @@ class Fault:
             await _disconnects(receive, None)
             return
         answer = app if kept is None else kept
-        if self.status is not None or self.body is not None:
+        if self.answers:
             answer = self._response(scope, now)
         elif self.change or self.content_type or self.trickle:
             answer = self._changed(kept or await _kept(app, scope, receive))
         if self.cut is not None:
-            send = _cutting(self.cut, scope, receive, send, connections)
+            send = _cutting(self.cut, scope, receive, send, connections, missed=missed)
         if self.trickle == "body":
             send = _trickling(self.delay or _TRICKLE, receive, send)
         if self.trickle == "headers":
             response = answer if isinstance(answer, Response) else await _kept(answer, scope, receive)
+            if self.cut is not None and self.cut >= len(response.body):
+                missed()
             await self._trickle_all(response, scope, receive, connections)
         else:
             await answer(scope, receive, send)
@@ -182,12 +210,14 @@ class Fault:
 
     async def _trickle_all(self, response: Response, scope: Scope, receive: Receive, connections: Connections) -> None:
         """Send the headers byte by byte, then the body, and close the connection."""
+        if response.body:  # results come without it, and a cut could not be seen
+            response.headers.setdefault("content-length", str(len(response.body)))
         lines = [b"HTTP/1.1 %d Slow" % response.status_code, *(b"%b: %b" % pair for pair in response.raw_headers)]
         for byte in b"\r\n".join([*lines, b"connection: close", b"", b""]):
             if await _disconnects(receive, self.delay or _TRICKLE):
                 return
             connections.write(scope, bytes([byte]))
-        connections.write(scope, bytes(response.body))
+        connections.write(scope, bytes(response.body)[: self.cut])
         connections.close(scope)
         await _disconnects(receive, None)
 
@@ -249,7 +279,10 @@ def fields_of(fault: Fault) -> dict[str, Any]:
 
 def read_faults(text: str | bytes) -> list[Fault]:
     """Read the faults of a JSON text: a list of objects with the fields of a fault. Raises a ValueError."""
-    listed = json.loads(text)
+    try:
+        listed = json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
     if not isinstance(listed, list) or not all(isinstance(fields, dict) for fields in listed):
         raise ValueError("the faults are a JSON list of objects")
     faults = []
@@ -269,10 +302,19 @@ def take_fault(faults: list[Fault], method: str, path: str) -> Fault | None:
             fault.call -= 1
         elif taken is None:
             taken = fault
-            fault.times -= 1
-            if fault.times == 0:
+            if fault.times == 1:
                 faults.remove(fault)
+            elif fault.times:
+                fault.times -= 1
     return taken
+
+
+def put_back(faults: list[Fault], fault: Fault) -> None:
+    """Undo the countdown of a fault that did not happen."""
+    if all(each is not fault for each in faults):
+        faults.insert(0, fault)
+    elif fault.times:
+        fault.times += 1
 
 
 async def _kept(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
@@ -292,14 +334,18 @@ async def _kept(app: ASGIApp, scope: Scope, receive: Receive) -> Response:
     return response
 
 
-def _cutting(left: int, scope: Scope, receive: Receive, send: Send, connections: Connections) -> Send:
-    """Close the connection after this many bytes of the body."""
+def _cutting(
+    left: int, scope: Scope, receive: Receive, send: Send, connections: Connections, *, missed: Callable[[], None]
+) -> Send:
+    """Close the connection after this many bytes of the body, if it has more."""
 
     async def cutting(message: Message) -> None:
         nonlocal left
         body = message.get("body", b"")
-        if message["type"] == "http.response.start" or len(body) < left:
+        if message["type"] == "http.response.start" or len(body) <= left:
             left -= len(body)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                missed()  # before the client can send the next request
             await send(message)
         elif left >= 0:
             await send({**message, "body": body[:left], "more_body": True})

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .account import Account
 from .errors import APIError, error_response
-from .faults import Connections, Fault, take_fault
+from .faults import Connections, Fault, put_back, take_fault
 from .journal import Journal, JournalEntry
 
 ADMIN_PREFIX = "/_sandbox"
@@ -72,7 +73,7 @@ class Interceptor:
             entry = self.journal.record(scope, body, scope["sandbox.json"], self.account.now())
             self._received_by_api += 1
             fault = fault or self._rate_limit()
-        send = self._completing(scope, send, entry, refuses=fault is None)
+        send = self._completing(scope, send, entry, refuses=fault is None or not fault.answers)
         if body is None:
             await _refuse(
                 APIError(413, f"Request exceeds the maximum size of {limit // 2**20} MB."), scope, receive, send
@@ -84,7 +85,8 @@ class Interceptor:
 
     async def _apply(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         now = self.account.now()
-        await fault.apply(self.app, scope, receive, send, connections=self.connections, now=now)
+        missed = partial(put_back, self.faults, fault)
+        await fault.apply(self.app, scope, receive, send, connections=self.connections, now=now, missed=missed)
 
     def _rate_limit(self) -> Fault | None:
         if self.limit_every == 0 or self._received_by_api % self.limit_every:
@@ -99,7 +101,7 @@ class Interceptor:
     def _completing(self, scope: Scope, send: Send, entry: JournalEntry | None = None, *, refuses: bool = True) -> Send:
         """Add the headers that all responses have, and note the status of the response in the journal.
 
-        The journal keeps the body of a request that a fault refuses, but not of one that the API itself refuses.
+        The journal keeps the body of a request that a fault refuses, but not of one that the API itself ``refuses``.
         """
 
         async def completing(message: Message) -> None:

@@ -18,7 +18,7 @@ class JournalEntry:
 
     Header names are in lower case, credentials masked up to their last four characters. There is a body if it is
     JSON and the API itself did not refuse the request (400 to 499). ``at`` is by the account's clock; ``size`` counts
-    the bytes of the request, headers included.
+    the bytes of the request that were read, headers included.
     """
 
     method: str

@@ -56,6 +56,14 @@ SCHEMAS: list[Any] = [
     {"$ref": "#/$defs/a%20b%7E1c/anyOf/1", "$defs": {"a b/c": {"anyOf": [{"type": "null"}, {"type": "integer"}]}}},
     {"allOf": [{"type": "integer", "minimum": 3, "maximum": 90}, {"minimum": 8, "maximum": 20}], "minimum": 5},
     {"allOf": [{"type": "string", "minLength": 12}, {"minLength": 20, "maxLength": 20}], "maxLength": 50},
+    {"type": "object", "required": ["x"], "additionalProperties": {"type": "integer"}},
+    {"type": "object", "required": ["x"], "additionalProperties": False, "patternProperties": {"x": True}},
+    {"allOf": [{"enum": ["a", "b"]}, {"enum": ["b", "c"]}]},
+    {"enum": ["a", "b"], "allOf": [{"const": "b"}]},
+    {"allOf": [{"type": ["string", "null"]}, {"type": "null"}]},
+    {"allOf": [{"type": ["number", "null"], "minimum": 0.5}, {"type": ["string", "integer"]}]},
+    {"allOf": [{"properties": {"a": {"minimum": 3}}}, {"properties": {"a": {"type": "integer"}}, "required": ["a"]}]},
+    {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer", "minimum": 1, "default": 0}}},
     *(
         {"type": "string", "format": name}
         for name in ("date", "date-time", "email", "uri", "uuid", "ipv4", "unheard-of")
@@ -97,6 +105,9 @@ def test_only_required_properties_are_there_and_a_text_says_who_wrote_it() -> No
         {"$ref": "#/anyOf/5", "anyOf": [True]},
         {"allOf": [{"type": "integer", "minimum": 1}, {"maximum": 4}, {"minimum": 5}]},
         {"required": 5, "type": "object"},
+        {"required": ["a"], "type": "object", "additionalProperties": False},
+        {"allOf": [{"type": "string"}, {"type": "null"}]},
+        {"allOf": [{"const": 1}, {"const": 2}]},
         {"type": "object", "properties": [], "required": ["a"]},
     ],
     ids=str,

@@ -6,6 +6,7 @@ like an unknown one; results of a batch that has not ended, and unknown cursors,
 place of a batch that was deleted.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from itertools import islice
@@ -232,3 +233,4 @@ async def _json_lines(batch: SimulatedBatch, now: float) -> AsyncIterator[str]:
     lines = (json.dumps(line, ensure_ascii=False) + "\n" for line in batch.results(now))
     while chunk := "".join(islice(lines, _LINES_PER_CHUNK)):
         yield chunk
+        await asyncio.sleep(0)  # other requests come in between, however fast the client reads

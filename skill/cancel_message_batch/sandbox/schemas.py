@@ -25,10 +25,22 @@ _FORMATS = {
 }
 
 
-# Of two bounds, the one that both allow.
-_TIGHTEST: dict[str, Callable[..., Any]] = {
+def _types_of_both(one: Any, other: Any) -> list[Any]:
+    mine, yours = ([types] if isinstance(types, str) else types for types in (one, other))
+    kinds = [kind for kind in mine if kind in yours or (kind == "integer" and "number" in yours)]
+    return [*kinds, "integer"] if "number" in mine and "integer" in yours else kinds
+
+
+# Of two values of a keyword, what both allow.
+_BOTH: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems"), min),
+    "enum": lambda one, other: [value for value in one if value in other],
+    "properties": lambda one, other: {
+        name: {"allOf": [each[name] for each in (one, other) if name in each]} for name in one | other
+    },
+    "required": lambda one, other: [*dict.fromkeys([*one, *other])],
+    "type": _types_of_both,
 }
 _TYPES: dict[type, set[str]] = {
     dict: {"object"},
@@ -45,7 +57,8 @@ class SchemaValue:
     """Makes a value for a schema: the required properties, the first choice that works, and texts like "sandbox".
 
     It does not look at ``not``, ``if``, ``contains``, ``uniqueItems``, ``minProperties``, ``patternProperties``,
-    ``$anchor`` and dependent properties, and takes ``oneOf`` for ``anyOf``.
+    ``$anchor`` and dependent properties, and takes ``oneOf`` for ``anyOf``. It makes no text for a pattern with a
+    back-reference, a look-ahead or a class of Unicode characters, and finds no schema by its ``$id``.
     """
 
     def __init__(self, root: dict[str, Any]) -> None:
@@ -64,25 +77,23 @@ class SchemaValue:
         for key in ("anyOf", "oneOf"):
             if choices := schema.pop(key, None):
                 return self._first(({"allOf": [schema, choice]} for choice in choices), inside)
-        given = [schema["const"]] if "const" in schema else schema.get("enum")
-        if given is not None:
-            for value in given:
+        if "enum" in schema:
+            for value in schema["enum"]:
                 if _fits(value, schema):
                     return value
             raise ValueError("the schema allows none of its values")
-        if "default" in schema:
+        if "default" in schema and _fits(schema["default"], schema):
             return schema["default"]
         return self._of_type(schema, inside)
 
     def _of_type(self, schema: dict[str, Any], inside: frozenset[str]) -> Any:
-        kind = schema.get("type") or (
-            "object" if "properties" in schema else "array" if "items" in schema else "string"
-        )
+        kind = schema.get("type", "object" if "properties" in schema else "array" if "items" in schema else "string")
         if isinstance(kind, list):
             return self._first(({**schema, "type": each} for each in kind), inside)
         if kind == "object":
             properties = schema.get("properties", {})
-            return {name: self._value(properties.get(name, {}), inside) for name in schema.get("required", ())}
+            others = {} if "patternProperties" in schema else schema.get("additionalProperties", {})
+            return {name: self._value(properties.get(name, others), inside) for name in schema.get("required", ())}
         if kind == "array":
             first = schema.get("prefixItems", [])
             missing = max(0, _bounded(schema.get("minItems", 0)) - len(first))
@@ -109,7 +120,9 @@ class SchemaValue:
             if schema is True:
                 return {}, inside
             raise ValueError("the schema allows nothing")
-        resolved = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
+        resolved = {key: value for key, value in schema.items() if key not in {"$ref", "allOf", "const"}}
+        if "const" in schema:
+            resolved["enum"] = [schema["const"]]
         parts = list(schema.get("allOf", ()))
         if reference := schema.get("$ref"):
             if reference in inside:
@@ -119,14 +132,8 @@ class SchemaValue:
         for part in parts:
             keywords, inside = self._resolved(part, inside)
             for key, value in keywords.items():
-                if key == "properties":
-                    resolved[key] = {**value, **resolved.get(key, {})}
-                elif key == "required":
-                    resolved[key] = [*dict.fromkeys([*resolved.get(key, ()), *value])]
-                elif key in _TIGHTEST and key in resolved:
-                    resolved[key] = _TIGHTEST[key](resolved[key], value)
-                else:
-                    resolved.setdefault(key, value)
+                both = _BOTH.get(key) if key in resolved else None
+                resolved[key] = both(resolved[key], value) if both else resolved.get(key, value)
         return resolved, inside
 
     def _referred(self, reference: str) -> Any:
@@ -145,7 +152,7 @@ class SchemaValue:
 def _fits(value: Any, schema: dict[str, Any]) -> bool:
     """Return whether a value that is listed has the type and the size that are asked for beside the list."""
     kinds = schema.get("type")
-    if kinds and not _TYPES[type(value)].intersection([kinds] if isinstance(kinds, str) else kinds):
+    if kinds is not None and not _TYPES[type(value)].intersection([kinds] if isinstance(kinds, str) else kinds):
         return False
     if isinstance(value, str):
         return bool(schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", math.inf))

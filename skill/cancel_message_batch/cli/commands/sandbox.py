@@ -45,6 +45,8 @@ def _read(flag: str, file: Path, read: Callable[[bytes], Read]) -> Read:
 def _parse_key(text: str) -> str:
     if not text.strip():
         raise argparse.ArgumentTypeError("the key is empty; is a variable not set?")
+    if text != text.strip():
+        raise argparse.ArgumentTypeError("the key begins or ends with white space, which no request can send")
     return text
 
 
@@ -62,9 +64,11 @@ def _run(given: argparse.Namespace, output: Output) -> ExitCode:
             account = _read("--account", given.account, partial(Account.from_json, **options))
         faults = _read("--faults", given.faults, read_faults) if given.faults else []
         if given.certificate:
-            SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(given.certificate)
+            SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(given.certificate, password="")  # or it would ask for one
     except SSLError:
-        text = f"--certificate {given.certificate}: the file does not hold a certificate with its private key"
+        text = (
+            f"--certificate {given.certificate}: it must hold a certificate and its private key, without a passphrase"
+        )
         raise UsageError(text) from None
     except OSError as error:
         raise UsageError(f"--certificate {given.certificate}: {error.strerror}") from None
@@ -89,5 +93,10 @@ COMMAND = Command(
     ),
     arguments=_arguments,
     run=_run,
-    exits={1: "the port cannot be used", 2: "wrong usage, or a package is missing"},
+    exits={
+        0: "stopped by Ctrl-C or SIGTERM",
+        1: "the port cannot be used",
+        2: "wrong usage, or a package is missing",
+        130: "interrupted before it had started",
+    },
 )

@@ -12,7 +12,7 @@ conversation=anthropic==$(sed -n 's/.*anthropic \([0-9.]*\) or newer.*/\1/p' ski
 run() { # EXTRAS REQUIREMENT TESTS...
   "$uv" venv --quiet --clear --python "${PYTHON:-python3}" "$home"
   "$uv" pip install --quiet --python "$home" --resolution lowest-direct --editable ".[$1]" $2
-  "$uv" pip install --quiet --python "$home" mypy packaging jsonschema psutil==5.9.4 hatchling hypothesis pyte pytest pytest-xdist
+  "$uv" pip install --quiet --python "$home" mypy packaging jsonschema psutil==5.9.4 freezegun hatchling hypothesis pyte pytest pytest-xdist
   echo "Tried: $("$uv" pip freeze --quiet --python "$home" | grep -E '^(anthropic|anyio|filelock|genai-prices|h11|httpx2|mcp|prompt-toolkit|pydantic|starlette|uvicorn)==' | paste -sd ' ')"
   "$home/bin/python" -m pytest --numprocesses auto --dist worksteal "${@:3}"
 }

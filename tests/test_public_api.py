@@ -66,7 +66,7 @@ def test_each_public_name_has_the_signature_that_was_decided(module: str) -> Non
 def test_every_public_name_is_loaded_when_it_is_used_and_not_before() -> None:
     program = (
         "import sys, cancel_message_batch as package\n"
-        "assert dir(package) == sorted(package.__all__)\n"
+        "for name in dir(package): getattr(package, name)\n"  # as freezegun does, in each module
         "loaded = [name for name in sys.modules if name.startswith('cancel_message_batch.')]\n"
         "assert loaded == [], loaded\n"
         "for name in package.__all__: getattr(package, name)\n"

@@ -50,7 +50,8 @@ __all__ = [
     "results_tool",
 ]
 
-# Public names are loaded when they are used, so that importing the package costs nothing.
+# Public names are loaded when they are used, so that importing the package costs nothing. dir() lists only those that
+# are loaded: freezegun gets every name that it lists in every module, and pydantic cannot make models in frozen time.
 _MODULES = (
     (".api", frozenset({"__version__"})),
     (".api.errors", frozenset(name for name in __all__ if name.endswith("Error"))),
@@ -73,7 +74,3 @@ if not TYPE_CHECKING:  # a type checker would take every name for a public one
         module = next(module for module, names in _MODULES if name in names)
         globals()[name] = value = getattr(import_module(module, __name__), name)
         return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -214,6 +214,23 @@ def test_a_project_elsewhere_installs_the_wheel_and_its_test_passes(tmp_path: Pa
         assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+FROZEN = """
+import datetime
+import anthropic, freezegun
+
+@freezegun.freeze_time("2026-01-01")
+def test_frozen():
+    assert datetime.date.today().year == 2026
+"""
+
+
+@pytest.mark.parametrize("imported", ["", "import cancel_message_batch"])
+def test_a_test_that_freezes_time_passes_beside_the_package(imported: str, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(FROZEN + imported)
+    done = pytest_of(tmp_path, sys.executable)
+    assert "1 passed" in done.stdout, done.stdout
+
+
 PATCHING = """
 import os
 import anthropic, pytest

@@ -1,6 +1,7 @@
 """The server of the sandbox: it starts, stops and serves many clients."""
 
 import asyncio
+import math
 import os
 import signal
 import socket
@@ -110,3 +111,70 @@ def test_it_can_be_used_inside_a_running_event_loop() -> None:
                 assert (await batches.list()).data
 
     asyncio.run(use())
+
+
+@pytest.mark.parametrize("wrong", [{"days": 10**10}, {"seconds": math.nan}, {"hours": math.inf}, {"minutes": -1}])
+def test_a_duration_that_the_clock_cannot_be_advanced_by_is_an_error_in_words(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"^(the clock can only be advanced forwards|that is beyond the year 9989)$"):
+        Sandbox().advance(**wrong)
+
+
+FROZEN = """
+import sys, threading
+import freezegun, httpx2
+
+def reach(step):
+    if step == sys.argv[1]:
+        frozen.start()
+    elif step == sys.argv[2]:
+        frozen.stop()
+
+frozen = freezegun.freeze_time("2026-01-01")
+reach("import")
+from cancel_message_batch.sandbox import Sandbox
+
+def get():
+    with httpx2.Client(base_url=sandbox.url, headers={"x-api-key": "k", "anthropic-version": "2023-06-01"}) as client:
+        return [client.get("/v1/messages/batches").status_code for _ in range(2)]
+
+sandbox = Sandbox()
+reach("start")
+sandbox.start()
+reach("requests")
+assert get() == [200, 200]
+sandbox.fault(operation="list", delay=0.01, status=500)
+assert get() == [500, 200]
+sandbox.fault("refused", refuse=0.1)
+while True:
+    try:
+        get()
+        break
+    except httpx2.HTTPError:
+        pass
+sandbox.fault("no answer")
+threading.Thread(target=get, daemon=True).start()
+while len(sandbox.journal) < 7:
+    pass
+reach("stop")
+sandbox.stop()
+print("stopped")
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "end"), [("start", ""), ("start", "stop"), ("requests", ""), ("requests", "stop"), ("stop", "")]
+)
+def test_it_works_and_stops_while_a_test_has_frozen_the_time(begin: str, end: str) -> None:
+    frozen(begin, end)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no clock is left there that is not frozen")
+@pytest.mark.parametrize("end", ["", "stop"])
+def test_it_works_if_it_is_imported_in_frozen_time(end: str) -> None:
+    frozen("import", end)
+
+
+def frozen(begin: str, end: str) -> None:
+    command = [sys.executable, "-c", FROZEN, begin, end]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "stopped\n", done.stderr

@@ -5,9 +5,11 @@ import contextlib
 import os
 import signal
 import struct
+import sys
 import threading
+import time
 from dataclasses import replace
-from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_LINGER, SOL_SOCKET, TCP_NODELAY, create_server, socket
 from typing import Any, Self
@@ -20,7 +22,7 @@ from .app import CancelEnded, create_app
 from .faults import Fault, make_fault
 from .interceptor import LOOPBACK_NAMES, Interceptor
 from .journal import Journal
-from .simulated_batch import DOCUMENTED_ID
+from .simulated_batch import DAY, DOCUMENTED_ID, HOUR, MINUTE
 
 _BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
 _ACCEPTING = 0.001  # seconds, for the loop to go around a few times
@@ -40,6 +42,16 @@ _SERVER_OPTIONS |= {
     "date_header": False,
     "proxy_headers": False,
 }
+
+# freezegun replaces time.monotonic in every module, but neither clock_gettime nor what a partial holds.
+_now = partial(time.monotonic) if sys.platform == "win32" else partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Make an event loop whose timers follow the real time, even while a test has frozen it."""
+    loop = asyncio.new_event_loop()
+    loop.time = _now  # type: ignore[method-assign]
+    return loop
 
 
 def _listener(host: str, port: int) -> socket:
@@ -177,7 +189,7 @@ class Sandbox:
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Advance the account's clock. Batches that have been processed by then end."""
-        self.account.advance(timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds())
+        self.account.advance(days * DAY + hours * HOUR + minutes * MINUTE + seconds)
 
     def finish(self, batch_id: str) -> None:
         """End a batch now: all its requests are processed, or a canceling one is canceled. The clock stays."""
@@ -209,7 +221,7 @@ class Sandbox:
         port = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if 'ssl_certfile' in self._server_options else 'http'}://{shown}:{port}"
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._runner = asyncio.Runner(loop_factory=_new_loop)
         self._connections.begin(self._runner.get_loop())
         self._thread = threading.Thread(target=self._serve, args=(listener,), name="sandbox", daemon=True)
         self._thread.start()

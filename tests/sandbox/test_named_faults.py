@@ -1,6 +1,8 @@
 """Every fault that has a name does what its name says, to the n-th call of an operation."""
 
 import socket
+import threading
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -89,6 +91,52 @@ def test_connections_are_refused_from_the_call_on_that_is_meant(server: Sandbox,
     assert status(server, batch_id) == "in_progress"
     assert outcome(server, call, batch_id) is httpx2.ConnectError
     server.stop()  # does not wait for the end of the pause
+
+
+@pytest.mark.parametrize("end", [Sandbox.reset, lambda sandbox: sandbox.faults.clear()], ids=["reset", "clear"])
+@pytest.mark.parametrize("operation", [None, "list"])
+def test_a_refusal_ends_at_once_with_the_faults(
+    operation: str | None, end: Callable[[Sandbox], None], server: Sandbox, call: Call
+) -> None:
+    fields = {"operation": operation} if operation else {}
+    server.fault("refused", refuse=600, **fields)
+    with pytest.raises(httpx2.TransportError):
+        call(server, "GET", BATCHES)
+    end(server)
+    assert call(server, "GET", BATCHES).status_code == 200
+
+
+@pytest.mark.parametrize("seconds", [(3, 3), (600, 0.001)])
+def test_a_second_refusal_extends_the_first_and_never_shortens_it(
+    seconds: tuple[float, float], server: Sandbox, call: Call, batch_id: str
+) -> None:
+    for each in seconds:
+        server.fault("refused", refuse=each)
+    assert outcome(server, call, batch_id) is httpx2.ConnectError
+
+
+def test_a_sandbox_that_is_not_started_yet_refuses_connections_from_its_start(call: Call) -> None:
+    sandbox = Sandbox()
+    sandbox.fault("refused", refuse=600)
+    with sandbox:
+        with pytest.raises(httpx2.ConnectError):
+            call(sandbox, "GET", BATCHES)
+        sandbox.faults.clear()
+        assert call(sandbox, "GET", BATCHES).status_code == 200
+    sandbox.fault("refused", refuse=600)
+    sandbox.faults.clear()
+    with sandbox:
+        assert call(sandbox, "GET", BATCHES).status_code == 200
+
+
+def test_a_refusal_lasts_until_the_address_is_free_again(server: Sandbox, call: Call) -> None:
+    server.fault("refused", refuse=600)
+    with socket.create_server(("127.0.0.1", int(server.url.rpartition(":")[2]))):
+        clearing = threading.Thread(target=server.faults.clear)
+        clearing.start()
+        clearing.join(0.2)  # the server tries meanwhile
+    clearing.join()
+    assert call(server, "GET", BATCHES).status_code == 200
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if name.startswith(("status", "retry-after", "spend"))])

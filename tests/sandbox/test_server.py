@@ -119,6 +119,57 @@ def test_a_duration_that_the_clock_cannot_be_advanced_by_is_an_error_in_words(wr
         Sandbox().advance(**wrong)
 
 
+FORKING = """
+import os
+import httpx2
+from cancel_message_batch.sandbox import Sandbox
+
+with Sandbox() as sandbox, httpx2.Client(base_url=sandbox.url, timeout=10) as kept:
+    assert kept.get("/").status_code == 200
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(write)
+        os.read(read, 1)  # until the parent has ended
+        os._exit(0)
+    sandbox.fault("refused", refuse=600)
+    for client in (kept, httpx2):
+        try:
+            client.get(sandbox.url)
+        except httpx2.ConnectError:
+            print("refused")
+    sandbox.reset()
+    assert kept.get("/").status_code == 200
+    sandbox.reset()
+    assert kept.get("/").status_code == 200
+with Sandbox(port=int(sandbox.url.rpartition(":")[2])):
+    print("started again")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked there")
+def test_a_forked_child_keeps_neither_the_address_nor_connections() -> None:
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING]  # of threads that a fork ends
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "refused\nrefused\nstarted again\n", done.stderr
+
+
+def test_what_is_assigned_to_a_sandbox_is_what_it_has(server: Sandbox, call: Call) -> None:
+    server.fault("status 400", times=0)
+    server.faults = []
+    server.account = Account(speed=100)
+    batch_id = server.account.add(5)
+    assert call(server, "GET", f"{BATCHES}/{batch_id}").json()["id"] == batch_id
+    assert [batch["id"] for batch in call(server, "GET", "/_sandbox/batches").json()] == [batch_id]
+    server.faults = [Fault(status=418), Fault(refuse=600)]
+    with pytest.raises(httpx2.ConnectError):
+        call(server, "GET", BATCHES)
+    server.faults = server.faults
+    assert call(server, "GET", BATCHES).status_code == 418
+    with pytest.raises(AttributeError):
+        server.journal = []  # type: ignore[misc, assignment]
+
+
 FROZEN = """
 import sys, threading
 import freezegun, httpx2

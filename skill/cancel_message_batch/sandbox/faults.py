@@ -45,7 +45,7 @@ class Connections(Protocol):
     def write(self, scope: Scope, data: bytes) -> None:
         """Send bytes as they are over the connection of a request."""
 
-    def refuse(self, seconds: float, scope: Scope | None = None) -> None:
+    def refuse(self, seconds: float, scope: Scope) -> None:
         """Reset the connection of a request, close all others, and refuse new ones for this long."""
 
 

@@ -8,6 +8,8 @@ import struct
 import sys
 import threading
 import time
+import weakref
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,7 +28,8 @@ from .simulated_batch import DAY, DOCUMENTED_ID, HOUR, MINUTE
 
 _BACKLOG = 2048  # connections that may wait, since a test starts a thousand clients at once
 _ACCEPTING = 0.001  # seconds, for the loop to go around a few times
-_LONGEST_WAIT = 5.0  # seconds, until the server has stopped listening
+_LONGEST_WAIT = 5.0  # seconds, until the server has stopped listening, or listens again
+_AGAIN = 0.05  # seconds between two attempts to listen at an address that something else has
 _SERVER_OPTIONS: Any = {
     "interface": "asgi3",
     "http": "h11",
@@ -44,7 +47,10 @@ _SERVER_OPTIONS |= {
 }
 
 # freezegun replaces time.monotonic in every module, but neither clock_gettime nor what a partial holds.
-_now = partial(time.monotonic) if sys.platform == "win32" else partial(time.clock_gettime, time.CLOCK_MONOTONIC)
+if sys.platform == "win32":
+    _now = partial(time.monotonic)
+else:
+    _now = partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:
@@ -69,33 +75,81 @@ def _reset_when_closed(transport: Any) -> None:
 
 
 class _Connections:
-    """The connections of a server that runs, in its event loop."""
+    """The connections of a server: those that it has, and whether it accepts more."""
 
-    loop: asyncio.AbstractEventLoop
-    orders: asyncio.Queue[float | None]
-    closed: threading.Event
-    server: uvicorn.Server | None = None
+    def __init__(self) -> None:
+        _all_connections.add(self)
+        self.server: uvicorn.Server | None = None
+        self.listener: socket | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._refused_at_start = 0.0
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Belong to a server that starts."""
-        self.loop, self.orders, self.closed = loop, asyncio.Queue(), threading.Event()
+    def begin(self, loop: asyncio.AbstractEventLoop) -> float:
+        """Belong to a server that starts; return for how many seconds it refuses connections first."""
+        self._loop, self._orders = loop, asyncio.Queue[tuple[float | None, threading.Event]]()
+        self._accepting: list[threading.Event] = []  # set once connections are accepted again
+        seconds, self._refused_at_start = self._refused_at_start, 0.0
+        return seconds
 
-    def order(self, seconds: float | None) -> None:
-        """Close all connections and accept none for this long; None: stop."""
-        self.loop.call_soon_threadsafe(self.orders.put_nowait, seconds)
+    def end(self) -> None:
+        """Belong to no server any more."""
+        self._loop = self.server = self.listener = None
 
-    def refuse(self, seconds: float, scope: Scope | None = None) -> None:
+    def order(self, seconds: float | None) -> threading.Event:
+        """Refuse connections for this long; 0: accept them again; None: stop. The event is set once that is done."""
+        done = threading.Event()
+        if self._loop is None:
+            self._refused_at_start = max(self._refused_at_start, seconds) if seconds else 0.0
+            done.set()
+        else:
+            self._loop.call_soon_threadsafe(self._orders.put_nowait, (seconds, done))
+        return done
+
+    async def accepted(self) -> tuple[float | None, threading.Event]:
+        """Wait until connections are no longer to be accepted; return that order."""
+        for done in self._accepting:
+            done.set()
+        self._accepting.clear()
+        while (order := await self._orders.get())[0] == 0:
+            order[1].set()
+        return order
+
+    async def refused(self, seconds: float) -> float | None:
+        """Wait while connections are refused; return 0 once they are to be accepted again, or None to stop."""
+        end = _now() + seconds
+        while True:
+            try:
+                more, done = await asyncio.wait_for(self._orders.get(), end - _now())
+            except TimeoutError:
+                return 0.0
+            if not more:
+                self._accepting.append(done)
+                return more
+            end = max(end, _now() + more)
+            done.set()
+
+    def refuse(self, seconds: float, scope: Scope) -> None:
         """Refuse connections for this long. That of a request is reset, the others are closed."""
-        for transport in self._transports(scope) if scope else ():
+        for transport in self._transports(scope):
             _reset_when_closed(transport)
         self.order(seconds)
 
-    def abort(self, aborted: threading.Event | None = None) -> None:
-        """Close all connections; ``aborted`` is set once they are closed."""
+    def abort(self) -> None:
+        """Close all connections, in the event loop."""
         for connection in self._open():
             connection.transport.abort()
-        if aborted:
-            self.loop.call_soon(aborted.set)  # after what closes them, which is called soon too
+
+    def close_all(self) -> None:
+        """Close all connections, from another thread; return once they are closed."""
+        aborted = threading.Event()
+
+        def abort(loop: asyncio.AbstractEventLoop) -> None:
+            self.abort()
+            loop.call_soon(aborted.set)  # after what closes them, which is called soon too
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(abort, self._loop)
+            aborted.wait(_LONGEST_WAIT)
 
     def close(self, scope: Scope, *, reset: bool = False) -> None:
         """Close the connection of a request after what was sent so far; or reset it."""
@@ -111,11 +165,44 @@ class _Connections:
         for transport in self._transports(scope):
             transport.write(data)
 
+    def leave_to_parent(self) -> None:
+        """Give up the sockets in a forked child: while it has copies, none that its parent closes is closed."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for copy in (self.listener, *(each.transport.get_extra_info("socket") for each in self._open())):
+            if copy is not None and copy.fileno() >= 0:
+                os.dup2(nothing, copy.fileno(), inheritable=False)  # and not closed, since its owner may close it later
+        os.close(nothing)
+
     def _transports(self, scope: Scope) -> list[Any]:
         return [connection.transport for connection in self._open() if connection.client == scope["client"]]
 
     def _open(self) -> list[Any]:
         return list(self.server.server_state.connections) if self.server else []
+
+
+_all_connections: weakref.WeakSet[_Connections] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for connections in _all_connections:
+        connections.leave_to_parent()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_leave_to_parent)
+
+
+class _Faults(list[Fault]):
+    """The faults that are still to come. To forget them all ends a refusal of connections too."""
+
+    def __init__(self, connections: _Connections) -> None:
+        super().__init__()
+        self._connections = connections
+
+    def clear(self) -> None:
+        """Forget all faults, and accept connections again."""
+        super().clear()
+        self._connections.order(0.0).wait(_LONGEST_WAIT)
 
 
 class Sandbox:
@@ -135,9 +222,6 @@ class Sandbox:
 
     Attributes:
         url: The URL of the server, such as ``http://127.0.0.1:8080``, once it is started.
-        account: The simulated account.
-        journal: Every request to the API and its response, oldest first.
-        faults: The faults that are still to come. The first that fits a request meets it.
     """
 
     def __init__(
@@ -171,21 +255,46 @@ class Sandbox:
 
         Open connections are closed. What is still answering a request keeps the account and the journal of before.
         """
-        self.account, self.journal, self.faults = account or Account(), Journal(), list[Fault]()
+        account, journal, faults = account or Account(), Journal(), _Faults(self._connections)
         host, _ = self._address
+        self._api = create_app(account, journal, faults, self.fail, **self._options)
         self._app = Interceptor(
-            create_app(self.account, self.journal, self.faults, self.fail, **self._options),
-            self.account,
-            self.journal,
-            self.faults,
+            self._api,
+            account,
+            journal,
+            faults,
             hosts=LOOPBACK_NAMES | {host.lower()},
             connections=self._connections,
             **self._limit,
         )
-        if self._thread is not None:
-            aborted = threading.Event()
-            self._connections.loop.call_soon_threadsafe(self._connections.abort, aborted)
-            aborted.wait(_LONGEST_WAIT)  # or the next request might be sent over one that is about to close
+        self._connections.order(0.0).wait(_LONGEST_WAIT)
+        self._connections.close_all()  # or the next request might be sent over one that is about to close
+
+    @property
+    def account(self) -> Account:
+        """The simulated account."""
+        return self._app.account
+
+    @account.setter
+    def account(self, account: Account) -> None:
+        self._app.account = self._api.state.account = account
+
+    @property
+    def journal(self) -> Journal:
+        """Every request to the API and its response, oldest first."""
+        return self._app.journal
+
+    @property
+    def faults(self) -> list[Fault]:
+        """The faults that are still to come. The first that fits a request meets it."""
+        return self._app.faults
+
+    @faults.setter
+    def faults(self, faults: Iterable[Fault]) -> None:
+        given = list(faults)
+        self.faults.clear()
+        for fault in given:
+            self.fail(fault)
 
     def advance(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
         """Advance the account's clock. Batches that have been processed by then end."""
@@ -198,9 +307,7 @@ class Sandbox:
     def fail(self, fault: Fault) -> None:
         """Queue a fault for the next requests that it is about."""
         if fault.at_once and fault.refuse is not None:
-            self._connections.closed.clear()
-            self._connections.refuse(fault.refuse)
-            self._connections.closed.wait(_LONGEST_WAIT)
+            self._connections.order(fault.refuse).wait(_LONGEST_WAIT)
         else:
             # A copy, since a fault counts down and the caller may queue it again.
             self.faults.append(replace(fault))
@@ -222,8 +329,12 @@ class Sandbox:
         shown = f"[{host}]" if ":" in host else host
         self.url = f"{'https' if 'ssl_certfile' in self._server_options else 'http'}://{shown}:{port}"
         self._runner = asyncio.Runner(loop_factory=_new_loop)
-        self._connections.begin(self._runner.get_loop())
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="sandbox", daemon=True)
+        refused = self._connections.begin(self._runner.get_loop())
+        if refused:
+            listener.close()
+        self._thread = threading.Thread(
+            target=self._serve, args=(listener, (host, port), refused), name="sandbox", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
@@ -233,40 +344,50 @@ class Sandbox:
         self._connections.order(None)
         self._thread.join()
         self._thread = None
+        self._connections.end()
 
-    def _serve(self, listener: socket) -> None:
+    def _serve(self, *start: Any) -> None:
         with self._runner:  # closed in this thread: a loop of the caller may be running in the other
-            self._runner.run(self._listen(listener))
+            self._runner.run(self._listen(*start))
 
-    async def _listen(self, listener: socket) -> None:
+    async def _listen(self, listener: socket, address: tuple[str, int], refused: float | None) -> None:
         """Serve until the sandbox stops, with pauses in which connections are refused."""
-        orders, (host, port) = self._connections.orders, listener.getsockname()[:2]
-        while True:
-            self._connections.server = server = uvicorn.Server(uvicorn.Config(self._answer, **self._server_options))
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            seconds = await orders.get()
-            serving.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await serving
-            # First no new clients, then none at all: uvicorn itself would wait for them. One that was just accepted
-            # needs a moment to get a transport; without one its connection would stay open and get no answer.
-            with contextlib.suppress(NotImplementedError):  # on Windows
-                self._connections.loop.remove_reader(listener.fileno())
-            await asyncio.sleep(_ACCEPTING)
-            for each in getattr(server, "servers", ()):
-                each.close()
-            listener.close()
-            self._connections.abort()
-            self._connections.closed.set()
-            if server.server_state.tasks:
-                await asyncio.wait(server.server_state.tasks, timeout=1)
-            try:
-                while seconds is not None:
-                    seconds = await asyncio.wait_for(orders.get(), seconds)
-            except TimeoutError:
-                listener = _listener(host, port)
+        while refused is not None:
+            if refused > 0:
+                refused = await self._connections.refused(refused)
+            elif listener.fileno() >= 0:
+                refused = await self._accept(listener)
             else:
-                return
+                try:
+                    listener = _listener(*address)
+                except OSError:
+                    refused = _AGAIN
+        listener.close()
+
+    async def _accept(self, listener: socket) -> float | None:
+        """Serve until connections are to be refused; return for how long, or None to stop."""
+        connections = self._connections
+        connections.listener = listener
+        connections.server = server = uvicorn.Server(uvicorn.Config(self._answer, **self._server_options))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        seconds, done = await connections.accepted()
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+        # First no new clients, then none at all: uvicorn itself would wait for them. One that was just accepted
+        # needs a moment to get a transport; without one its connection would stay open and get no answer.
+        with contextlib.suppress(NotImplementedError):  # on Windows
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await asyncio.sleep(_ACCEPTING)
+        for each in getattr(server, "servers", ()):
+            each.close()
+        listener.close()
+        connections.abort()
+        await asyncio.sleep(0)  # what closes them is called soon
+        done.set()
+        if server.server_state.tasks:
+            await asyncio.wait(server.server_state.tasks, timeout=1)
+        return seconds
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request by the state that the sandbox has when the request comes."""

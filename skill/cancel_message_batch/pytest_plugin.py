@@ -4,7 +4,8 @@ pytest imports this module at each start, so everything else is imported when th
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,39 @@ _UNSET = (
     "CANCEL_MESSAGE_BATCH_BEHIND",
 )
 
+_ours = pytest.StashKey[dict[str, str | None]]()
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    """Set environment variables; None unsets one."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _watch(item: pytest.Item) -> dict[str, str | None]:
+    """Return the variables that the fixture sets for a test, to be filled; watched from the first call on."""
+    if _ours not in item.stash:
+        item.stash[_ours] = {}
+        item.addfinalizer(partial(_put_back, item, dict(os.environ)))
+    return item.stash[_ours]
+
+
+def _put_back(item: pytest.Item, before: Mapping[str, str]) -> None:
+    """Put back what another fixture has restored to our value, which was there when a test patched the variable."""
+    ours = item.stash[_ours]
+    _set({name: before.get(name) for name, value in ours.items() if os.environ.get(name) == value})
+    del item.stash[_ours]  # the test may be run again
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> None:
+    """Watch the environment from before the first fixture of a test until after its last one."""
+    if request.scope == "function" and "message_batches" in request.fixturenames:
+        _watch(request.node)
+
 
 @pytest.fixture(scope="session")
 def _message_batches_server() -> Iterator["Sandbox"]:
@@ -49,7 +83,7 @@ def _message_batches_server() -> Iterator["Sandbox"]:
 
 @pytest.fixture
 def message_batches(
-    _message_batches_server: "Sandbox", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    _message_batches_server: "Sandbox", tmp_path: Path, request: pytest.FixtureRequest
 ) -> Iterator["Sandbox"]:
     """A sandbox of the Message Batches API, and an environment in which the Anthropic SDK uses it.
 
@@ -63,15 +97,15 @@ def message_batches(
     sandbox = _message_batches_server
     sandbox.reset(Account(speed=1))
     no_proxy = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    no_proxy = ",".join(filter(None, (no_proxy, "127.0.0.1")))
-    with pytest.MonkeyPatch.context() as patch:  # of its own, since a test may undo what it patched
-        for name in _UNSET:
-            patch.delenv(name, raising=False)
-        patch.setenv("ANTHROPIC_BASE_URL", sandbox.url)
-        patch.setenv("ANTHROPIC_API_KEY", _KEY)
-        patch.setenv("CANCEL_MESSAGE_BATCH_RECORD", str(tmp_path / "message-batches.sqlite3"))
-        patch.setenv("NO_PROXY", no_proxy)
-        patch.setenv("no_proxy", no_proxy)
-        yield sandbox
-        # What the test patched over these goes first; it would bring them back otherwise.
-        monkeypatch.undo()
+    if no_proxy != "*":  # that is all hosts, and only if it stands alone
+        no_proxy = ",".join(filter(None, (no_proxy, "127.0.0.1")))
+    ours = _watch(request.node)
+    ours.update(dict.fromkeys(_UNSET))
+    ours["ANTHROPIC_BASE_URL"] = sandbox.url
+    ours["ANTHROPIC_API_KEY"] = _KEY
+    ours["CANCEL_MESSAGE_BATCH_RECORD"] = str(tmp_path / "message-batches.sqlite3")
+    ours["NO_PROXY"] = ours["no_proxy"] = no_proxy
+    before = {name: os.environ.get(name) for name in ours}
+    _set(ours)  # not through the test's monkeypatch, which the test may undo
+    yield sandbox
+    _set(before)

@@ -231,38 +231,159 @@ def test_a_test_that_freezes_time_passes_beside_the_package(imported: str, tmp_p
     assert "1 passed" in done.stdout, done.stdout
 
 
+WATCHING = """
+import os
+import pytest
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    before = dict(os.environ)
+    result = yield
+    for name in before.keys() | os.environ.keys():
+        if before.get(name) != os.environ.get(name) and not name.startswith("PYTEST_"):
+            print("LEAKED", item.name, name, before.get(name), os.environ.get(name))
+    return result
+"""
 PATCHING = """
 import os
+from unittest import mock
 import anthropic, pytest
 
 @pytest.fixture(autouse=True)
-def patched_before(monkeypatch):
+def patched_before(monkeypatch, tmp_path):
     monkeypatch.setenv("ANTHROPIC_API_KEY", "before")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "before")
+    monkeypatch.delenv("ANTHROPIC_PROFILE")
+    monkeypatch.setenv("DATABASE", "test")
+    yield
+    assert os.environ["DATABASE"] == "test"
+    assert "ANTHROPIC_PROFILE" not in os.environ
+
+@pytest.fixture
+def mocked():
+    with mock.patch.dict(os.environ):
+        yield
+
+@pytest.fixture
+def nested(monkeypatch, message_batches):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "nested")
+    yield
+    assert os.environ["ANTHROPIC_API_KEY"] in ("nested", "theirs")
 
 def patch(monkeypatch, message_batches):
-    assert os.environ["ANTHROPIC_API_KEY"] == "sandbox-key"
     monkeypatch.setenv("ANTHROPIC_API_KEY", "theirs")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", message_batches.url + "/")
-    anthropic.Anthropic().messages.batches.list()
+    for name in ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS", "ANTHROPIC_PROFILE"):
+        monkeypatch.setenv(name, "")
+    assert anthropic.Anthropic().messages.batches.list().data == []
 
 def test_first(monkeypatch, message_batches):
     patch(monkeypatch, message_batches)
 
 def test_second(message_batches, monkeypatch):
+    assert os.environ["ANTHROPIC_API_KEY"] == "sandbox-key"
     patch(monkeypatch, message_batches)
 
-def test_after():
+def test_nested(nested, message_batches, monkeypatch):
+    assert os.environ["ANTHROPIC_API_KEY"] == "nested"
+    patch(monkeypatch, message_batches)
+
+def test_deleted(monkeypatch, message_batches):
+    monkeypatch.delenv("ANTHROPIC_BASE_URL")
+    del os.environ["ANTHROPIC_API_KEY"]
+    os.environ["ANTHROPIC_AUTH_TOKEN"] = "theirs"
+
+def test_changed(message_batches):
+    os.environ["ANTHROPIC_BASE_URL"] = "http://theirs"
+
+@pytest.mark.parametrize("before", [True, False])
+def test_all_at_once(request, before):
+    mock_dict = mock.patch.dict(os.environ)
+    if before:
+        with mock_dict:
+            request.getfixturevalue("message_batches")
+    else:
+        request.getfixturevalue("message_batches")
+        with mock_dict:
+            os.environ["ANTHROPIC_API_KEY"] = "theirs"
+
+def test_mocked(mocked, message_batches):
+    os.environ["ANTHROPIC_API_KEY"] = "theirs"
+
+@pytest.fixture
+def later():
+    patches = []
+    yield patches
+    for each in patches:
+        each.stop()
+
+def test_mocked_later(later, message_batches):
+    later.append(mock.patch.dict(os.environ, {"ANTHROPIC_API_KEY": "theirs"}))
+    later[0].start()
+    assert anthropic.Anthropic().messages.batches.list().data == []
+
+def test_without():
     assert (os.environ["ANTHROPIC_API_KEY"], os.environ["ANTHROPIC_BASE_URL"]) == ("before", "http://outside")
+"""
+PATCHED_MODULE = """
+import os
+import pytest
 
 @pytest.fixture(scope="module", autouse=True)
-def outside():
-    yield
-    assert (os.environ["ANTHROPIC_API_KEY"], os.environ["ANTHROPIC_BASE_URL"]) == ("real", "http://outside")
+def module():
+    assert os.environ["ANTHROPIC_API_KEY"] == "real"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANTHROPIC_API_KEY", "module")
+        patch.setenv("ANTHROPIC_AUTH_TOKEN", "module")
+        patch.delenv("ANTHROPIC_PROFILE")
+        yield patch
+    assert os.environ["ANTHROPIC_API_KEY"] == "real"
+    assert os.environ["ANTHROPIC_PROFILE"] == "real"
+    assert "ANTHROPIC_AUTH_TOKEN" not in os.environ
+
+def unchanged():
+    assert os.environ["ANTHROPIC_API_KEY"] == os.environ["ANTHROPIC_AUTH_TOKEN"] == "module"
+    assert "ANTHROPIC_PROFILE" not in os.environ
+
+def test_first(monkeypatch, message_batches):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "theirs")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "theirs")
+
+def test_between():
+    unchanged()
+
+def test_undone(monkeypatch, message_batches):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "theirs")
+    monkeypatch.undo()
+    assert os.environ["ANTHROPIC_API_KEY"] == "sandbox-key"
+
+def test_between_again():
+    unchanged()
+
+def test_last(monkeypatch, message_batches):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "theirs")
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "theirs")
 """
+REAL = {"ANTHROPIC_API_KEY": "real", "ANTHROPIC_BASE_URL": "http://outside", "ANTHROPIC_PROFILE": "real"}
 
 
-def test_what_a_test_patches_itself_is_gone_after_it_too(tmp_path: Path) -> None:
+def test_what_a_test_patches_itself_is_there_until_its_fixtures_are_torn_down_and_then_gone(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(WATCHING)
     (tmp_path / "test_patching.py").write_text(PATCHING)
-    outside = {"ANTHROPIC_API_KEY": "real", "ANTHROPIC_BASE_URL": "http://outside"}
-    done = pytest_of(tmp_path, sys.executable, **outside)
-    assert "3 passed" in done.stdout, done.stdout
+    done = pytest_of(tmp_path, sys.executable, "-s", **REAL)
+    assert "LEAKED" not in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+def test_what_a_module_patches_stays_until_its_end(tmp_path: Path) -> None:
+    (tmp_path / "test_module.py").write_text(PATCHED_MODULE)
+    done = pytest_of(tmp_path, sys.executable, **REAL)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("before", "inside"), [("*", "*"), ("a.example", "a.example,127.0.0.1"), ("", "127.0.0.1")])
+def test_all_hosts_that_need_no_proxy_still_need_none(before: str, inside: str, tmp_path: Path) -> None:
+    text = f"import os\ndef test_it(message_batches): assert os.environ['no_proxy'] == {inside!r}"
+    (tmp_path / "test_it.py").write_text(text)
+    done = pytest_of(tmp_path, sys.executable, no_proxy=before, NO_PROXY=before)
+    assert done.returncode == 0, done.stdout

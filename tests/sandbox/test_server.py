@@ -193,6 +193,9 @@ reach("start")
 sandbox.start()
 reach("requests")
 assert get() == [200, 200]
+if sys.argv[1] != "stop":
+    assert sandbox.account.now() == 1767225600
+    assert httpx2.get(sandbox.url).headers["date"] == "Thu, 01 Jan 2026 00:00:00 GMT"
 sandbox.fault(operation="list", delay=0.01, status=500)
 assert get() == [500, 200]
 sandbox.fault("refused", refuse=0.1)

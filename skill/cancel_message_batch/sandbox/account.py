@@ -57,6 +57,10 @@ _MIN_AGE: dict[StartingStatus, float] = {
 LONGEST = 3650 * DAY
 
 
+def _time() -> float:
+    return time.time()  # looked up at each call: a test may have frozen it when this module was imported, or later
+
+
 class AddedBatch(BaseModel):
     """A batch to add, in JSON: what ``Account.add`` takes."""
 
@@ -91,7 +95,7 @@ class Account:
     requests; ``clock`` returns seconds since the epoch.
     """
 
-    def __init__(self, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = _time) -> None:
         self.speed = speed
         self._random, self._random_ids = random.Random(seed or 0), random.Random(seed)
         # Of its own generator: the ids of the batches would depend on it.
@@ -115,7 +119,7 @@ class Account:
         self._speed = speed
 
     @classmethod
-    def example(cls, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = time.time) -> Self:
+    def example(cls, *, seed: int | None = None, speed: float = 60.0, clock: Callable[[], float] = _time) -> Self:
         """Make an example account with running, canceling and ended batches, and the documented one."""
         account = cls(seed=seed, speed=speed, clock=clock)
         account._keep(DocumentedBatch())
@@ -137,7 +141,7 @@ class Account:
         *,
         seed: int | None = None,
         speed: float = 60.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = _time,
     ) -> Self:
         """Make an account with the batches of a JSON text. Raises a ValueError that says what is wrong with it.
 

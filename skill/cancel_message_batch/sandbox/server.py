@@ -74,6 +74,9 @@ def _reset_when_closed(transport: Any) -> None:
     transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, linger)
 
 
+_all_connections: "weakref.WeakSet[_Connections]" = weakref.WeakSet()
+
+
 class _Connections:
     """The connections of a server: those that it has, and whether it accepts more."""
 
@@ -166,11 +169,11 @@ class _Connections:
             transport.write(data)
 
     def leave_to_parent(self) -> None:
-        """Give up the sockets in a forked child: while it has copies, none that its parent closes is closed."""
+        """Give up the copies of the sockets in a forked child: while one is open, no peer sees the parent close it."""
         nothing = os.open(os.devnull, os.O_RDWR)
         for copy in (self.listener, *(each.transport.get_extra_info("socket") for each in self._open())):
             if copy is not None and copy.fileno() >= 0:
-                os.dup2(nothing, copy.fileno(), inheritable=False)  # and not closed, since its owner may close it later
+                os.dup2(nothing, copy.fileno(), inheritable=False)  # its owner may close it later
         os.close(nothing)
 
     def _transports(self, scope: Scope) -> list[Any]:
@@ -180,27 +183,24 @@ class _Connections:
         return list(self.server.server_state.connections) if self.server else []
 
 
-_all_connections: weakref.WeakSet[_Connections] = weakref.WeakSet()
-
-
-def _leave_to_parent() -> None:
+def _after_fork() -> None:
     for connections in _all_connections:
         connections.leave_to_parent()
 
 
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_leave_to_parent)
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 class _Faults(list[Fault]):
-    """The faults that are still to come. To forget them all ends a refusal of connections too."""
+    """The faults that are still to come."""
 
     def __init__(self, connections: _Connections) -> None:
         super().__init__()
         self._connections = connections
 
     def clear(self) -> None:
-        """Forget all faults, and accept connections again."""
+        """Forget all faults, and accept connections again if one refuses them."""
         super().clear()
         self._connections.order(0.0).wait(_LONGEST_WAIT)
 
@@ -253,7 +253,8 @@ class Sandbox:
     def reset(self, account: Account | None = None) -> None:
         """Start anew at the same URL: with an account without batches or this one, no faults and an empty journal.
 
-        Open connections are closed. What is still answering a request keeps the account and the journal of before.
+        Open connections are closed, and a refusal of new ones ends. What is still answering a request keeps the account
+        and the journal of before.
         """
         account, journal, faults = account or Account(), Journal(), _Faults(self._connections)
         host, _ = self._address

@@ -20,9 +20,21 @@ with contextlib.suppress(ImportError):  # `make test-lowest` also runs without i
 
 _MODULES = ("fcntl", "grp", "pty", "pwd", "resource", "termios", "tty")
 _NAMES = {
-    os: ("O_DIRECTORY", "O_NOFOLLOW", "O_NONBLOCK", "fchmod", "fork", "geteuid", "getuid", "killpg", "setsid", "uname"),
+    os: (
+        "O_DIRECTORY",
+        "O_NOFOLLOW",
+        "O_NONBLOCK",
+        "fchmod",
+        "fork",
+        "geteuid",
+        "getuid",
+        "killpg",
+        "register_at_fork",
+        "setsid",
+        "uname",
+    ),
     signal: ("SIGALRM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"),
-    time: ("tzset",),
+    time: ("CLOCK_MONOTONIC", "clock_gettime", "tzset"),
 }
 
 

@@ -75,3 +75,17 @@ def test_every_public_name_is_loaded_when_it_is_used_and_not_before() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "module 'cancel_message_batch' has no attribute 'nothing'"
+
+
+def test_every_public_name_can_be_loaded_in_frozen_time() -> None:
+    program = (
+        "import freezegun, anthropic\n"
+        "with freezegun.freeze_time('2026-01-01'):\n"
+        "    import cancel_message_batch as package\n"
+        "    for name in package.__all__: getattr(package, name)\n"
+        "    from cancel_message_batch.sandbox import Sandbox\n"
+        "    with Sandbox() as sandbox, package.MessageBatches(base_url=sandbox.url, api_key='any') as batches:\n"
+        "        print(batches.cancel(sandbox.account.add(10)).cancel_initiated_at)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "2026-01-01 00:00:00+00:00\n", done.stderr

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic_core import core_schema
 
 from .errors import InvalidInputError, clean, quoted
 
@@ -22,7 +23,15 @@ def _zoned(value: datetime) -> datetime:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
-Time = Annotated[datetime, AfterValidator(_zoned)]
+class _Zoned:
+    """The schema of a time. pydantic finds none in frozen time, where freezegun has replaced the class datetime."""
+
+    @staticmethod
+    def __get_pydantic_core_schema__(source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(_zoned, core_schema.datetime_schema())
+
+
+Time = Annotated[datetime, _Zoned]
 
 # Far above what a batch can hold, far below what Python refuses to print.
 Count = Annotated[int, Field(ge=0, le=10**12)]

@@ -346,11 +346,6 @@ class Record:
         )
         self._write(*((query, (_kept(one), _kept(origin) or "")) for one in ids))
 
-    def kept(self, origin: str, ids: Iterable[str]) -> set[str]:
-        """Return which of these batches at an origin are left running on purpose, however their program ends."""
-        query = "SELECT id FROM batches WHERE origin = ? AND settled = 'kept'"
-        return {*self._read(query, (origin,), lambda row: str(row[0]))} & {*ids}
-
     def _settle(self, origin: str, ids: Iterable[str], how: str) -> None:
         self._write(
             *(("UPDATE batches SET settled = ? WHERE id = ? AND origin = ?", (how, one, origin)) for one in ids)

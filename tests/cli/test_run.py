@@ -6,11 +6,12 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -222,6 +223,78 @@ def test_a_record_that_cannot_be_used_is_reported_once_and_the_batch_is_canceled
     done = run_process("run", "--", *a_script("create(); sys.exit(7)"), CANCEL_MESSAGE_BATCH_RECORD=str(tmp_path))
     assert (done.returncode, cancels(sandbox)) == (7, [done.stdout.strip()])
     assert done.stderr.count("cannot be used") == 1
+
+
+def test_a_record_that_stays_locked_keeps_no_batch_running(sandbox: Sandbox, run_process: Run) -> None:
+    record = open_record(pytest.fail)
+    record.set_name("msgbatch_A", "mine")
+    assert record.path
+    with closing(sqlite3.connect(record.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = run_process("run", "--deadline", "5s", "--", *a_script("for _ in range(6): create()\nsys.exit(7)"))
+    assert done.returncode == 7
+    assert sorted(cancels(sandbox)) == sorted(done.stdout.split())
+    assert len(cancels(sandbox)) == 6
+    assert " ".join(done.stderr.split()).count("cannot be used (database is locked)") == 1
+
+
+def test_a_record_that_is_too_slow_is_given_up_after_the_cancels_and_that_is_reported(sandbox: Sandbox) -> None:
+    record = open_record(pytest.fail)
+    record.set_name("msgbatch_A", "mine")
+    assert record.path
+    words = ["run", "--deadline", "5s", "--", *a_script("create(); create(); sys.exit(7)")]
+    slow = (
+        "import sys; from cancel_message_batch.record import store; from cancel_message_batch.cli.main import main\n"
+        f"store._PATIENCE = 60; sys.exit(main({words!r}))"
+    )
+    with (
+        closing(sqlite3.connect(record.path)) as other,
+        subprocess.Popen([sys.executable, "-c", slow], stdout=-1, stderr=-1, text=True) as process,
+    ):
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            ids, said = {line(process), line(process)}, ""
+            assert process.stderr
+            while "may be wrong about them" not in " ".join(said.split()):
+                said += process.stderr.readline()
+                assert process.poll() is None, said
+            assert set(cancels(sandbox)) == ids
+            assert "This machine's record is too slow." in said
+            other.execute("COMMIT")
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 7
+
+
+def test_what_was_not_recorded_while_the_record_was_locked_is_recorded_later(sandbox: Sandbox) -> None:
+    record = open_record(pytest.fail)
+    record.set_name("msgbatch_A", "mine")
+    assert record.path
+    code = "create(); sys.stdin.readline(); create(); create(); sys.stdin.readline(); sys.exit(7)"
+    command = [*PROGRAM, "run", "--name", "nightly", "--", *a_script(code)]
+    with (
+        closing(sqlite3.connect(record.path)) as other,
+        subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True, start_new_session=True) as process,
+    ):
+        try:
+            other.execute("BEGIN IMMEDIATE")
+            ids, said = [line(process)], ""
+            assert process.stdin
+            assert process.stderr
+            while "is not recorded" not in " ".join(said.split()):
+                said += process.stderr.readline()
+                assert process.poll() is None, said
+            process.stdin.write("\n")
+            process.stdin.flush()
+            ids += [line(process), line(process)]
+            other.execute("COMMIT")
+            process.communicate("\n", timeout=60)
+        finally:
+            process.kill()
+    who = record.creators(sandbox.url, ids)
+    assert {name: (one.through, one.end) for name, one in who.items()} == dict.fromkeys(ids, ("run", "exit code 7"))
+    assert (record.left_behind(sandbox.url), record.open_intents(sandbox.url)) == ({}, [])
 
 
 def test_a_cancel_that_fails_is_reported_with_what_to_type(sandbox: Sandbox, run_process: Run) -> None:
@@ -599,23 +672,6 @@ def test_our_own_commands_behind_it_note_the_api_itself(sandbox: Sandbox, run_pr
         ("guard", "create", sandbox.url),
         ("run", "create", sandbox.url),
     ]
-
-
-def test_what_a_guard_in_the_command_keeps_is_left_alone(sandbox: Sandbox, run_process: Run) -> None:
-    guarded = (
-        "import anthropic; from cancel_message_batch import guard\n"
-        "requests = [{'custom_id': 'q', 'params': {}}]\n"
-        "with guard(anthropic.Anthropic()) as batches:\n"
-        "    kept, other = (batches.create(requests=requests).id for _ in range(2))\n"
-        "    batches.keep(kept); print(kept, other)\n"
-        "raise SystemExit(1)"
-    )
-    done = run_process("run", "--", sys.executable, "-c", guarded)
-    kept, other = done.stdout.split()
-    assert done.returncode == 1
-    assert cancels(sandbox) == [other]
-    assert f"Left running, because the program keeps it: {kept}." in done.stderr
-    assert list(open_record(pytest.fail).left_behind(sandbox.url)) == []
 
 
 def test_a_connection_of_somebody_else_is_not_blamed_on_the_command(sandbox: Sandbox) -> None:

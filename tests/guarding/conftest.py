@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -124,11 +124,13 @@ class Behind:
         self.relay.start()
         self.host = self.relay.url.split("/")[2]
 
-    def _note(self, batch: Created) -> None:
-        if batch.message_batch_id:
-            self.noted.append(batch)
-        elif not batch.sent:
-            self.before.append((batch.requests, batch.sha256))
+    def _note(self, batches: Sequence[Created]) -> bool:
+        for batch in batches:
+            if batch.message_batch_id:
+                self.noted.append(batch)
+            elif not batch.sent:
+                self.before.append((batch.requests, batch.sha256))
+        return True
 
     def connect(self) -> Connection:
         host, port = self.host.split(":")

@@ -5,6 +5,8 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -271,6 +273,69 @@ def test_a_file_that_another_process_keeps_locked_costs_one_line(
     assert names_of("msgbatch_A") == {"msgbatch_A": "another"}
 
 
+def test_a_record_that_stays_locked_is_waited_for_once(
+    record: Record, path: Path, warnings: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.set_name("msgbatch_A", "mine")
+    monkeypatch.setattr("cancel_message_batch.record.store._PATIENCE", 0.2)
+    connect: Any = sqlite3.connect
+    patience: list[float] = []
+
+    def connecting(*given: Any, timeout: float, **options: Any) -> Any:
+        patience.append(timeout)
+        return connect(*given, timeout=timeout, **options)
+
+    with closing(sqlite3.connect(path)) as other:
+        monkeypatch.setattr(sqlite3, "connect", connecting)
+        other.execute("BEGIN IMMEDIATE")
+        for name in ("one", "two", "three"):
+            record.set_name("msgbatch_A", name)
+    for name in ("four", "five"):
+        record.set_name("msgbatch_A", name)
+    assert patience == [0.2, 0.05, 0.05, 0.05, 0.2]
+    assert names_of("msgbatch_A") == {"msgbatch_A": "five"}
+    assert len(warnings) == 1
+
+
+def test_threads_that_meet_a_broken_record_at_once_are_warned_once(path: Path) -> None:
+    path.mkdir(parents=True)
+    warnings: list[str] = []
+
+    def warn(text: str) -> None:
+        time.sleep(0.2)  # so that the others come in between
+        warnings.append(text)
+
+    record = open_record(warn)
+    threads = [threading.Thread(target=record.note_ended, args=(HERE, ["msgbatch_A"])) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(warnings) == 1
+
+
+def test_what_is_recorded_together_is_one_transaction(record: Record, path: Path, warnings: list[str]) -> None:
+    number = record.begin_program("run", Process.current())
+    several = record.add_intents(number, (HERE, 3, None), (HERE, 4, None))
+    assert len({*several}) == 2
+    together = record.together()
+    for which, intent in zip("AB", several, strict=True):
+        together.add_creation(KnownBatch(f"msgbatch_{which}", HERE), "run", program=number, intent=intent)
+    together.keep(HERE, ["msgbatch_A"])
+    assert record.known("msgbatch_A") is None
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TRIGGER fails BEFORE UPDATE OF settled ON batches BEGIN SELECT RAISE(ABORT, 'no'); END")
+        assert not together.write()
+        assert (record.known("msgbatch_A"), record.add_intents(None, (HERE, 3, None))) == (None, [])
+        other.execute("DROP TRIGGER fails")
+    assert together.write()
+    assert record.together().write()
+    record.end_program(number, "exit code 1", well=False)
+    assert list(record.left_behind(HERE)) == ["msgbatch_B"]
+    assert record.open_intents(HERE) == []
+    assert len(warnings) == 1
+
+
 @pytest.mark.parametrize("there", [False, True])
 def test_a_full_disk_costs_one_line_and_loses_nothing_that_was_recorded(
     record: Record, path: Path, there: bool
@@ -406,6 +471,18 @@ def test_left_behind_is_what_a_killed_program_created_here_and_nothing_else(
     assert name == "msgbatch_left"
     assert (who.program, who.pid, who.through, who.here, who.alive) == ("train.py", sleeper.pid, "guard", True, False)
     assert (who.ended, who.end, who.well) == (None, None, None)
+
+
+def test_a_creation_that_is_noted_late_or_again_undoes_nothing_that_is_known_about_the_batch(
+    record: Record, killed: Process
+) -> None:
+    record.keep(HERE, ["msgbatch_kept_early"])
+    record.add_action(Action("msgbatch_canceled", "run", "cancel", answer="canceling", origin=HERE))
+    create(record, "kept_late", killed)
+    record.keep(HERE, ["msgbatch_kept_late"])
+    for which in ("kept_early", "kept_late", "canceled", "left"):
+        create(record, which, killed)
+    assert list(record.left_behind(HERE)) == ["msgbatch_left"]
 
 
 def test_how_a_program_ended_decides_what_it_left_behind(record: Record, killed: Process) -> None:

@@ -30,6 +30,7 @@ from cancel_message_batch.tools import CANCEL, MessageBatchIdInput, ToolOutcome,
 from cancel_message_batch.words import programs
 
 from .cancels import STEP, Cancels
+from .keeping import keep_url, tell
 from .notes import Notes
 from .signals import Signals, current_task, ended_well, is_closed
 
@@ -74,6 +75,7 @@ class _Block:
         self._creating: dict[object, tuple[datetime, int]] = {}
         self._created: dict[str, KnownBatch] = {}
         self._kept: list[str] = []
+        self._keep_urls: dict[str, str] = {}  # where `run` around the program learns of it
         self._options: dict[str, dict[str, Any]] = {}  # of a batch's cancel
         self._waiting: deque[str] = deque()  # to be canceled
         self._troubles: set[str] = set()
@@ -115,6 +117,7 @@ class _Block:
             batch = await awaited(response.parse())
             message_batch_id = getattr(batch, "id", None)
             if isinstance(message_batch_id, str) and message_batch_id:
+                self._keep_urls[message_batch_id] = keep_url(str(response.url), response.headers)
                 self._note(
                     message_batch_id, size, options, word(response.headers.get("anthropic-workspace-id")), intent
                 )
@@ -169,8 +172,10 @@ class _Block:
                 self._waiting.remove(message_batch_id)
         if self.around:
             self.around.keep(message_batch_id)
-        else:
-            self.notes.keep([message_batch_id])
+            return
+        if (url := self._keep_urls[message_batch_id]) and (why := tell(url)):
+            logger.warning("%s", programs.keep_not_told(message_batch_id, why))
+        self.notes.keep([message_batch_id])
 
     def _stop(self, error: BaseException | None) -> Cancels | None:
         """Close the guard; return what cancels, if there is something to cancel, or to report."""

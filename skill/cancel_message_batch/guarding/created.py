@@ -13,6 +13,8 @@ from httpx2 import DecodingError, Response
 from cancel_message_batch.api.errors import word
 from cancel_message_batch.api.models import message_batch_id_fault
 
+from .keeping import keep_url
+
 # Headers that say nothing about who sends a request: a cancel gets its own.
 _OF_ONE_REQUEST = re.compile(
     r"(content|accept|x-stainless)(-.*)?|connection|expect|host|idempotency-key|te|transfer-encoding|user-agent"
@@ -27,9 +29,11 @@ class Created:
     """A batch that the command creates. ``message_batch_id`` is empty until the API responds.
 
     ``headers`` are what a cancel needs of its create request. They hold the credential, so they are kept in memory
-    only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``sent`` says that the last
-    request about it was sent whole, ``answered`` that the response says what came of the create, ``over`` that nothing
-    more will be learned of the create. ``moment`` is when the create began, of ``time.monotonic()``.
+    only. ``status`` is the last one seen; "ended" also for a batch that was deleted. ``kept`` says that the batch is
+    left running on purpose, ``not_canceled`` that no cancel of it was confirmed. ``keep_url`` is where another ``run``
+    around this one is told that the batch is kept; empty if there is none. ``sent`` says that the last request about
+    the batch was sent whole, ``answered`` that the response says what came of the create, ``over`` that nothing more
+    will be learned of the create. ``moment`` is when the create began, of ``time.monotonic()``.
     """
 
     base_url: str
@@ -40,6 +44,9 @@ class Created:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     workspace: str | None = None
     status: str = "in_progress"
+    kept: bool = False
+    not_canceled: bool = False
+    keep_url: str = ""
     sent: bool = False
     answered: bool = False
     over: bool = False
@@ -80,6 +87,7 @@ class Created:
         self.workspace = word(response.headers.get("anthropic-workspace-id")) or self.workspace
         if new:  # anybody's key that the API accepts may look at a batch later
             self.headers = of_the_sender(response.request.headers)
+            self.keep_url = keep_url(str(response.url), response.headers)
         return new
 
 

@@ -62,8 +62,9 @@ def guard(client: Any, *, name: str = "", cancel: When = "on_error", deadline: f
     A cancel that fails for the network, a rate limit or a server error is tried again until the deadline, and a warning
     says why. Ctrl-C ends this; then an error says what is left, and the command that cancels it.
 
-    ``batches.keep(batch.id)`` leaves a batch running, however the block ends. For code that takes a client, write
-    ``client.messages.batches = batches`` in the block; the end of the block undoes it.
+    ``batches.keep(batch.id)`` leaves a batch running, however the block ends, also under ``cancel-message-batch run``:
+    it is told, and a warning says so if that fails. For code that takes a client, write ``client.messages.batches =
+    batches`` in the block; the end of the block undoes it.
 
     Each ``create`` is noted in this machine's record before it is sent, and each batch before ``create`` returns. When
     the process is killed (SIGKILL, ``os._exit``, a power cut), nothing is canceled; ``cancel-message-batch list

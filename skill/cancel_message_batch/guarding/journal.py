@@ -4,11 +4,11 @@ import functools
 import os
 import secrets
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.api.credentials import origin
+from cancel_message_batch.record.cancels import CancelNotes
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import KnownBatch, Record
 
@@ -43,31 +43,28 @@ class Journal:
 
         Call it before the create request is sent whole.
         """
-        return self.record.add_intent(self._program(), where, requests, sha256)
+        return self.record.add_intent(self.program(), where, requests, sha256)
 
     def created(self, batch: KnownBatch, intent: int | None = None) -> None:
         """Write down a batch that was created, with its intent's number."""
-        self.record.add_creation(batch, self._through, program=self._program(), intent=intent)
+        self.record.add_creation(batch, self._through, program=self.program(), intent=intent)
 
     def failed(self, intent: int | None, *, lost: bool) -> None:
         """Write down that no id came of an intent: the response was lost, or the batch certainly was not created."""
         self.record.settle_intent(intent, "lost" if lost else "refused")
 
-    def left(self, where: str, message_batch_id: str) -> None:
-        """Write down that the program could not cancel a batch."""
-        self.record.note_failed(self._program(), where, [message_batch_id])
-
     def end(self, how: str, *, well: bool) -> None:
         """Write down how the program ended, and whether it left what still runs on purpose."""
         first = os.getpid() == self._writer.pid
         if first and not self._watched and len(_forks()) > self._forks:
-            self._program()  # a child may create later, and then needs to find the end
+            self.program()  # a child may create later, and then needs to find the end
         with self._lock:
             self._end = how, well
             number = self._programs.get(os.getpid())
             self.record.end_program(number, how, well=well, block=self._block if first else None)
 
-    def _program(self) -> int | None:
+    def program(self) -> int | None:
+        """Return the number of this process's program, which the first call writes down; None if it cannot."""
         with self._lock:
             number = self._programs.get(os.getpid())
             if number is None:
@@ -92,58 +89,77 @@ def _forks() -> list[None]:
 class CommandJournal:
     """Writes down what the relay sees of a command under ``run``, whose batches get this name.
 
-    ``process`` is the command; it is set before its first create.
+    ``process`` is the command; it is set before its first create. ``cancels`` are those that were sent after its end.
     """
 
     process: Process
 
     def __init__(self, record: Record, name: str) -> None:
+        self.record = record
+        self.cancels = CancelNotes("run", warn=lambda _: None)  # the record warns already if it cannot be used
         self._journal = Journal(record, "run", lambda: self.process, watched=True)
         self._name = name or None
-        self._intents: dict[Created, int | None] = {}
+        self._intents: dict[Created, int] = {}
+        self._known: set[Created] = set()  # of which the record says that they were created
 
-    def note(self, batch: "Created") -> None:
-        """Note a batch before its create is sent whole, and again once it is known what came of the create."""
-        where, requests = origin(batch.base_url), batch.requests or None
-        lost = batch.sent and not batch.answered
+    def note(self, batches: "Sequence[Created]") -> bool:
+        """Note what is known by now about these batches; returns whether that could be done.
+
+        This is called for a batch before its create is sent whole, and whenever more is known. All of it is written in
+        two transactions at most, however many batches there are: a disk may be slow.
+        """
+        if self.record.path is None:
+            return True
+        if (program := self._journal.program()) is None:
+            return False
         # The record may have been locked, and more is known by now.
-        if batch not in self._intents and not (batch.message_batch_id or (batch.over and not lost)):
-            self._intents[batch] = self._journal.intend(where, requests, batch.sha256)
-        intent = self._intents.get(batch)
-        if batch.message_batch_id:
-            known = KnownBatch(batch.message_batch_id, where, None, batch.workspace, self._name, requests)
-            self._journal.created(known, intent)
-        elif batch.over:
-            self._journal.failed(intent, lost=lost)
-
-    def note_stopped(self, batches: "Iterable[Created]", ended: Collection[str] = ()) -> None:
-        """Note which of these batches have ended, also those with these ids, and which the command has canceled."""
-        stopped: dict[tuple[str, bool], list[str]] = defaultdict(list)
+        new = [one for one in batches if one not in self._intents and _is_open(one)]
+        numbers = self.record.add_intents(program, *((_where(one), one.requests or None, one.sha256) for one in new))
+        if new and not numbers:
+            return False
+        self._intents.update(zip(new, numbers, strict=True))
+        together, created = self.record.together(), []
         for batch in batches:
-            if (over := batch.status == "ended" or batch.message_batch_id in ended) or batch.status == "canceling":
-                stopped[origin(batch.base_url), over].append(batch.message_batch_id)
-        record = self._journal.record
-        for (where, over), ids in stopped.items():
-            (record.note_ended if over else record.note_canceling)(where, ids)
+            if batch.message_batch_id:
+                self._add(together, batch, program)
+                created.append(batch)
+            elif batch.over:
+                together.settle_intent(self._intents.get(batch), "lost" if _is_lost(batch) else "refused")
+        written = together.write()
+        if written:
+            self._known.update(created)
+        return written
 
-    def note_kept(self, batches: "Iterable[Created]") -> None:
-        """Note the batches that the command meant to leave running, although it was interrupted before."""
-        for batch in batches:
-            self._journal.record.keep(origin(batch.base_url), [batch.message_batch_id])
-
-    def kept(self, batches: "Iterable[Created]") -> set[str]:
-        """Return which of these batches a guard in the command keeps: they are left running, however it ends."""
-        ids: dict[str, list[str]] = defaultdict(list)
-        for batch in batches:
-            ids[origin(batch.base_url)].append(batch.message_batch_id)
-        return {name for where, some in ids.items() for name in self._journal.record.kept(where, some)}
-
-    def note_not_canceled(self, batches: "Iterable[Created]") -> None:
-        """Note the batches whose cancel was not confirmed: the command left them behind, not a guard block in it."""
-        for batch in batches:
-            self._journal.left(origin(batch.base_url), batch.message_batch_id)
+    def _add(self, together: Record, batch: "Created", program: int) -> None:
+        """Add what is known about a batch that was created."""
+        where, ids = _where(batch), [batch.message_batch_id]
+        if batch not in self._known:
+            known = KnownBatch(ids[0], where, None, batch.workspace, self._name, batch.requests or None)
+            together.add_creation(known, "run", program=program, intent=self._intents.get(batch))
+        if batch.kept:
+            together.keep(where, ids)
+        if batch.status == "ended":
+            together.note_ended(where, ids)
+        elif batch.status == "canceling":
+            together.note_canceling(where, ids)
+        elif batch.not_canceled:  # the command left it behind, not a guard block in it
+            together.note_failed(program, where, ids)
 
     def end(self, how: str, interrupted: str, *, well: bool) -> None:
-        """Note how the command ended, after which signal, and whether it left what still runs on purpose."""
+        """Note the cancels, how the command ended, after which signal, and whether it left what runs on purpose."""
+        self.cancels.write(self.record)
         after = f" after {interrupted}" if interrupted not in {"", how} else ""
         self._journal.end(how + after, well=well)
+
+
+def _where(batch: "Created") -> str:
+    return origin(batch.base_url)
+
+
+def _is_lost(batch: "Created") -> bool:
+    return batch.sent and not batch.answered
+
+
+def _is_open(batch: "Created") -> bool:
+    """Return whether a create may still make a batch whose id is not known, or may have made one."""
+    return not batch.message_batch_id and (not batch.over or _is_lost(batch))

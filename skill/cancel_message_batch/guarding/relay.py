@@ -16,10 +16,10 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from socket import IPPROTO_TCP, TCP_NODELAY, create_server
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -34,9 +34,11 @@ from cancel_message_batch.api.credentials import origin
 from cancel_message_batch.api.errors import clean
 
 from .created import Created
+from .keeping import HEADER, NOT_PASSED_ON, PATH, TOO_LATE
 
 _CLOSING_SECONDS = 2.0  # at most, for the connections of a process that has just ended
 _NOTING_SECONDS = 0.5  # that a create waits for the record
+_PASSING_ON_SECONDS = 2.0  # for another `run` around this one; a guard waits longer
 _BATCHES = re.compile(r"/*(.*)/messages/batches(?:/([\w-]+)(?:/cancel)?)?", re.DOTALL)
 _RESULTS_URL = re.compile(rb'("results_url"\s*:\s*)("(?:[^"\\]|\\.)*")')
 
@@ -62,8 +64,11 @@ class Relay:
     """Passes requests on to one API.
 
     ``note`` is called with each batch before its create request is sent whole, and again once it is known what came of
-    it, before the client has the response: one call at a time, and a create does not wait long for it. ``stand_ins``
+    it, before the client has the response: one call at a time, with all batches that came meanwhile, and a create does
+    not wait long for it. It returns whether it could note them; if not, they are in its next call too. ``stand_ins``
     holds the real one of each credential that the command was given. ``token`` is what the path begins with.
+
+    A guard in the command says here which batches it keeps (``keeping.py``). Those have ``kept``.
 
     ``url`` is the base URL for clients: with the path and the user name of the API's, so that they send the same as
     without the relay. ``created`` holds the batches by id, ``lost`` those that may exist with an id that is not known.
@@ -73,7 +78,7 @@ class Relay:
     def __init__(
         self,
         base_url: str,
-        note: Callable[[Created], object],
+        note: Callable[[Sequence[Created]], bool],
         *,
         stand_ins: Mapping[str, str] | None = None,
         port: int = 0,
@@ -85,6 +90,9 @@ class Relay:
         self._awaited: list[Created] = []  # with a create or a cancel under way
         self._note = note
         self._notes = ThreadPoolExecutor(1)
+        self._unnoted: dict[Created, None] = {}  # in this order
+        self._lock = Lock()
+        self._command_ended = False
         self.stand_ins = stand_ins or {}
         parts = urlsplit(base_url)
         userinfo, at, place = parts.netloc.rpartition("@")
@@ -110,6 +118,7 @@ class Relay:
     def __exit__(self, *error: object) -> None:
         self.stop(0)
         self._listener.close()
+        self._notes.shutdown(wait=False)
 
     def start(self) -> None:
         """Serve the clients, also those that have connected before."""
@@ -121,6 +130,11 @@ class Relay:
             with contextlib.suppress(OSError, ValueError):
                 resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, limit), hard))
         self._thread.start()
+
+    def end_of_command(self) -> None:
+        """From now on, ``kept`` of no batch changes: whoever wants to keep one is told that it is too late."""
+        with self._lock:
+            self._command_ended = True
 
     def wait(self, seconds: float, given_up: Callable[[], bool] = lambda: False) -> int:
         """Wait until no create or cancel is under way, for so many seconds at most; returns how many still are."""
@@ -143,8 +157,19 @@ class Relay:
         held = max(0, len(self._connections()) - len(self._awaited))
         self._server.should_exit = True
         self._thread.join()
-        self._notes.shutdown()
         return held
+
+    def finish_notes(self, seconds: float, last: Callable[[], object] = lambda: None) -> bool:
+        """Note what is known by now about all batches, and call ``last`` after that, all in another thread.
+
+        Returns whether that took no longer than so many seconds.
+        """
+        self._note_soon(*self.created.values())
+        try:
+            self._notes.submit(last).result(seconds)
+        except TimeoutError:
+            return False
+        return True
 
     def _connections(self) -> list[Any]:
         """Return the open connections of clients; not those that others opened."""
@@ -165,7 +190,11 @@ class Relay:
             return
         self.requests += 1
         self._clients.add(tuple(scope["client"]))
-        target = self._target(scope["raw_path"].removeprefix(self._token.encode()))
+        path = scope["raw_path"].removeprefix(self._token.encode())
+        if PATH in path:
+            await self._keep(path.removeprefix(PATH).decode("latin-1"), send)
+            return
+        target = self._target(path)
         match = _BATCHES.fullmatch(posixpath.normpath(unquote(target.decode("latin-1"))))  # as the API may read it
         batch = self.created.get(match[2] or "") if match else None
         if match and scope["method"] == "POST" and not match[2]:
@@ -185,7 +214,7 @@ class Relay:
                 batch.over = True
                 if not batch.message_batch_id:
                     self.lost += [batch] if batch.sent and not batch.answered else []
-                    self._notes.submit(self._note, batch)
+                    self._note_soon(batch)
 
     def _fault(self, scope: Any) -> tuple[int, str] | None:
         """Return why a request is refused: a web page whose name leads here may have sent it (DNS rebinding)."""
@@ -198,6 +227,28 @@ class Relay:
         if not secrets.compare_digest(token, given):
             return 404, "This is another run's address. Take the base URL from ANTHROPIC_BASE_URL, with its whole path."
         return None
+
+    async def _keep(self, message_batch_id: str, send: Send) -> None:
+        """Keep a batch, and have each `run` around this one keep it, whether or not the record can be written."""
+        batch = self.created.get(message_batch_id)
+        if batch is None:
+            await _refuse(send, 404, "The command has created no such batch.")
+            return
+        with self._lock:
+            batch.kept |= not self._command_ended
+        if not batch.kept:
+            await _refuse(send, TOO_LATE, "The command has already ended.")
+            return
+        self._note_soon(batch)
+        if batch.keep_url:
+            try:
+                around = await self._client.post(batch.keep_url, timeout=_PASSING_ON_SECONDS)
+                around.raise_for_status()
+            except httpx2.HTTPError:
+                await _refuse(send, NOT_PASSED_ON, "Another `run` around this one could not be told.")
+                return
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
 
     def _target(self, path: bytes) -> bytes:
         """Return the path at the API. Programs take a base URL for one with /v1, or for one without."""
@@ -246,9 +297,13 @@ class Relay:
     ) -> None:
         """Pass a response back. One about batches is read before the client has it."""
         headers = _passed_on(response.headers.raw)
+        headers.pop(HEADER, None)  # of another `run` around this one
         whole = b"".join([piece async for piece in response.aiter_raw()]) if about_batches else b""
         if batch and batch.learn(response, whole):
+            earlier = self.created.get(batch.message_batch_id)  # with the same idempotency key
+            batch.kept = earlier is not None and earlier.kept
             self.created[batch.message_batch_id] = batch
+            headers[HEADER] = f"{self._token}{PATH.decode()}{batch.message_batch_id}"
             await self._noted(batch)
         if about_batches and not response.headers.get("content-encoding"):
             before, whole = whole, _RESULTS_URL.sub(self._through_us, whole)
@@ -282,9 +337,22 @@ class Relay:
 
     async def _noted(self, batch: Created) -> None:
         """Note a batch; a record that is locked is waited for in another thread, and not for long here."""
-        noting = asyncio.wrap_future(self._notes.submit(self._note, batch))
+        noting = asyncio.wrap_future(self._note_soon(batch))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(noting), _NOTING_SECONDS)
+
+    def _note_soon(self, *batches: Created) -> "Future[None]":
+        """Note batches in another thread, each as it is by then."""
+        with self._lock:
+            self._unnoted.update(dict.fromkeys(batches))
+        return self._notes.submit(self._note_all)
+
+    def _note_all(self) -> None:
+        with self._lock:
+            batches, self._unnoted = list(self._unnoted), {}
+        if batches and not self._note(batches):
+            with self._lock:
+                self._unnoted.update(dict.fromkeys(batches))
 
     async def _read(
         self, receive: Receive, pieces: Pieces, batch: Created | None, hang_up: Callable[[], object]

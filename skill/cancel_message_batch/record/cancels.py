@@ -3,11 +3,14 @@
 import functools
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cancel_message_batch.api.models import Context
 
 from .names import record_path
+
+if TYPE_CHECKING:  # it loads SQLite
+    from .store import Record
 
 INTERRUPTED = "interrupted before the response came"
 
@@ -60,8 +63,8 @@ class CancelNotes:
         for name in ids:
             self._sent.pop(name, None)
 
-    def write(self) -> None:
-        """Write what was added since the last time."""
+    def write(self, record: "Record | None" = None) -> None:
+        """Write what was added since the last time, into an open record if there is one."""
         sent, self._sent = self._sent, {}
         if not sent or record_path() is None:
             return
@@ -70,7 +73,7 @@ class CancelNotes:
         except ImportError as error:  # some builds of Python are without it
             self._warn(f"This is not recorded: {error}.")
             return
-        open_record(self._warn).add_action(
+        (record or open_record(self._warn)).add_action(
             *(
                 Action(
                     name,

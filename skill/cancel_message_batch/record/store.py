@@ -105,6 +105,7 @@ _MIGRATIONS = (
     "ALTER TABLE programs ADD COLUMN block TEXT",
 )
 _PATIENCE = 2.0  # seconds to wait for another process that writes
+_PATIENCE_AFTER = 0.05  # the same, after that was in vain: many notes are not to wait one after the other
 _LIMIT = 500  # characters of a text that is kept
 _AT_ONCE = 500  # ids in one query
 _LIFETIME = 25 * 3600  # seconds after which a batch has ended: it expires 24 hours after its creation
@@ -198,6 +199,11 @@ class Record:
         self.fault = None if path else f"The record is turned off ({VARIABLE}=off)."
         self.path = path
         self._warn = warn
+        self._locked = False
+
+    def together(self) -> "Together":
+        """Return a record that collects what is recorded, until ``write`` writes it in one transaction."""
+        return Together(self.path, self._write)
 
     def check(self) -> None:
         """Open the file, if there is one, and read it."""
@@ -215,7 +221,7 @@ class Record:
         """
         watching = (watcher.pid, watcher.started) if watcher else (None, None)
         row = (through, _kept(process.host) or "", process.pid, process.started, _kept(process.program) or "")
-        return self._write(
+        rows = self._write(
             (
                 "INSERT INTO programs (through, host, pid, started, program, watcher_pid, watcher_started, began, "
                 "block, ended, end, well) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?9, ended, end, well "
@@ -223,6 +229,7 @@ class Record:
                 (*row, *watching, _now(), block),
             )
         )
+        return rows[0] if rows else None
 
     def end_program(self, number: int | None, end: str, *, well: bool, block: str | None = None) -> None:
         """Record how a program ended, in a few words, and whether ``well``: it left its batches running on purpose.
@@ -240,11 +247,20 @@ class Record:
 
         ``requests`` is None if not known; ``sha256`` is the hash of the body. Without a program nothing is recorded.
         """
+        numbers = self.add_intents(program, (origin, requests, sha256))
+        return numbers[0] if numbers else None
+
+    def add_intents(self, program: int | None, *creates: tuple[str, int | None, str | None]) -> list[int]:
+        """Record several creates, each as above, in one transaction; returns their numbers, or none if that failed."""
         if program is None:
-            return None
-        values = (program, _now(), _kept(origin), requests or None, _kept(sha256))
+            return []
+        query = "INSERT INTO intents (program, at, origin, requests, sha256) VALUES (?, ?, ?, ?, ?)"
+        now = _now()
         return self._write(
-            ("INSERT INTO intents (program, at, origin, requests, sha256) VALUES (?, ?, ?, ?, ?)", values)
+            *(
+                (query, (program, now, _kept(origin), requests or None, _kept(sha256)))
+                for origin, requests, sha256 in creates
+            )
         )
 
     def settle_intent(self, number: int | None, outcome: str, message_batch_id: str | None = None) -> None:
@@ -261,7 +277,8 @@ class Record:
     ) -> None:
         """Record a batch that a program has just created, and so settle its intent.
 
-        Without the number of a program, ``batch.process`` counts as one of which nobody notes the end.
+        Without the number of a program, ``batch.process`` counts as one of which nobody notes the end. What was already
+        recorded about the batch holds: this may be written late, and by two programs, ``guard`` and ``run``.
         """
         if program is None and batch.process:
             program = self.begin_program(through, batch.process)
@@ -272,8 +289,8 @@ class Record:
                 Action(batch.message_batch_id, through, "create", origin=batch.origin, workspace=batch.workspace)
             ),
             (
-                "UPDATE batches SET name = coalesce(?, name), created_at = ?, program = ?, requests = ?, "
-                "settled = NULL WHERE id = ? AND origin = ?",
+                "UPDATE batches SET name = coalesce(?, name), created_at = ?, program = ?, requests = ? "
+                "WHERE id = ? AND origin = ?",
                 row,
             ),
             *([_settling(intent, "created", message_batch_id)] if intent is not None else []),
@@ -322,13 +339,12 @@ class Record:
         self._settle(origin, ids, "canceling")
 
     def keep(self, origin: str, ids: Iterable[str]) -> None:
-        """Record that batches are left running on purpose, however their program ends."""
-        self._settle(origin, ids, "kept")
-
-    def kept(self, origin: str, ids: Iterable[str]) -> set[str]:
-        """Return which of these batches at an origin are left running on purpose, however their program ends."""
-        query = "SELECT id FROM batches WHERE origin = ? AND settled = 'kept'"
-        return {*self._read(query, (origin,), lambda row: str(row[0]))} & {*ids}
+        """Record that batches are left running on purpose, however their program ends; their creation may be late."""
+        query = (
+            "INSERT INTO batches (id, origin, settled) VALUES (?, ?, 'kept') "
+            "ON CONFLICT (id, origin) DO UPDATE SET settled = excluded.settled"
+        )
+        self._write(*((query, (_kept(one), _kept(origin) or "")) for one in ids))
 
     def _settle(self, origin: str, ids: Iterable[str], how: str) -> None:
         self._write(
@@ -438,35 +454,56 @@ class Record:
             self._use(lambda record: [make(row) for row in record.execute(query, values)], effect, create=False) or []
         )
 
-    def _write(self, *statements: _Statement) -> int | None:
-        """Write in one transaction; returns the number of the row that the last statement made."""
+    def _write(self, *statements: _Statement) -> list[int]:
+        """Write in one transaction; returns the number of the row that each statement made, or nothing if it failed."""
 
-        def write(record: sqlite3.Connection) -> int | None:
+        def write(record: sqlite3.Connection) -> list[int]:
             record.execute("BEGIN IMMEDIATE")
-            for statement, values in statements:
-                number = record.execute(statement, values).lastrowid
+            rows = [record.execute(statement, values).lastrowid or 0 for statement, values in statements]
             record.execute("COMMIT")
-            return number
+            return rows
 
-        return self._use(write, "this is not recorded", create=True) if statements else None
+        return (self._use(write, "this is not recorded", create=True) or []) if statements else []
 
     def _use(self, use: Callable[[sqlite3.Connection], Value], effect: str, *, create: bool) -> Value | None:
         if self.path is None:
             return None
         self.fault = None
         try:
-            with contextlib.closing(_opened(self.path, create=create)) as record:
-                return use(record)
+            with contextlib.closing(
+                _opened(self.path, _PATIENCE_AFTER if self._locked else _PATIENCE, create=create)
+            ) as record:
+                found = use(record)
+            self._locked = False
+            return found
         except (sqlite3.Error, OSError, _UnusableError, ValueError, OverflowError) as error:
             if isinstance(error, FileNotFoundError) and not create:  # nothing was recorded yet
                 return None
+            self._locked = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
             reason = getattr(error, "strerror", None) or str(error)
             path = clean(str(self.path), limit=400)
             self.fault = f"The record {path} cannot be used ({clean(reason)}), so {effect}."
-            if self._warn:
-                self._warn(self.fault)
-                self._warn = None
+            warn, self._warn = self._warn, None  # first of all: threads may fail at once
+            if warn:
+                warn(self.fault)
             return None
+
+
+class Together(Record):
+    """Collects what is recorded, to write it in one transaction. So it returns no numbers, and reads nothing of it."""
+
+    def __init__(self, path: Path | None, write: Callable[..., list[int]]) -> None:
+        super().__init__(path)
+        self._statements: list[_Statement] = []
+        self._write_all = write
+
+    def write(self) -> bool:
+        """Write what was collected; returns whether that succeeded."""
+        return not self._statements or bool(self._write_all(*self._statements))
+
+    def _write(self, *statements: _Statement) -> list[int]:
+        self._statements += statements
+        return []
 
 
 def open_record(warn: Callable[[str], None] | None = None) -> Record:
@@ -474,12 +511,12 @@ def open_record(warn: Callable[[str], None] | None = None) -> Record:
     return Record(record_path(), warn)
 
 
-def _opened(path: Path, *, create: bool) -> sqlite3.Connection:
+def _opened(path: Path, patience: float, *, create: bool) -> sqlite3.Connection:
     """Open the file at the version of this program."""
     # SQLite keeps its locks only as long as this process closes no other descriptor of the same file.
     with _creating:
         _check(path, create=create)
-    record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None)
+    record = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None)
     record.row_factory = sqlite3.Row
     try:
         if _version(record) < len(_MIGRATIONS):

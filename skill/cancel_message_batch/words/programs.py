@@ -85,6 +85,22 @@ def program_keeps(kept: Sequence[str]) -> str:
     return f"Left running, because the program keeps it: {spaced(kept)}."
 
 
+def keep_not_told(message_batch_id: str, why: str) -> str:
+    """Say that ``run`` may cancel a batch although its program keeps it, because ``run`` could not be told."""
+    return (
+        f"`cancel-message-batch run`, which started this program, could not be told to keep {message_batch_id}: "
+        f"{sentence(why)} If the program fails, `run` may cancel the batch."
+    )
+
+
+def record_too_slow() -> str:
+    """Say that there was no time left to record what became of the batches of a command."""
+    return (
+        "This machine's record is too slow. What became of the command's batches may not be in it, so "
+        "`cancel-message-batch list --orphaned` may be wrong about them."
+    )
+
+
 def _block(name: str) -> str:
     return f'guarded block of "{name}"' if name else "guarded block"
 

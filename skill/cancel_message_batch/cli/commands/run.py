@@ -1,11 +1,12 @@
 """``cancel-message-batch run -- COMMAND …``: run a command, and cancel the batches it created if it fails."""
 
 import argparse
+import functools
 import os
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from cancel_message_batch.cli.arguments import parse_duration, parse_port
@@ -56,6 +57,7 @@ def _run(given: argparse.Namespace, output: Output) -> int:
     from cancel_message_batch.record.names import clean_name
     from cancel_message_batch.record.processes import Process
     from cancel_message_batch.record.store import open_record
+    from cancel_message_batch.words import programs
 
     try:
         name = clean_name(given.name)
@@ -80,12 +82,13 @@ def _run(given: argparse.Namespace, output: Output) -> int:
         journal.process = Process.of(pid, _program(command))
         relay.start()
         child.wait()
+        note_end = functools.partial(journal.end, end_of(child.code), child.interrupted)
         left_on_purpose = given.keep or (child.code == 0 and not child.interrupted)
         if left_on_purpose:
-            journal.end(end_of(child.code), child.interrupted, well=True)  # at once: we may be killed too
+            note_end(well=True)  # at once: we may be killed too
         failed = _finish(given, child, relay, journal, output)
-        if not left_on_purpose:
-            journal.end(end_of(child.code), child.interrupted, well=not failed)
+        if not relay.finish_notes(_for_record(given), lambda: left_on_purpose or note_end(well=not failed)):
+            output.warn(programs.record_too_slow())
     return child.code if child.code >= 0 else 128 - child.code
 
 
@@ -102,24 +105,26 @@ def _lasting_token(record: "Record", output: Output) -> str:
 def _finish(
     given: argparse.Namespace, child: "Child", relay: "Relay", journal: "CommandJournal", output: Output
 ) -> bool:
-    """Cancel what a command has left running, if it failed; say so, and note it. Returns whether it failed."""
+    """Cancel what a command has left running, if it failed, and say so. Returns whether it failed."""
     from cancel_message_batch.words import programs
 
-    end = time.monotonic() + given.deadline
+    relay.end_of_command()
+    end = time.monotonic() + given.deadline - _for_record(given)
     known = _wait_for_creates(given, child, relay, journal, output, end)
     held = relay.stop(0)
     if (processes := child.left_running(relay.url)) or held:
         output.warn(programs.left_by_command(processes, held))
     for lost in relay.lost:
         output.warn(programs.creation_lost(lost.began, lost.requests))
-    journal.note_stopped(relay.created.values())
     left = [batch for batch in relay.created.values() if batch.status != "ended" and batch not in known]
-    if (kept := journal.kept(left)) and (child.code or child.interrupted):
+    kept = [batch.message_batch_id for batch in left if batch.kept]
+    if kept and (child.code or child.interrupted):
         output.warn(programs.program_keeps(sorted(kept)))
-    left = [batch for batch in left if batch.message_batch_id not in kept]
+    left = [batch for batch in left if not batch.kept]
     later = [batch for batch in left if _came_later(batch, child)]
     left = [batch for batch in left if batch not in later]
-    journal.note_kept(later)
+    for batch in later:
+        batch.kept = True
     running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
     failed = bool(child.code or (child.interrupted and (running or known)))
     how = _how(given, child)
@@ -152,14 +157,18 @@ def _wait_for_creates(  # noqa: PLR0917 - the parts of one run
     last, known = end - min(_FOR_LATE_ONES, given.deadline / 2), []
     output.warn(programs.awaiting(waiting, max(last - time.monotonic(), 0)))
     if (child.code or child.interrupted) and not given.keep:
-        running = [batch for batch in relay.created.values() if batch.status == "in_progress"]
-        kept = journal.kept(running)
-        known = [one for one in running if one.message_batch_id not in kept and not _came_later(one, child)]
+        running = [batch for batch in list(relay.created.values()) if batch.status == "in_progress"]
+        known = [batch for batch in running if not batch.kept and not _came_later(batch, child)]
     if known:
         output.warn(programs.command_failed(_how(given, child), len(known)))
         _cancel(known, end, journal, output, child.interrupted_again)
     relay.wait(last - time.monotonic(), child.interrupted_again)
     return known
+
+
+def _for_record(given: argparse.Namespace) -> float:
+    """Return how many seconds of the deadline are for the record: it may be locked, or its disk slow."""
+    return min(float(given.deadline) / 10, 1.0)
 
 
 def _how(given: argparse.Namespace, child: "Child") -> str:
@@ -193,25 +202,22 @@ def _program(command: Sequence[str]) -> str:
 def _cancel(
     left: "Sequence[Created]", end: float, journal: "CommandJournal", output: Output, given_up: Callable[[], bool]
 ) -> None:
-    """Cancel batches until the deadline, or shortly after the person gives up; say what became of each, and note it."""
+    """Cancel batches until the deadline, or shortly after the person gives up; say what became of each."""
     import anyio
 
     from cancel_message_batch.api.credentials import connection_with
     from cancel_message_batch.api.errors import MessageBatchError
     from cancel_message_batch.api.retries import RetryPolicy
     from cancel_message_batch.batches.canceling import Progress, cancel_many, client_for_many
-    from cancel_message_batch.record.cancels import CancelNotes
     from cancel_message_batch.tools import sorted_outcomes
     from cancel_message_batch.words import programs
 
     progress = Progress()
-    notes = CancelNotes("run", warn=lambda _: None)  # the record has warned already if it cannot be used
     canceling = [batch.message_batch_id for batch in left if batch.status == "canceling"]
-    running = [batch.message_batch_id for batch in left if batch.status != "canceling"]
+    running = [batch for batch in left if batch.status != "canceling"]
     alike = defaultdict(list)  # by the command's credentials: ours may be missing, or of another workspace
-    for batch in left:
-        if batch.status != "canceling":
-            alike[batch.base_url, tuple(batch.headers.items())].append(batch.message_batch_id)
+    for batch in running:
+        alike[batch.base_url, tuple(batch.headers.items())].append(batch.message_batch_id)
     said: set[str] = set()
 
     def waiting(error: MessageBatchError, _pause: float) -> None:
@@ -223,7 +229,9 @@ def _cancel(
         timeout = max(end - time.monotonic() - _LAST_MOMENT, _LAST_MOMENT)
         policy = RetryPolicy(timeout=timeout, max_retries=sys.maxsize, on_pause=waiting)
         async with client_for_many(connection_with(base_url, dict(headers))) as client:
-            await cancel_many(client, ids, lambda _outcome: None, policy=policy, progress=progress, notes=notes)
+            await cancel_many(
+                client, ids, lambda _outcome: None, policy=policy, progress=progress, notes=journal.cancels
+            )
 
     async def watch(scope: anyio.CancelScope) -> None:
         while not given_up():  # noqa: ASYNC110 - signals are held back, and wake nobody
@@ -240,11 +248,18 @@ def _cancel(
                 watching.cancel_scope.cancel()
 
     anyio.run(cancel_all)
-    stopped, ended, failed = sorted_outcomes(running, progress.outcomes, progress.sent, progress.last_errors())
+    ids = (batch.message_batch_id for batch in running)
+    stopped, ended, failed = sorted_outcomes(ids, progress.outcomes, progress.sent, progress.last_errors())
     output.warn(programs.program_left(canceling + stopped, ended, failed))
-    journal.note_stopped(left, ended)
-    journal.note_not_canceled(batch for batch in left if batch.message_batch_id in failed)
-    notes.write()
+    _remember(running, ended, failed)
+
+
+def _remember(canceled: "Sequence[Created]", ended: Collection[str], failed: Collection[str]) -> None:
+    """Keep with each batch what came of its cancel, for the record."""
+    for batch in canceled:
+        batch.not_canceled = batch.message_batch_id in failed
+        if not batch.not_canceled:
+            batch.status = "ended" if batch.message_batch_id in ended else "canceling"
 
 
 COMMAND = Command(

@@ -33,6 +33,14 @@ def open_missing() -> None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
 
 
+def make_blocking() -> None:
+    """Make reads and writes of the standard streams wait: whoever started us may have set theirs not to (Node.js)."""
+    if sys.platform != "win32":
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or a closed one
+                os.set_blocking(stream.fileno(), True)
+
+
 def write(stream: TextIO, text: str = "") -> OSError | None:
     """Write and flush; returns the error if the stream cannot be written. Later writes to it then go nowhere."""
     try:

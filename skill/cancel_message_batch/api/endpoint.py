@@ -43,7 +43,8 @@ class Endpoint:
             **connection.headers,
         }
         root = URL(connection.base_url)
-        self.place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
+        host = f"[{root.host}]" if ":" in root.host else root.host
+        self.place = f"the API at {host}:{root.port}" if root.port else f"the API at {host}"
         self._origin = origin(connection.base_url)
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> URL:

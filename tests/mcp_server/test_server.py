@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -254,9 +255,12 @@ def test_half_a_surrogate_pair_is_answered_and_everything_else_is_read_as_it_was
     with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin
         assert process.stdout
+        unanswered = threading.Timer(30, process.kill)
+        unanswered.start()
         process.stdin.write(b"".join(spoken(*calls)))
         process.stdin.flush()
         answers = {said["id"]: said for said in (json.loads(process.stdout.readline()) for _ in range(1 + len(calls)))}
+        unanswered.cancel()
         process.stdin.close()
     for number, one in enumerate(texts, 1):
         result = answers[number]["result"]

@@ -17,8 +17,9 @@ from cancel_message_batch import (
     MessageBatches,
 )
 from cancel_message_batch.api.credentials import connect
-from cancel_message_batch.api.errors import clean
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.errors import clean, masked_json
+from cancel_message_batch.api.models import EXAMPLE_ID, RequestCounts
+from cancel_message_batch.api.pages import MessageBatchPage
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
@@ -171,6 +172,11 @@ def test_a_header_that_holds_what_the_api_says_hides_nothing_that_it_says(
     assert caught.value.body == envelope
     assert (caught.value.from_api, caught.value.should_retry) == (True, True)
     assert caught.value.type == "not_found_error"
+
+
+def test_every_field_that_the_api_sends_is_known_to_be_no_secret() -> None:
+    fields = dict.fromkeys([*MessageBatch.model_fields, *RequestCounts.model_fields, *MessageBatchPage.model_fields], 1)
+    assert masked_json(fields, list(fields)) == fields
 
 
 @pytest.mark.parametrize("secret", ["hdr-s3cret-Z9", "correcthorse", "k/7\\x-long", "s3cr", "84729157"])

@@ -29,7 +29,7 @@ def waits(process: "subprocess.Popen[bytes]") -> bool:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
-def test_pipes_that_are_set_not_to_wait_lose_nothing(sandbox: Sandbox) -> None:
+def test_pipes_that_are_set_not_to_wait_lose_nothing(sandbox: Sandbox, batches: MessageBatches) -> None:
     full, theirs = os.pipe()
     ids, ours = os.pipe()
     for descriptor in (theirs, ids):
@@ -43,7 +43,7 @@ def test_pipes_that_are_set_not_to_wait_lose_nothing(sandbox: Sandbox) -> None:
         assert waits(listing)
         with open(full, "rb") as output:
             lines = output.read()[filled:].splitlines()
-    assert [json.loads(line)["id"] for line in lines] == [batch.id for batch in MessageBatches().list()]
+    assert [json.loads(line)["id"] for line in lines] == [batch.id for batch in batches.list()]
     with subprocess.Popen([*PROGRAM, "-"], stdin=ids) as canceling:
         os.close(ids)
         assert waits(canceling)

@@ -32,6 +32,15 @@ def test_consent_ends_with_the_persons_next_message(sandbox: Sandbox) -> None:
     assert cancels(sandbox) == [named]
 
 
+def test_a_message_that_may_not_be_the_persons_own_order_names_no_batch(sandbox: Sandbox) -> None:
+    (named,) = running(sandbox, 1)
+    consent = Consent()
+    consent.person_said(f"Cancel {named}.", may_order=False)
+    assert consent.words == f"Cancel {named}."
+    assert CANCEL.run({"message_batch_id": named}, approve=consent).declined
+    assert cancels(sandbox) == []
+
+
 def test_without_somebody_to_ask_only_what_was_named_is_canceled(sandbox: Sandbox) -> None:
     named, allowed, other = running(sandbox, 3)
     consent = Consent(may_cancel=[allowed])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from cancel_message_batch import ConfigurationError, MessageBatches
-from cancel_message_batch.api.credentials import connect, sdk_base_url
+from cancel_message_batch.api.credentials import connect, origin, sdk_base_url
+from cancel_message_batch.api.endpoint import Endpoint
 from cancel_message_batch.api.models import EXAMPLE_ID
 from cancel_message_batch.sandbox import Sandbox
 from cancel_message_batch.tools import CANCEL
@@ -86,6 +87,14 @@ def test_without_a_credential_one_sentence_says_what_to_set_and_what_needs_none(
         connect()
     assert "set ANTHROPIC_API_KEY" in str(caught.value)
     assert "make demo" in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_a_base_url_on_this_machine_needs_no_key(host: str) -> None:
+    connection = connect(base_url=f"http://{host}:8080")
+    assert connection.headers["x-api-key"] == "none"
+    assert origin(connection.base_url) == f"http://{host}:8080"
+    assert Endpoint(connection).place == f"the API at {host}:8080"
 
 
 def test_a_key_is_shown_by_its_last_four_characters_at_most() -> None:

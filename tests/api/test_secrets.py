@@ -1,16 +1,25 @@
 """Secrets stay where they belong, whatever an answer repeats."""
 
+import json
 import logging
 import traceback
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from cancel_message_batch import ConfigurationError, MessageBatchError, MessageBatches
+from cancel_message_batch import (
+    APIStatusError,
+    ConfigurationError,
+    MessageBatch,
+    MessageBatchError,
+    MessageBatches,
+)
 from cancel_message_batch.api.credentials import connect
-from cancel_message_batch.api.errors import clean
-from cancel_message_batch.api.models import EXAMPLE_ID
+from cancel_message_batch.api.errors import clean, masked_json
+from cancel_message_batch.api.models import EXAMPLE_ID, RequestCounts
+from cancel_message_batch.api.pages import MessageBatchPage
 from cancel_message_batch.sandbox import Fault, Sandbox
 from cancel_message_batch.words import failures
 from tests.api.conftest import Call, Handler
@@ -133,6 +142,58 @@ def test_an_answer_that_holds_a_secret_is_masked_before_it_is_read(
     assert secret not in done.stdout + done.stderr
     assert "abcdefgh" not in done.stdout + done.stderr
     assert done.stdout + done.stderr
+
+
+OF_THE_API = [
+    "today", "ended", "in_progress", "message_batch", "msgbatch_", EXAMPLE_ID, "anthropic", "batches", "error",
+    "message", "not_found_error", "request_id", "created_at", "processing", "20260829", "12000", "true",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", OF_THE_API)
+def test_a_header_that_holds_what_the_api_says_hides_nothing_that_it_says(
+    sandbox: Sandbox, call: Call, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    now = datetime.now(UTC)
+    counts = {"processing": 0, "succeeded": 20260829}
+    batch = described(EXAMPLE_ID, "ended", request_counts=counts, ended_at=now.isoformat(), type="message_batch")
+    batch["results_url"] = f"https://api.anthropic.com/v1/messages/batches/{EXAMPLE_ID}/results"
+    sandbox.fail(Fault(match="GET", times=1, status=200, body=batch))
+    error = {"type": "not_found_error", "message": "There is none."}
+    envelope = {"type": "error", "error": error, "request_id": "req_1"}
+    sandbox.fail(Fault(match="cancel", times=2, status=404, body=envelope, headers={"x-should-retry": "true"}))
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", f"X-Team: {now.date() if value == 'today' else value}")
+    found = call(sandbox.url, "retrieve", EXAMPLE_ID)
+    assert found.model_dump(mode="json", exclude_unset=True) == MessageBatch(**batch).model_dump(
+        mode="json", exclude_unset=True
+    )
+    with pytest.raises(APIStatusError, match=r"There is none\.") as caught:
+        call(sandbox.url, "cancel", EXAMPLE_ID, options={"max_retries": 1})
+    assert caught.value.body == envelope
+    assert (caught.value.from_api, caught.value.should_retry) == (True, True)
+    assert caught.value.type == "not_found_error"
+
+
+def test_every_field_that_the_api_sends_is_known_to_be_no_secret() -> None:
+    fields = dict.fromkeys([*MessageBatch.model_fields, *RequestCounts.model_fields, *MessageBatchPage.model_fields], 1)
+    assert masked_json(fields, list(fields)) == fields
+
+
+@pytest.mark.parametrize("secret", ["hdr-s3cret-Z9", "correcthorse", "k/7\\x-long", "s3cr", "84729157"])
+def test_a_secret_is_masked_in_every_field_however_it_is_written(
+    sandbox: Sandbox, run: Run, monkeypatch: pytest.MonkeyPatch, secret: str
+) -> None:
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", f"X-Plain: {secret}")
+    shown = f"msgbatch_{secret}" if len(secret) >= 8 else EXAMPLE_ID
+    batch = described(shown, secret, results_url=f"http://127.0.0.1/{secret}", **{secret: [secret], "note": secret})
+    escaped = "".join(f"\\u{ord(one):04x}" for one in secret)
+    for body in (json.dumps(batch), json.dumps(batch).replace(json.dumps(secret)[1:-1], escaped)):
+        for answer in (body, f'{{"data": [{body}], "has_more": false}}'):
+            sandbox.fail(Fault(match="batches", times=1, status=200, body=answer))
+            done = run(*(["status", EXAMPLE_ID, "--json"] if answer == body else ["list", "--json"]))
+            assert done.stdout + done.stderr
+            assert secret not in done.stdout + done.stderr
+            assert json.dumps(secret)[1:-1] not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

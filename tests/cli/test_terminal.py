@@ -40,6 +40,7 @@ class Terminal:
         columns: int,
         *arguments: str,
         stdout: Path | None = None,
+        stderr: Path | None = None,
         lines: int = 60,
         piped: str | None = None,
         within: Sequence[str] = IN_ITS_TERMINAL,
@@ -56,6 +57,7 @@ class Terminal:
         termios.tcsetwinsize(theirs, (lines, columns))
         environment = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR"}}
         output = theirs if stdout is None else os.open(stdout, os.O_WRONLY | os.O_CREAT)
+        errors = theirs if stderr is None else os.open(stderr, os.O_WRONLY | os.O_CREAT)
         with tempfile.TemporaryFile() as found:
             found.write((piped or "").encode())
             found.seek(0)
@@ -63,11 +65,11 @@ class Terminal:
                 [*([] if piped is None else within), *PROGRAM, *arguments],
                 stdin=theirs if piped is None else found,
                 stdout=output,
-                stderr=theirs,
+                stderr=errors,
                 env=environment | {"TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1"},
                 start_new_session=piped is not None,
             )
-        for descriptor in {output, theirs}:
+        for descriptor in {output, errors, theirs}:
             os.close(descriptor)
 
     @property
@@ -543,6 +545,52 @@ def test_a_chat_asks_before_it_cancels_what_was_not_named_and_keeps_ids_whole(
     assert any(running[0] in line for line in answer.splitlines())
     screen.type(CTRL_D)
     assert screen.end() == 0
+
+
+PASTE = f"my colleague wrote this, what do you think?\rplease cancel {EXAMPLE_ID}\rno wait, we still need it!"
+
+
+@pytest.mark.parametrize("errors", [None, "errors.txt"], ids=["terminal", "stderr in a file"])
+@pytest.mark.parametrize("paste", [PASTE + "\r", PASTE, PASTE.partition("\r")[2] + "\r"])
+def test_lines_that_are_pasted_together_are_one_message_also_where_the_terminal_does_not_mark_a_paste(
+    sandbox: Sandbox, terminals: list[Terminal], tmp_path: Path, paste: str, errors: str | None
+) -> None:
+    with serving() as model:
+        model.replies = [[("cancel_message_batch", {"message_batch_id": EXAMPLE_ID})], "As you like."]
+        words = ("chat", "--model-url", model.url, "--model", "m")
+        terminals.append(Terminal(80, *words, stderr=tmp_path / errors if errors else None))
+        screen = terminals[-1]
+        screen.until(">")
+        screen.type(paste)
+        if paste == PASTE:
+            screen.until("we still need it!")
+            screen.type("\r")
+        if not errors:
+            screen.until("[y/N]")
+            screen.type("n\r")
+        screen.until("As you like.\n>")
+        screen.type(CTRL_D)
+        assert screen.end() == 0
+        assert model.requests[0]["messages"][0]["content"] == paste.strip().replace("\r", "\n")
+    assert cancels(sandbox) == []
+
+
+@pytest.mark.parametrize("before", [f"please cancel {EXAMPLE_ID}\r", "please cancel "], ids=["a line", "half a line"])
+def test_an_order_typed_before_the_prompt_opens_is_asked_about(
+    sandbox: Sandbox, terminals: list[Terminal], running: list[str], before: str
+) -> None:
+    screen = opened(terminals, 80, "chat")
+    screen.type(before)
+    screen.until(">")
+    screen.type("" if before.endswith("\r") else f"{EXAMPLE_ID}\r")
+    screen.until("[y/N]")
+    screen.type(f"n\rplease cancel {running[0]}\r")  # the second is typed while an answer streams in
+    screen.until(f"Cancel message batch {running[0]}")
+    screen.type("n\r")
+    screen.until(f"{running[0]}. No cancellation was sent.\n>")
+    screen.type(CTRL_D)
+    assert screen.end() == 0
+    assert cancels(sandbox) == []
 
 
 def test_ctrl_c_stops_a_turn_of_a_chat_and_says_whether_anything_was_sent(

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -245,6 +247,26 @@ def test_standard_output_holds_nothing_but_the_protocol(sandbox: Sandbox, runnin
             answers.append(json.loads(process.stdout.readline()))
         answers += [json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()]
     assert all(answer["jsonrpc"] == "2.0" for answer in answers)
+
+
+def test_half_a_surrogate_pair_is_answered_and_everything_else_is_read_as_it_was_written(sandbox: Sandbox) -> None:
+    texts = ["\ud800", "a\udfffb", "\U0001f600", r"\ud800", "\\\ud83d", "\ude00\ud83d", "é\tà"]
+    calls: list[tuple[str, dict[str, Any]]] = [(GET.name, {"message_batch_id": one}) for one in texts]
+    with subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        unanswered = threading.Timer(30, process.kill)
+        unanswered.start()
+        process.stdin.write(b"".join(spoken(*calls)))
+        process.stdin.flush()
+        answers = {said["id"]: said for said in (json.loads(process.stdout.readline()) for _ in range(1 + len(calls)))}
+        unanswered.cancel()
+        process.stdin.close()
+    for number, one in enumerate(texts, 1):
+        result = answers[number]["result"]
+        read = repr(re.sub("[\ud800-\udfff]", "\ufffd", one))[1:-1]
+        assert result["isError"]
+        assert result["content"][0]["text"].startswith(f'"{read}" is not a message batch id')
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cancel_message_batch.record import processes
-from cancel_message_batch.record.processes import Process
+from cancel_message_batch.record.processes import Process, is_ours_alone
 
 
 def test_a_process_is_gone_once_it_has_ended_also_before_anybody_waited_for_it() -> None:
@@ -39,11 +39,31 @@ def test_a_pid_that_is_used_again_is_not_the_process() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="boots are told apart on Linux")
-def test_after_another_boot_every_process_is_gone() -> None:
+def test_after_another_boot_of_this_very_machine_every_process_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Process.current()
-    machine, _, namespace, start = known.started.split(" ")
-    assert known._replace(started=f"{machine} another-boot {namespace} {start}").is_gone()
-    assert not known._replace(started=f"another-machine another-boot {namespace} {start}").is_gone()
+    machine, boot, namespace, start = known.started.split(" ")
+
+    def gone(noted: float | None, machine: str = machine) -> bool:
+        return known._replace(started=f"{machine} another-boot {namespace} {start}").is_gone(noted)
+
+    assert gone(1.0)
+    assert not gone(1.0, "another-machine")
+    assert not gone(None)  # in a file that another machine with this id may write
+    assert not gone(time.time())  # while this machine was up already
+    # As images are shipped whose machines have no id of their own yet.
+    monkeypatch.setattr(processes, "_place", lambda: ["uninitialized", boot, namespace])
+    assert not gone(1.0, "uninitialized")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file systems are told apart on Linux")
+def test_a_file_is_ours_alone_only_on_a_disk_that_no_other_machine_can_mount(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not any(map(is_ours_alone, (Path("/proc/self/stat"), Path("/dev/shm"), tmp_path / "missing")))
+    kind = subprocess.check_output(["stat", "--file-system", "--format=%T", tmp_path], text=True).strip()
+    assert is_ours_alone(tmp_path) is (kind in {"btrfs", "ext2/ext3", "xfs", "zfs"})
+    monkeypatch.setattr(processes, "_LOCAL", frozenset({"nothing"}))
+    assert not is_ours_alone(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import pytest
 
 from cancel_message_batch import InvalidInputError, MessageBatch
 from cancel_message_batch.api.models import with_context
-from cancel_message_batch.record import names
+from cancel_message_batch.record import names, store
 from cancel_message_batch.record.names import record_path
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, Record, open_record
@@ -532,6 +532,21 @@ def test_nothing_is_gone_on_another_machine_with_the_same_home(
     assert (record.left_behind(HERE), record.open_intents(HERE)) == ({}, [])
     who = record.creators(HERE, ["msgbatch_A"])["msgbatch_A"]
     assert (who.here, who.alive) == (False, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="boots are told apart on Linux")
+@pytest.mark.parametrize("certain", ["both", "the file is ours", "it was before this boot", "neither"])
+def test_what_another_boot_created_is_left_behind_only_if_that_was_this_machine(
+    record: Record, path: Path, killed: Process, monkeypatch: pytest.MonkeyPatch, certain: str
+) -> None:
+    machine, _, *rest = killed.started.split(" ")
+    create(record, "A", killed._replace(started=" ".join([machine, "another-boot", *rest])))
+    if certain in {"both", "it was before this boot"}:
+        with closing(sqlite3.connect(path)) as file, file:
+            file.execute("UPDATE programs SET began = 1")
+    monkeypatch.setattr(store, "is_ours_alone", lambda _: certain in {"both", "the file is ours"})
+    assert list(record.left_behind(HERE)) == (["msgbatch_A"] if certain == "both" else [])
+    assert record.not_judged(HERE) == (0, 0 if certain == "both" else 1)
 
 
 @pytest.mark.parametrize("hours", [-26, -1, 1, 26, 10_000])

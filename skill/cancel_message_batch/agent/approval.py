@@ -196,9 +196,12 @@ class Consent:
         self._named: set[str] = set()
         self._answers: dict[str, bool | None] = {}
 
-    def person_said(self, message: str) -> None:
-        """Begin with a new message. Pass only what the person typed, never a file or the result of a tool."""
-        self._words, self._named = message, named_ids(message)
+    def person_said(self, message: str, *, may_order: bool = True) -> None:
+        """Begin with a new message. Pass only what the person typed, never a file or the result of a tool.
+
+        With ``may_order=False`` it names no batch: for text that may be less than they said, as a line of a paste.
+        """
+        self._words, self._named = message, named_ids(message) if may_order else set()
         self._answers = {}
 
     @property

@@ -152,14 +152,18 @@ class Conversation:
             tools=[tool.to_param() for tool in self._tools.values()],
         )
 
-    def say(self, message: str) -> str:
+    def say(self, message: str, *, may_order: bool = True) -> str:
         """Say something to the model and let it act; return its last answer.
+
+        Args:
+            message: What the person said.
+            may_order: False if it may be less than they said, as a line of a paste: every cancel needs their yes then.
 
         Raises:
             MessageBatchError: The model could not be reached, or refused the request. The conversation keeps what
                 the tools had done by then.
         """
-        self._consent.person_said(message)
+        self._consent.person_said(message, may_order=may_order)
         # Bytes that are not text in the terminal's encoding (PEP 383) cannot be sent.
         message = message.encode("utf-8", "replace").decode()
         self._messages.append({"role": "user", "content": message})

@@ -207,7 +207,8 @@ def origin(url: str) -> str:
     """Return the scheme, host and port of a URL; of the API itself, if the URL is that of the proxy of `run`."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-    found = f"{parts.scheme}://{parts.hostname}:{port}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    found = f"{parts.scheme}://{host}:{port}"
     proxy, _, api = os.environ.get(BEHIND, "").partition(" ")
     return api if api and found == proxy else found
 

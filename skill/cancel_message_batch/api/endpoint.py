@@ -1,8 +1,8 @@
 """The Message Batches API at one connection: the URLs and headers of requests, and what its answers mean."""
 
 import contextlib
+import json
 import platform
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -13,13 +13,14 @@ from httpx2 import URL
 from . import __version__
 from .credentials import Connection, origin
 from .errors import (
+    SHORTEST_SECRET,
     APIResponseError,
     APIStatusError,
     InvalidInputError,
     MessageBatchError,
     clean,
     header_date,
-    masked,
+    masked_json,
     media_type,
     redirected,
     safe_response,
@@ -42,7 +43,8 @@ class Endpoint:
             **connection.headers,
         }
         root = URL(connection.base_url)
-        self.place = f"the API at {root.host}:{root.port}" if root.port else f"the API at {root.host}"
+        host = f"[{root.host}]" if ":" in root.host else root.host
+        self.place = f"the API at {host}:{root.port}" if root.port else f"the API at {host}"
         self._origin = origin(connection.base_url)
 
     def url(self, path: str, query: Mapping[str, str] | None = None) -> URL:
@@ -92,11 +94,8 @@ class Endpoint:
 
 
 def _without_secrets(body: bytes, secrets: Iterable[str]) -> bytes:
-    """Mask what an answer repeats of the credential, before it is read.
-
-    A secret that could be a word of the API's own, such as a status, is left to where texts are shown.
-    """
-    for secret in secrets:
-        if len(secret) >= 8 and not re.fullmatch("[a-z_]+", secret):
-            body = body.replace(secret.encode(), masked(secret).encode())
-    return re.sub(rb"sk-ant-[\w-]{8,}", b"\xe2\x80\xa6", body)
+    """Mask what an answer repeats of the credential, before it is read."""
+    sought = [b"sk-ant-", b"\\", *(one.encode() for one in secrets if len(one) >= SHORTEST_SECRET)]
+    if not any(one in body for one in sought):  # a backslash may begin a character of a secret
+        return body
+    return json.dumps(masked_json(json.loads(body), secrets)).encode()

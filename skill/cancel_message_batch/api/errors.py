@@ -37,9 +37,21 @@ _STATUS = {
     "overloaded_error": 529,
 }  # fmt: skip
 
+# The API's own words, and the URL of results: none of this is a secret, even if a custom header has it as its value.
+_OWN_WORDS = frozenset(_STATUS) | {
+    "message_batch", "error", "in_progress", "canceling", "ended", "enforced_spend_limit_reached",
+    "id", "type", "processing_status", "request_counts", "processing", "succeeded", "errored", "canceled", "expired",
+    "created_at", "expires_at", "ended_at", "cancel_initiated_at", "archived_at", "results_url",
+    "data", "has_more", "first_id", "last_id", "message", "details", "error_code", "request_id", "true", "false",
+}  # fmt: skip
+_OWN_URL = "https://api.anthropic.com/v1/messages/batches/msgbatch_/results"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)?", re.ASCII)
+_ID_OR_URL = re.compile(r"msgbatch_[\w-]+|https?://\S+", re.ASCII)
+
 # Names of what looks like a double quote, and like what we put commands in.
 _MARK = re.compile("QUOTATION MARK|DOUBLE PRIME|DOUBLE APOSTROPHE|GERSHAYIM|DITTO MARK|(GRAVE|DOUBLE ACUTE) ACCENT$")
 THE_API = "the API"  # who has failed, unless it is another server with a model
+SHORTEST_SECRET = 4  # characters; what is shorter stands in any text
 SHOWN = 200  # characters of a foreign text that one of our sentences repeats
 
 
@@ -235,18 +247,33 @@ def masked(secret: str) -> str:
     return "…" + secret[-4:] if len(secret) >= 12 else "…"
 
 
-def _masked(value: Any, secrets: Iterable[str]) -> Any:
-    """Mask the secrets in a text, or in all texts of a JSON value."""
+def _masked(text: str, secrets: Iterable[str]) -> str:
+    """Mask the secrets in a text."""
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, masked(secret))
+    return re.sub(r"sk-ant-[\w-]{8,}", lambda key: masked(key.group()), text)
+
+
+def masked_json(value: Any, secrets: Iterable[str]) -> Any:
+    """Mask the secrets in all texts of a JSON value, except in what cannot hold one: words of the API, times, numbers.
+
+    A custom header may hold such a word or a date too. An id may contain a short secret by chance.
+    """
     if isinstance(value, dict):
-        return {_masked(name, secrets): _masked(one, secrets) for name, one in value.items()}
+        return {masked_json(name, secrets): masked_json(one, secrets) for name, one in value.items()}
     if isinstance(value, list):
-        return [_masked(one, secrets) for one in value]
+        return [masked_json(one, secrets) for one in value]
     if not isinstance(value, str):
         return value
-    for secret in secrets:
-        if len(secret) >= 4:
-            value = value.replace(secret, masked(secret))
-    return re.sub(r"sk-ant-[\w-]{8,}", lambda key: masked(key.group()), value)
+    if value in _OWN_WORDS or _TIME.fullmatch(value):
+        return value
+    if _ID_OR_URL.fullmatch(value):
+        shortest = 8 if value.startswith("msgbatch_") else 0
+        secrets = [
+            one for one in secrets if len(one) >= shortest and not (one in _OWN_URL or one.startswith("msgbatch_"))
+        ]
+    return _masked(value, secrets)
 
 
 def json_or_none(text: bytes | str) -> Any:
@@ -267,10 +294,10 @@ def safe_response(request: Any, response: Any, body: object, secrets: Iterable[s
     if isinstance(body, bytes):
         body = body.decode("utf-8", "replace")
     value = json_or_none(body) if isinstance(body, str) else body
-    text = _masked(body or "", secrets) if value is None else json.dumps(_masked(value, secrets))
+    text = _masked(str(body or ""), secrets) if value is None else json.dumps(masked_json(value, secrets))
     of_the_body = {"content-encoding", "content-length", "transfer-encoding"}
     headers = [
-        (name.encode(), _masked(value, secrets).encode("utf-8", "replace"))
+        (name.encode(), masked_json(value, secrets).encode("utf-8", "replace"))
         for name, value in response.headers.items()
         if name not in of_the_body
     ]

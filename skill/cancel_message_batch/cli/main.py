@@ -7,12 +7,13 @@ from .exit_codes import ExitCode, Interrupted, UsageError, error_code
 from .output import Output
 from .parser import build_parser
 from .registry import COMMANDS, DEFAULT, PROGRAM, Command, load
-from .terminal import open_missing, write
+from .terminal import make_blocking, open_missing, write
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     open_missing()
+    make_blocking()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]

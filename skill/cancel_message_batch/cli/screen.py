@@ -57,11 +57,11 @@ class Screen:
             notes=CancelNotes(through, warn=output.warn),
         )
 
-    def say(self, message: str) -> bool:
+    def say(self, message: str, *, may_order: bool = True) -> bool:
         """Say something to the model and show the answer; returns False if the model could not be asked."""
         self._unknown.clear()
         try:
-            self._conversation.say(message)
+            self._conversation.say(message, may_order=may_order)
         except MessageBatchError as error:
             self._answer.end()
             for text in self._unknown:

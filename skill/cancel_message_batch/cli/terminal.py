@@ -10,9 +10,13 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 import unicodedata
 from collections.abc import Iterator
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from prompt_toolkit.input import Input
 
 # What a terminal would obey or hide instead of showing. Tabs, line ends and the joiners of words and emoji may stay.
 _CONTROL = re.compile(
@@ -27,6 +31,14 @@ def open_missing() -> None:
         if getattr(sys, name) is None:
             # It stays open as long as the process lives. Not every command needs pathlib.
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+
+
+def make_blocking() -> None:
+    """Make reads and writes of the standard streams wait: whoever started us may have set theirs not to (Node.js)."""
+    if sys.platform != "win32":
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # it has no descriptor, or a closed one
+                os.set_blocking(stream.fileno(), True)
 
 
 def write(stream: TextIO, text: str = "") -> OSError | None:
@@ -180,6 +192,25 @@ def discard_typed_ahead(keyboard: TextIO | None = None) -> None:
         from prompt_toolkit.application.current import get_app_session
 
         toolkit.clear_typeahead(get_app_session().input)
+
+
+def typed_ahead(keyboard: "Input", within: float = 0) -> bool:
+    """Whether something was typed at a prompt's terminal and not read yet, or will be ``within`` so many seconds."""
+    from prompt_toolkit.input.typeahead import get_typeahead, store_typeahead
+
+    keys = get_typeahead(keyboard)  # what an earlier prompt has read beyond its end
+    store_typeahead(keyboard, keys)
+    if keys:
+        return True
+    if sys.platform == "win32":
+        import msvcrt
+
+        time.sleep(within)
+        return msvcrt.kbhit()
+    import select
+
+    with keyboard.raw_mode():  # otherwise a line that is not complete yet would not count
+        return bool(select.select([keyboard.fileno()], [], [], within)[0])
 
 
 class Prose:

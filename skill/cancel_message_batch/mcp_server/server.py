@@ -5,11 +5,15 @@ the same truth as the text: some clients show a model only one of the two.
 """
 
 import asyncio
+import io
 import os
+import re
 import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 from mcp import types
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
@@ -100,6 +104,24 @@ def _definition(tool: Tool) -> types.Tool:
     )
 
 
+# In JSON: a backslash with what it escapes or both halves of a surrogate pair; the last branch is one half alone.
+_ESCAPE = re.compile(r"(\\[^u]|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+class _Input(io.TextIOWrapper):
+    """Text without half a surrogate pair, which JavaScript may write: the SDK leaves the whole line unanswered."""
+
+    def readline(self, *limit: Any) -> str:  # type: ignore[override]  # as in the stubs of the standard library
+        return _ESCAPE.sub(lambda escape: escape[1] or r"\ufffd", super().readline(*limit))
+
+
+def _standard_input() -> Any:
+    """Open standard input for the protocol alone: a child that reads it too finds it empty, as in the SDK."""
+    ours = os.dup(sys.stdin.fileno())
+    os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
+    return anyio.wrap_file(_Input(open(ours, "rb", closefd=False), encoding="utf-8", errors="replace"))
+
+
 def build_server(*, more: Sequence[Tool] = (), confirm: bool = False, timeout: float = TIMEOUT) -> Server[Any]:
     """Build the server of the three tools and of ``more``; ``confirm`` asks the person before each cancel.
 
@@ -164,7 +186,7 @@ def serve_stdio(server: Server[Any]) -> None:
     """Serve one client until it closes standard input or output; Ctrl-C ends the process with 130."""
 
     async def serve() -> None:
-        async with stdio_server() as (read, write):
+        async with stdio_server(_standard_input()) as (read, write):
             try:
                 await server.run(read, write, server.create_initialization_options())
             except asyncio.CancelledError:  # standard output failed, so there is nobody to serve

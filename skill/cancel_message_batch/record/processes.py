@@ -3,9 +3,14 @@
 import contextlib
 import os
 import platform
+import re
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
+
+_MACHINE = re.compile("[0-9a-f]{32}")  # an image may hold another text, such as "uninitialized"
+_LOCAL = frozenset({"btrfs", "ext2", "ext3", "ext4", "xfs", "zfs"})  # only one machine can mount these at a time
 
 
 class Process(NamedTuple):
@@ -31,14 +36,19 @@ class Process(NamedTuple):
         place, start = _place(), _start(pid)
         return cls(platform.node(), pid, " ".join([*place, start]) if place and start else "", program)
 
-    def is_gone(self) -> bool:
-        """Return whether the process has certainly ended. On another host, or when in doubt, it has not."""
+    def is_gone(self, noted: float | None = None) -> bool:
+        """Return whether the process has certainly ended. On another host, or when in doubt, it has not.
+
+        ``noted`` is when the process was written down in a file that ``is_ours_alone``; None if the file is not. This
+        tells an earlier boot of this machine from another machine with the same host name and machine id.
+        """
         if not self.is_here():
             return False
         *place, start = self.started.split(" ")
         here = _place()
-        if place != here:  # the same machine after another boot
-            return len(place) == len(here) == 3 and place[0] == here[0] != "" and place[1] != here[1]
+        if place != here:
+            same_machine = len(place) == len(here) == 3 and place[0] == here[0] and _MACHINE.fullmatch(place[0])
+            return bool(same_machine) and place[1] != here[1] and noted is not None and noted < _boot_time()
         return bool(here) and _start(self.pid) not in {"", start}
 
     def is_alive(self) -> bool:
@@ -49,6 +59,28 @@ class Process(NamedTuple):
     def is_here(self) -> bool:
         """Return whether the process belongs to this host."""
         return self.host == platform.node()
+
+
+def is_ours_alone(path: Path) -> bool:
+    """Return whether a file is certainly on a disk that no other running machine writes to."""
+    if sys.platform != "linux":
+        return False
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        path, kinds = path.resolve(strict=True), {}
+        for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
+            mount, _, kind = line.partition(" - ")
+            kinds[Path(mount.split()[4].replace("\\040", " "))] = kind.split()[
+                0
+            ]  # the last one at a place hides others
+        return next(kinds[place] for place in (path, *path.parents) if place in kinds) in _LOCAL
+    return False
+
+
+def _boot_time() -> float:
+    """Return when this machine was booted."""
+    if sys.platform == "linux":
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    return 0.0
 
 
 def _place() -> list[str]:

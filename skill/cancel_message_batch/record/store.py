@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from cancel_message_batch.api.errors import clean
 
 from .names import VARIABLE, clean_name, record_fault, record_path
-from .processes import Process
+from .processes import Process, is_ours_alone
 
 # What brings a file from each version (PRAGMA user_version) to the next. Never edit one that was released.
 _MIGRATIONS = (
@@ -392,7 +392,7 @@ class Record:
             "AND programs.number IS NOT NULL AND coalesce(well, 0) = 0 "
             "ORDER BY batches.created_at DESC, batches.rowid DESC"
         )
-        who = _Creators()
+        who = _Creators(self.path)
         return dict(filter(None, self._read(query, (origin,), lambda row: who(row) if who.has_failed(row) else None)))
 
     def not_judged(self, origin: str) -> tuple[int, int]:
@@ -405,7 +405,7 @@ class Record:
             f"SELECT {_BATCH_AND_PROGRAM} WHERE settled IS NULL AND programs.number IS NOT NULL "
             "AND coalesce(well, 0) = 0 AND batches.created_at > ?"
         )
-        who = _Creators()
+        who = _Creators(self.path)
         elsewhere = uncertain = 0
         for here, failed, judged in self._read(
             query,
@@ -426,7 +426,7 @@ class Record:
             "outcome, programs.* FROM intents JOIN programs ON programs.number = intents.program "
             "WHERE origin = ? AND (outcome IS NULL OR outcome = 'lost') ORDER BY intents.number DESC"
         )
-        who = _Creators()
+        who = _Creators(self.path)
 
         def make(row: sqlite3.Row) -> Intent | None:
             over = who.is_gone(row) or (row["outcome"] and row["ended"] is not None)
@@ -617,9 +617,13 @@ def _watcher(row: sqlite3.Row) -> Process | None:
 
 
 class _Creators:
-    """Makes a creator of a row with a batch and its program; each program is looked for once."""
+    """Makes a creator of a row with a batch and its program; each program is looked for once.
 
-    def __init__(self) -> None:
+    Without the ``path`` of the record, no program of another boot is gone.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._ours_alone = path is not None and is_ours_alone(path)
         self._gone: dict[int, bool] = {}
         self._alive: dict[int, bool] = {}
 
@@ -637,8 +641,8 @@ class _Creators:
         """Return whether the program is surely gone, and also who was to note its end."""
         number, process = int(row["number"]), _process(row)
         if number not in self._gone:
-            watcher = _watcher(row)
-            self._gone[number] = process.is_gone() and (watcher is None or watcher.is_gone())
+            watcher, noted = _watcher(row), float(row["began"]) if self._ours_alone else None
+            self._gone[number] = process.is_gone(noted) and (watcher is None or watcher.is_gone(noted))
         return self._gone[number]
 
     def is_judged(self, row: sqlite3.Row) -> bool:

@@ -69,10 +69,8 @@ def is_ours_alone(path: Path) -> bool:
         path, kinds = path.resolve(strict=True), {}
         for line in Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
             mount, _, kind = line.partition(" - ")
-            kinds[Path(mount.split()[4].replace("\\040", " "))] = kind.split()[
-                0
-            ]  # the last one at a place hides others
-        return next(kinds[place] for place in (path, *path.parents) if place in kinds) in _LOCAL
+            kinds[mount.split()[4].replace("\\040", " ")] = kind.split()[0]  # a later one hides those before it
+        return next((kinds[place] for place in map(str, (path, *path.parents)) if place in kinds), "") in _LOCAL
     return False
 
 

@@ -216,8 +216,9 @@ def test_of_a_guard_in_another_one_only_what_was_not_confirmed_is_left_behind(sl
 
 
 @pytest.fixture
-def lock() -> Iterator[sqlite3.Connection]:
+def lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """Another program's connection to the record, which may lock it."""
+    monkeypatch.setattr("cancel_message_batch.record.store._PATIENCE", 60.0)
     record().set_name("msgbatch_01other", "makes the file")
     with contextlib.closing(sqlite3.connect(str(record().path), isolation_level=None)) as other:
         yield other

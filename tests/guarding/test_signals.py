@@ -71,8 +71,8 @@ if sys.argv[1] == "generator":
         input()
 if sys.argv[1] == "swallow one":
     with guard(anthropic.Anthropic()) as batches:
-        print(batches.create(requests=requests).id, flush=True)
         try:
+            print(batches.create(requests=requests).id, flush=True)
             input()
         except SystemExit:
             print("goes on", flush=True)

@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -210,3 +213,97 @@ def test_of_a_guard_in_another_one_only_what_was_not_confirmed_is_left_behind(sl
     known = record().known(ids[1])
     assert known
     assert known.name == "inner"
+
+
+@pytest.fixture
+def lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """Another program's connection to the record, which may lock it."""
+    monkeypatch.setattr("cancel_message_batch.record.store._PATIENCE", 60.0)
+    record().set_name("msgbatch_01other", "makes the file")
+    with contextlib.closing(sqlite3.connect(str(record().path), isolation_level=None)) as other:
+        yield other
+
+
+def test_a_record_that_is_locked_after_a_create_does_not_hold_up_its_cancel(
+    slow: Sandbox, lock: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> str:
+        locked = asyncio.Event()
+
+        async def lock_until_the_cancel(response: Any) -> None:
+            created = response.request.url.path.endswith("/batches")
+            lock.execute("BEGIN IMMEDIATE" if created else "ROLLBACK")
+            locked.set()
+
+        http = anthropic.DefaultAsyncHttpxClient(event_hooks={"response": [lock_until_the_cancel]})
+        async with anthropic.AsyncAnthropic(http_client=http) as sdk:
+            with fails():
+                async with guard(sdk) as batches:
+                    task = asyncio.create_task(batches.create(requests=REQUESTS))
+                    await locked.wait()
+                    raise TroubleError
+            return (await task).id
+
+    name = asyncio.run(run())
+    assert cancels(slow) == [name]
+    assert "locked" not in caplog.text  # the note was still being tried when the cancel was answered
+    assert [(one.what, one.answer) for one in record().history(name)] == [("cancel", "canceling"), ("create", None)]
+    assert record().open_intents(slow.url) == []
+
+
+def test_a_record_that_is_locked_before_a_create_does_not_hold_up_the_event_loop(
+    slow: Sandbox, lock: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> str:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk) as batches:
+            lock.execute("BEGIN IMMEDIATE")
+            task = asyncio.create_task(batches.create(requests=REQUESTS))
+            for _ in range(9):
+                await asyncio.sleep(0)
+            assert list(slow.journal) == []
+            lock.execute("ROLLBACK")
+            return (await task).id
+
+    name = asyncio.run(run())
+    assert "locked" not in caplog.text
+    assert [one.what for one in record().history(name)] == ["create"]
+
+
+@both
+def test_a_create_that_still_waits_for_the_record_when_its_block_ends_is_not_sent(
+    slow: Sandbox, lock: sqlite3.Connection, asynchronous: bool
+) -> None:
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk:
+            with fails():
+                async with guard(sdk, deadline=1) as batches:
+                    lock.execute("BEGIN IMMEDIATE")
+                    task = asyncio.create_task(batches.create(requests=REQUESTS))
+                    await asyncio.sleep(0)
+                    raise TroubleError
+            lock.execute("ROLLBACK")
+            with pytest.raises(RuntimeError, match="nothing was sent"):
+                await task
+
+    def run_here() -> None:
+        refused: list[RuntimeError] = []
+
+        def create() -> None:
+            try:
+                batches.create(requests=REQUESTS)
+            except RuntimeError as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=create)
+        with client() as sdk:
+            with fails(), guard(sdk, deadline=1) as batches:
+                lock.execute("BEGIN IMMEDIATE")
+                thread.start()
+                raise TroubleError
+            lock.execute("ROLLBACK")
+            thread.join()
+        assert "nothing was sent" in str(refused[0])
+
+    asyncio.run(run()) if asynchronous else run_here()
+    assert list(slow.journal) == []
+    until(lambda: record().open_intents(slow.url) == [])

@@ -1,11 +1,14 @@
 """Signals, threads and the end of a process while guards are open."""
 
 import asyncio
+import linecache
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -66,7 +69,69 @@ if sys.argv[1] == "generator":
     for batch in generator():
         print(batch.id, flush=True)
         input()
+if sys.argv[1] == "swallow one":
+    with guard(anthropic.Anthropic()) as batches:
+        try:
+            print(batches.create(requests=requests).id, flush=True)
+            input()
+        except SystemExit:
+            print("goes on", flush=True)
+        input()
 swallow() if sys.argv[1] == "swallow" else asyncio.run(swallow_async())
+"""
+TERMINATED_TWICE = """
+import asyncio, contextlib, os, signal, sys
+import anthropic
+from cancel_message_batch import guard
+
+requests = [{"custom_id": "a", "params": {"model": "claude-haiku-4-5"}}]
+
+def again_at(step):
+    steps = []
+
+    def local(frame, event, _arg):
+        if event in {"call", "line"}:
+            steps.append(frame)
+            if len(steps) == step:
+                print("again", flush=True)
+                signal.raise_signal(signal.SIGTERM)
+        return local
+
+    def trace(frame, event, arg):
+        inside = os.sep + "guarding" + os.sep in frame.f_code.co_filename
+        begins = frame.f_code.co_name in {"__exit__", "__aexit__"}
+        return local(frame, event, arg) if inside and (steps or begins) else None
+
+    sys.settrace(trace)
+
+def sync(step):
+    with guard(anthropic.Anthropic()) as batches:
+        print(batches.create(requests=requests).id, flush=True)
+        with amid_the_clean_up(step):
+            signal.raise_signal(signal.SIGTERM)
+
+async def run(step):
+    async with guard(anthropic.AsyncAnthropic()) as batches:
+        print((await batches.create(requests=requests)).id, flush=True)
+        with amid_the_clean_up(step):
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(3600)
+
+@contextlib.contextmanager
+def amid_the_clean_up(step):
+    again_at(step)
+    try:
+        yield
+    finally:
+        if step == 0:
+            print("again", flush=True)
+            signal.raise_signal(signal.SIGTERM)
+
+for step in map(int, sys.argv[2:]):
+    if not (child := os.fork()):
+        sync(step) if sys.argv[1] == "sync" else asyncio.run(run(step))
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 INTERRUPTED_TWICE = """
 import asyncio, sys
@@ -117,6 +182,34 @@ def test_a_signal_that_the_block_does_not_see_or_swallows_cancels_and_ends_the_p
 
 
 @not_on_windows
+def test_a_block_that_swallows_one_signal_and_goes_on_is_ended_by_the_next(slow: Sandbox) -> None:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    program = subprocess.Popen([sys.executable, "-c", GOES_ON, "swallow one"], **pipes, text=True)
+    assert program.stdout
+    name = program.stdout.readline().strip()
+    program.send_signal(signal.SIGTERM)
+    assert program.stdout.readline() == "goes on\n"
+    program.send_signal(signal.SIGTERM)
+    _, errors = program.communicate(timeout=60)
+    assert program.returncode == -signal.SIGTERM, errors
+    assert cancels(slow) == [name]
+
+
+@not_on_windows
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_second_signal_at_any_step_of_the_end_that_the_first_brought_skips_no_cancel(
+    slow: Sandbox, kind: str
+) -> None:
+    steps = [*range(16), 40, 80, 160]
+    program = [sys.executable, "-c", TERMINATED_TWICE, kind, *map(str, steps)]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=True)
+    words = done.stdout.split()
+    assert words[1::3] == ["again"] * len(steps), done.stderr
+    assert words[2::3] == [str(-signal.SIGTERM)] * len(steps), done.stderr
+    assert cancels(slow) == words[::3]
+
+
+@not_on_windows
 def test_a_program_that_ignores_the_loss_of_its_terminal_goes_on(slow: Sandbox) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -153,12 +246,16 @@ def test_a_second_ctrl_c_ends_the_waiting_and_says_what_is_left_and_how_to_cance
     assert f"To cancel: `cancel-message-batch {name}`" in errors
 
 
-def interrupting(step: int, done: list[bool]) -> Callable[[FrameType, str, Any], Any]:
-    """Trace a guard that is left, and press Ctrl-C at a step of it."""
+def interrupting(
+    step: int, done: list[bool], begins: Callable[[FrameType], bool] = lambda frame: frame.f_code.co_name == "hold"
+) -> Callable[[FrameType, str, Any], Any]:
+    """Trace a guard, from where it is left or this ``begins``, and press Ctrl-C at a step of it."""
     room, steps = str(Path(signals.__file__).parent), [0]
 
-    def local(_frame: FrameType, event: str, _arg: Any) -> Any:
-        if event == "line":
+    def local(frame: FrameType, event: str, _arg: Any) -> Any:
+        line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+        # Python handles no signal between the last step of a `with` block and the release of its lock.
+        if event == "line" and not line.startswith("with self._lock"):
             steps[0] += 1
             if steps[0] == step:
                 done.append(True)
@@ -167,7 +264,7 @@ def interrupting(step: int, done: list[bool]) -> Callable[[FrameType, str, Any],
 
     def trace(frame: FrameType, _event: str, _arg: Any) -> Any:
         inside = frame.f_code.co_filename.startswith(room)
-        return local if inside and (steps[0] or frame.f_code.co_name == "hold") else None
+        return local if (inside and steps[0]) or begins(frame) else None
 
     return trace
 
@@ -193,6 +290,113 @@ def test_a_ctrl_c_at_any_step_between_an_exception_and_its_cancels_skips_none(
         assert status(slow, ids[-1]) == "canceling", step
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert set(cancels(slow)) == set(ids)
+
+
+def reads_a_response(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "parse" and "anthropic" in Path(frame.f_code.co_filename).parts
+
+
+@both
+@pytest.mark.parametrize("swallowed", [False, True])
+def test_a_batch_is_canceled_or_named_if_ctrl_c_comes_at_any_step_after_the_response_of_its_create(
+    slow: Sandbox, swallowed: bool, asynchronous: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    returned: list[str] = []
+
+    async def run() -> None:
+        async with anthropic.AsyncAnthropic() as sdk, guard(sdk) as batches:
+            with suppress(*[KeyboardInterrupt, asyncio.CancelledError] * swallowed):
+                returned.append((await batches.create(requests=REQUESTS)).id)
+            sys.settrace(None)
+            if not swallowed:
+                raise TroubleError
+
+    def run_here() -> None:
+        with client() as sdk, guard(sdk) as batches:
+            with suppress(*[KeyboardInterrupt] * swallowed):
+                returned.append(batches.create(requests=REQUESTS).id)
+            sys.settrace(None)
+            if not swallowed:
+                raise TroubleError
+
+    for step in count(1):
+        done: list[bool] = []
+        returned.clear()
+        caplog.clear()
+        sys.settrace(interrupting(step, done, reads_a_response))
+        try:
+            with suppress(TroubleError, KeyboardInterrupt):
+                asyncio.run(run()) if asynchronous else run_here()
+        finally:
+            sys.settrace(None)
+        if not done:
+            break
+        batch = slow.account.batches()[-1]
+        assert swallowed or status(slow, batch.id) == "canceling", step
+        assert returned or f"cancel-message-batch {batch.id}" in caplog.text or not swallowed, step
+        assert "no response came" not in caplog.text, step
+    assert step > 20
+
+
+@both
+def test_a_ctrl_c_before_a_create_is_sent_leaves_no_word_of_a_batch(
+    slow: Sandbox, asynchronous: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def intends(frame: FrameType) -> bool:
+        return frame.f_code.co_name == "_create"
+
+    interrupted: list[int] = []
+    for step in range(1, 13):
+        sent = len(slow.journal)
+        sys.settrace(interrupting(step, [], intends))
+        try:
+            with suppress(TroubleError, KeyboardInterrupt):
+                leave(TroubleError(), asynchronous=asynchronous, last=lambda _: sys.settrace(None))
+        finally:
+            sys.settrace(None)
+        if len(slow.journal) == sent:
+            interrupted.append(step)
+    assert len(interrupted) > 7
+    assert "no response came" not in caplog.text
+    assert record().open_intents(slow.url) == []
+
+
+def test_a_second_ctrl_c_after_one_amid_a_create_waits_for_nothing_and_says_once_that_a_batch_may_exist(
+    slow: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("time.sleep", waited.append)
+    told: list[int] = []
+
+    def interrupt(_request: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def cleans_up(frame: FrameType) -> bool:
+        return frame.f_code.co_name == "from_sdk"
+
+    for step in count(1):
+        done: list[bool] = []
+        caplog.clear()
+        http = anthropic.DefaultHttpxClient(event_hooks={"request": [interrupt]})
+        sys.settrace(interrupting(step, done, cleans_up))
+        try:
+            with anthropic.Anthropic(http_client=http) as sdk, guard(sdk, deadline=2) as batches:
+                try:
+                    batches.create(requests=REQUESTS)
+                finally:
+                    sys.settrace(None)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if not done:
+            break
+        assert waited == [], step
+        told.append(caplog.text.count("no response came"))
+    assert len(told) > 10
+    assert min(told) == 1
+    assert told.count(2) <= 1  # just after the words
+    assert list(slow.journal) == []
 
 
 @pytest.mark.parametrize("entered", ["here", "in another thread"])

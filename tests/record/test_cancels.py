@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from contextlib import closing
 from pathlib import Path
@@ -117,6 +119,30 @@ def test_an_interrupted_cancel_is_noted(sandbox: Sandbox) -> None:
     with Interrupted() as client, pytest.raises(KeyboardInterrupt):
         CANCEL.run(ARGUMENTS, client)
     assert noted() == [("tool", EXAMPLE_ID, None, INTERRUPTED)]
+
+
+FROM_WORKER_THREADS = """
+import sys, anyio, anyio.from_thread, anyio.to_thread
+from cancel_message_batch.aio import cancel_message_batch
+from cancel_message_batch.results.tool import async_results_function
+
+save = async_results_function(sys.argv[1])
+
+async def main():
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    for function in cancel_message_batch, save:
+        print(await anyio.to_thread.run_sync(anyio.from_thread.run, function, sys.argv[2]))
+
+anyio.run(main)
+"""
+
+
+def test_callers_in_all_worker_threads_of_anyio_get_their_outcomes(sandbox: Sandbox, tmp_path: Path) -> None:
+    program = [sys.executable, "-c", FROM_WORKER_THREADS, str(tmp_path), EXAMPLE_ID]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=30, check=True)  # they waited forever
+    assert "accepted" in done.stdout
+    assert "has no results yet" in done.stdout
+    assert cancels(sandbox) == [EXAMPLE_ID]
 
 
 def test_while_another_process_writes_the_record_the_event_loop_goes_on(

@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 
 from cancel_message_batch.api.calls import awaited, finish
 from cancel_message_batch.api.credentials import origin
@@ -44,6 +46,49 @@ _AT_ONCE = 32  # cancels
 
 _signals = Signals()
 _open_blocks: set["_Block"] = set()
+
+
+class _Creation:
+    """A create: from its call until it is known what came of it.
+
+    ``told`` says that its user was told that the batch may exist.
+    """
+
+    coroutine: Coroutine[Any, Any, Any]
+    process: Process
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.options = options
+        self.began = datetime.now(UTC)
+        self.requests = 0
+        self.intent: int | None = None
+        self.message_batch_id = ""
+        self.told = False
+
+    def intend(self, notes: Notes) -> None:
+        """Note in the record that it is about to be sent."""
+        self.intent = notes.intent(self.options.get("requests", ()))
+
+    def is_over(self) -> bool:
+        """Return whether nothing runs it any more: a signal may have interrupted the handling of another one."""
+        return inspect.getcoroutinestate(self.coroutine) == inspect.CORO_CLOSED
+
+    def tell(self, error: BaseException | None) -> None:
+        """Say that its batch may exist."""
+        text = programs.creation_lost(self.began, self.requests)
+        logger.error("%s", text)
+        self.told = True
+        _add_note(error, text)
+
+    def of_its_cancel(self) -> dict[str, Any]:
+        """Return the options that a cancel of its batch needs too."""
+        kept: dict[str, Any] = {
+            key: self.options[key] for key in ("workspace_id", "extra_query") if key in self.options
+        }
+        headers = self.options.get("extra_headers") or {}
+        # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
+        kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
+        return kept
 
 
 class _Block:
@@ -72,8 +117,9 @@ class _Block:
         self._stopping = self._reported = self.hurry = False
         self._well = True  # until it is left
         self._cancels: Cancels | None = None  # once it is being left
-        self._creating: dict[object, tuple[datetime, int]] = {}
+        self._creating: set[_Creation] = set()  # sent, and not known what came of it
         self._created: dict[str, KnownBatch] = {}
+        self._unreturned: list[str] = []  # created, but the call was interrupted
         self._kept: list[str] = []
         self._keep_urls: dict[str, str] = {}  # where `run` around the program learns of it
         self._options: dict[str, dict[str, Any]] = {}  # of a batch's cancel
@@ -97,70 +143,94 @@ class _Block:
         self._guarded = type(kind.__name__, (kind,), members)(self._client)
         return self._guarded
 
-    async def _create(self, options: dict[str, Any]) -> Any:
-        """Create a batch, and note it before the caller learns its id."""
+    def _creation(self, options: dict[str, Any]) -> Coroutine[Any, Any, Any]:
+        """Return what creates a batch, when it is awaited or finished."""
+        creation = _Creation(options)
+        creation.coroutine = self._create(creation, options)
+        return creation.coroutine
+
+    async def _create(self, creation: _Creation, options: dict[str, Any]) -> Any:
+        """Create a batch, and note it before the caller learns its id.
+
+        A signal may interrupt this anywhere, and another one the handling of that.
+        """
         self._check_open()
         if "requests" in options and not isinstance(options["requests"], list | tuple):
             options["requests"] = list(options["requests"])  # it may be a generator
-        size = len(options.get("requests", ()))
+        creation.requests = len(options.get("requests", ()))
+        creation.process = Process.current()  # now: it takes too long to stand between a response and its noting
         wrapped = any(header.lower() == _RAW for header in options.get("extra_headers") or ())
-        creation, began, response, message_batch_id = object(), datetime.now(UTC), None, None
-        with self._lock:
-            self._check_open()  # reading the requests may have taken long
-            self._creating[creation] = (began, size)
-        intent, outcome = None, "created"
+        response = None
         try:
-            # In this thread, as all that is noted: a coroutine that waits can be canceled in between.
             if self.around is None:
-                intent = self.notes.intent(options.get("requests", ()))
+                self.notes.add(lambda: creation.intend(self.notes))
+                await self._written()
+            with self._lock:
+                self._check_open()  # that may have taken long, and so may reading the requests
+                self._creating.add(creation)
             response = await awaited((self._batches if wrapped else self._batches.with_raw_response).create(**options))
             batch = await awaited(response.parse())
-            message_batch_id = getattr(batch, "id", None)
-            if isinstance(message_batch_id, str) and message_batch_id:
-                self._keep_urls[message_batch_id] = keep_url(str(response.url), response.headers)
-                self._note(
-                    message_batch_id, size, options, word(response.headers.get("anthropic-workspace-id")), intent
-                )
+            if self._learn(creation, response):
+                await self._written()
             else:  # something else than the API has answered
-                outcome = "lost"
-                _log(logging.ERROR, programs.creation_lost(began, size), None)
+                self._failed(creation, None, lost=True)
             return response if wrapped else batch
         except BaseException as error:
-            known = from_sdk(error) or from_client(error)
-            # Any other Exception, such as a TypeError, came before anything was sent.
-            arrived = known.may_have_arrived if known else response is not None or not isinstance(error, Exception)
-            if message_batch_id is None:
-                outcome = "lost" if arrived else "refused"
-                if arrived:
-                    _log(logging.ERROR, programs.creation_lost(began, size), error)
+            if response is not None and self._learn(creation, response):
+                self._unreturned.append(creation.message_batch_id)
+            else:
+                known = from_sdk(error) or from_client(error)
+                # Any other Exception, such as a TypeError, came before anything was sent.
+                unknown = response is not None or not isinstance(error, Exception)
+                arrived = known.may_have_arrived if known else unknown
+                self._failed(creation, error, lost=arrived and (creation in self._creating or creation.told))
             raise
-        finally:
-            if outcome != "created":
-                self.notes.failed(intent, lost=outcome == "lost")
-            del self._creating[creation]
 
     def _check_open(self) -> None:
         if not self._open:
             raise RuntimeError("the guarded block has ended, so nothing was sent; create batches inside it")
 
-    def _note(
-        self, message_batch_id: str, size: int, options: Mapping[str, Any], workspace: str | None, intent: int | None
-    ) -> None:
-        process = Process.current()
-        known = KnownBatch(message_batch_id, self.notes.origin, process, workspace, self._name or None, size)
-        kept = {key: options[key] for key in ("workspace_id", "extra_query") if key in options}
-        headers = options.get("extra_headers") or {}
-        # These may say who the caller is, and in which workspace. An idempotency key belongs to one request.
-        kept["extra_headers"] = {k: v for k, v in headers.items() if k.lower() not in {_RAW, "idempotency-key"}}
+    def _learn(self, creation: _Creation, response: Any) -> bool:
+        """Note the batch that a response is about; return whether it is about one. A second call changes nothing."""
+        if creation.message_batch_id or not (name := _id_in(response)):
+            return bool(creation.message_batch_id)
+        workspace = word(response.headers.get("anthropic-workspace-id"))
+        known = KnownBatch(name, self.notes.origin, creation.process, workspace, self._name or None, creation.requests)
         with self._lock:
-            self._created[message_batch_id], self._options[message_batch_id] = known, kept
+            self._options[name] = creation.of_its_cancel()
+            self._keep_urls[name] = keep_url(str(response.url), response.headers)
+            self._created[name] = known
+            self._creating.discard(creation)
             if self._stopping:  # another thread or task is just leaving the guard
-                self._waiting.append(message_batch_id)
+                self._waiting.append(name)
             late = self._reported
         if self.around is None or self._name:
-            self.notes.created(known, intent)
+            self.notes.add(lambda: self.notes.created(known, creation.intent))
+        creation.message_batch_id = name
         if late:
-            self._report([message_batch_id], None)
+            self._report([name], None)
+        return True
+
+    def _failed(self, creation: _Creation, error: BaseException | None, *, lost: bool) -> None:
+        """Note that no id came of a create; say so if the batch may exist."""
+        if lost and not creation.told:
+            creation.tell(error)
+        self._creating.discard(creation)
+        if self.around is None:
+            self.notes.add(lambda: self.notes.failed(creation.intent, lost=lost))
+            _started(self.notes.write, 1)  # leaving the block waits for it
+
+    def _write(self, seconds: float | None = None) -> None:
+        """Write what is to be noted, in a thread that no signal interrupts, and wait for that so many seconds."""
+        writing = _started(self.notes.write, 1)
+        for thread in writing:
+            thread.join(seconds)
+        if not writing:
+            self.notes.write()
+
+    async def _written(self, seconds: float | None = None) -> None:
+        """Do that as fits the block; an interruption ends the waiting only."""
+        self._write(seconds)
 
     def keep(self, message_batch_id: str) -> None:
         """Let a batch run, however the block ends."""
@@ -222,11 +292,14 @@ class _Block:
         wanted = [name for name in self._own() if name not in self._kept]
         return [name for name in wanted if name not in outcomes or outcomes[name].is_error]
 
+    def _under_way(self) -> list[_Creation]:
+        return [creation for creation in list(self._creating) if not creation.is_over()]
+
     def _busy(self, cancels: Cancels) -> bool:
-        return bool(self._waiting or self._creating) and cancels.time_left() > 0
+        return bool(self._waiting or self._under_way()) and cancels.time_left() > 0
 
     def _workers(self) -> int:
-        return min(len(self._waiting) + len(self._creating), _AT_ONCE)
+        return min(len(self._waiting) + len(self._under_way()), _AT_ONCE)
 
     async def _work(self, cancels: Cancels) -> None:
         """Cancel what is waiting, one batch after the other. Several of these run side by side."""
@@ -249,20 +322,25 @@ class _Block:
         with self._lock:
             self._reported = True
             own = self._own()
+        for creation in list(self._creating):
+            if (self._cancels or creation.is_over()) and not creation.told:
+                creation.tell(error)
         if self._cancels:
-            for began, size in list(self._creating.values()):
-                _log(logging.ERROR, programs.creation_lost(began, size), error)
             if own:
                 self._report(own, error, unsent)
         elif is_closed(error) and self.around is None and (left := self._uncanceled()):
             logger.warning("%s", programs.guard_closed(self._name, left))
-        # The record may be locked: it is not waited for longer than the deadline. But a normal end is not to be missed:
-        # a program whose end is not noted counts as killed.
-        noting = [] if self._well else _started(lambda: self._note_end(own), 1)
-        for thread in noting:
-            thread.join(self._for_record)
-        if not noting:
-            self._note_end(own)
+        elif left := [name for name in self._uncanceled() if name in self._unreturned]:
+            logger.warning("%s", programs.create_interrupted(left))
+        self.notes.add(lambda: self._note_end(own))
+
+    def _for_notes(self) -> float | None:
+        """Return for how many seconds the notes are waited for when the block has been left.
+
+        The record may be locked: it is not waited for longer than the deadline. But a normal end is not to be missed:
+        a program whose end is not noted counts as killed.
+        """
+        return None if self._well else self._for_record
 
     def _note_end(self, own: Iterable[str]) -> None:
         sent = self._cancels.sent if self._cancels else ()
@@ -284,6 +362,7 @@ class _Block:
             error = _uncaught() or GeneratorExit()
             self._stop(error)
             self._left(error, "the cancel could not be sent, because the block was still open when the program ended")
+            self._write(self._for_notes())
 
     def _put_back(self) -> None:
         """Undo ``client.messages.batches = batches``, with which a program that takes a client is guarded."""
@@ -308,7 +387,7 @@ class SyncBlock(_Block):
 
     def __enter__(self) -> Any:
         def create(_batches: Any, **options: Any) -> Any:
-            return finish(self._create(options))
+            return finish(self._creation(options))
 
         return self._enter(create)
 
@@ -325,6 +404,7 @@ class SyncBlock(_Block):
                     while thread.is_alive() and cancels.time_left():
                         thread.join(min(cancels.time_left(), STEP))
             self._left(error)
+            self._write(self._for_notes())
         finally:
             _signals.release(self)
 
@@ -336,7 +416,7 @@ class AsyncBlock(_Block):
 
     async def __aenter__(self) -> Any:
         async def create(_batches: Any, **options: Any) -> Any:
-            return await self._create(options)
+            return await self._creation(options)
 
         return self._enter(create)
 
@@ -357,10 +437,20 @@ class AsyncBlock(_Block):
             elif cancels:
                 canceled = await self._cancel_all(cancels)
             self._left(error, unsent)
+            if is_closed(error):
+                self._write(self._for_notes())
+            else:
+                with anyio.CancelScope(shield=True):
+                    await self._written(self._for_notes())
         finally:
             _signals.release(self)
         if canceled is not None and not isinstance(error, asyncio.CancelledError):
             raise canceled
+
+    async def _written(self, seconds: float | None = None) -> None:
+        with anyio.move_on_after(seconds):
+            own = anyio.CapacityLimiter(1)  # all of the default one may belong to callers that wait for this
+            await anyio.to_thread.run_sync(self.notes.write, abandon_on_cancel=True, limiter=own)
 
     async def _cancel_all_apart(self, cancels: Cancels) -> None:
         """Do that in another task, for an async generator that is being closed: Python may do so twice at once."""
@@ -381,6 +471,7 @@ class AsyncBlock(_Block):
 
             while self._busy(cancels):
                 try:
+                    await anyio.lowlevel.checkpoint()  # where a cancellation of before comes, and not amid the cancels
                     async with anyio.create_task_group() as watching:
                         watching.start_soon(watch)
                         async with anyio.create_task_group() as tasks:
@@ -393,6 +484,15 @@ class AsyncBlock(_Block):
                     again = canceled  # the shield does not hold off a cancellation by asyncio
                     self._waiting = deque(self._uncanceled())
         return again
+
+
+def _id_in(response: Any) -> str:
+    """Return the id of the batch that a response is about; nothing if there is none, or it has not been read."""
+    try:
+        name = response.http_response.json()["id"]
+    except Exception:  # noqa: BLE001 - whatever came
+        return ""
+    return name if isinstance(name, str) else ""
 
 
 def _abandon_all() -> None:
@@ -425,6 +525,10 @@ def _started(work: Callable[[], object], number: int) -> list[threading.Thread]:
 
 def _log(level: int, text: str, error: BaseException | None) -> None:
     logger.log(level, "%s", text)
+    _add_note(error, text)
+
+
+def _add_note(error: BaseException | None, text: str) -> None:
     if error is not None:
         with contextlib.suppress(TypeError):  # somebody put something else into its __notes__
             error.add_note(text)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sized
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sized
 
 from cancel_message_batch.record.processes import Process
 from cancel_message_batch.record.store import Action, KnownBatch, Record
@@ -14,12 +16,26 @@ from .journal import Journal
 class Notes(Journal):
     """Writes about one guarded block into a record. Where the record cannot be used, nothing is kept.
 
+    A disk may be slow, and the record locked. So a note is added first, and written in another thread.
+
     ``origin`` is where the block's batches are.
     """
 
     def __init__(self, record: Record, origin: str) -> None:
         super().__init__(record, "guard", Process.current)
         self.origin = origin
+        self._added: deque[Callable[[], object]] = deque()
+        self._writing = threading.Lock()
+
+    def add(self, note: Callable[[], object]) -> None:
+        """Add a note, which is written by a call of the other methods, after those that were added before."""
+        self._added.append(note)
+
+    def write(self) -> None:
+        """Write what was added, unless another thread has; then it has been written when this returns."""
+        with self._writing:
+            while self._added:
+                self._added.popleft()()
 
     def intent(self, requests: Iterable[object]) -> int | None:
         """Note that a batch of these requests will be created, before anything is sent."""

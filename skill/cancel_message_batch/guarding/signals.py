@@ -91,8 +91,18 @@ class Signals:
         if not [guard for guard in self._leaving if guard.end_waiting()]:
             self._interrupted = True
 
-    def _terminate(self, number: int, _frame: FrameType | None) -> None:
-        if os.getpid() == self._pid and self._leaving:
+    def _is_entering_exit(self, frame: FrameType | None) -> bool:
+        """Return whether a guard is being left that does not hold the signals yet: an exception would end that."""
+        while frame:
+            if frame.f_code.co_name in {"__exit__", "__aexit__"}:
+                left = frame.f_locals.get("self")
+                if any(guard is left for guard in self._guards):
+                    return True
+            frame = frame.f_back
+        return False
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._pid and (self._leaving or self._is_entering_exit(frame)):
             self._postponed = number
             return
         if os.getpid() != self._pid or not self._guards:  # a forked child without a guard of its own

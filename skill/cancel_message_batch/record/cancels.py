@@ -107,8 +107,9 @@ class CancelNotes:
         if self._sent:
             import anyio.to_thread  # sync callers need none of it
 
+            # All of the default limiter may belong to callers that wait for this, in `anyio.from_thread.run`.
             with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(self.write)
+                await anyio.to_thread.run_sync(self.write, limiter=anyio.CapacityLimiter(1))
 
 
 @functools.cache

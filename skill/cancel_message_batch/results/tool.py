@@ -123,8 +123,9 @@ async def _saved_by_thread(batches: AsyncMessageBatches, name: str, directory: P
         with client_over(MessageBatches, batches.connection) as own:
             return save(own, name, directory)
 
+    own = anyio.CapacityLimiter(1)  # all of the default one may belong to callers that wait for this
     while True:
         try:
-            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=own)
         except BusyError:
             await anyio.sleep(_POLL)

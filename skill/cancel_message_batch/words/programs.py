@@ -127,6 +127,15 @@ def creation_lost(began: datetime, requests: int) -> str:
     )
 
 
+def create_interrupted(batch_ids: Sequence[str]) -> str:
+    """Say which batches are running although the calls that created them were interrupted."""
+    ids = spaced(batch_ids)
+    return (
+        "`create` was interrupted after the API had responded, so the program may not know what was created. "
+        f"Left running, unless they have ended: {ids}.\nTo cancel: `cancel-message-batch {ids}`"
+    )
+
+
 def left_by_command(processes: Sequence[int], connections: int) -> str:
     """Say which processes a command left running, and that they lost their connections to the API."""
     what = f"processes that it started are still running ({', '.join(map(str, processes))})"

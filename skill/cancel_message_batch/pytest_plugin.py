@@ -35,6 +35,8 @@ _UNSET = (
     "CANCEL_MESSAGE_BATCH_BEHIND",
 )
 
+_SET = ("ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "CANCEL_MESSAGE_BATCH_RECORD", "NO_PROXY", "no_proxy")
+
 _ours = pytest.StashKey[dict[str, str | None]]()
 
 
@@ -47,18 +49,23 @@ def _set(variables: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
+def _get() -> dict[str, str | None]:
+    """Return the variables that the fixture changes."""
+    return {name: os.environ.get(name) for name in (*_UNSET, *_SET)}
+
+
 def _watch(item: pytest.Item) -> dict[str, str | None]:
     """Return the variables that the fixture sets for a test, to be filled; watched from the first call on."""
     if _ours not in item.stash:
         item.stash[_ours] = {}
-        item.addfinalizer(partial(_put_back, item, dict(os.environ)))
+        item.addfinalizer(partial(_put_back, item, _get()))
     return item.stash[_ours]
 
 
-def _put_back(item: pytest.Item, before: Mapping[str, str]) -> None:
+def _put_back(item: pytest.Item, before: Mapping[str, str | None]) -> None:
     """Put back what another fixture has restored to our value, which was there when a test patched the variable."""
     ours = item.stash[_ours]
-    _set({name: before.get(name) for name, value in ours.items() if os.environ.get(name) == value})
+    _set({name: before[name] for name, value in ours.items() if os.environ.get(name) == value})
     del item.stash[_ours]  # the test may be run again
 
 
@@ -105,7 +112,7 @@ def message_batches(
     ours["ANTHROPIC_API_KEY"] = _KEY
     ours["CANCEL_MESSAGE_BATCH_RECORD"] = str(tmp_path / "message-batches.sqlite3")
     ours["NO_PROXY"] = ours["no_proxy"] = no_proxy
-    before = {name: os.environ.get(name) for name in ours}
+    before = _get()
     _set(ours)  # not through the test's monkeypatch, which the test may undo
     yield sandbox
     _set(before)

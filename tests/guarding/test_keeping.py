@@ -166,7 +166,7 @@ def keeping(upstream: Upstream, answer: bytes = NO_CONTENT, path: str = f"/{TOKE
         (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "Another `run` around it could not be reached."),
         (b"HTTP/1.1 404 Not Found\r\n\r\n", "HTTP 404."),
         (b"", "It did not respond."),
-        (b"not HTTP\r\n\r\n", "Its response was not readable."),
+        (b"not HTTP\r\n\r\n", "It did not respond."),
     ],
 )
 def test_a_keep_that_run_does_not_confirm_is_reported(

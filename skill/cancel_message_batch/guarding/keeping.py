@@ -33,18 +33,16 @@ def keep_url(url: str, headers: Mapping[str, str]) -> str:
 
 def tell(url: str) -> str:
     """Tell `run` that a batch is kept; returns why that failed, or nothing."""
-    import http.client  # only now: few programs need it
+    import ssl  # only now: few programs need these
 
-    parts = urlsplit(url)
+    import httpx2
+
+    from cancel_message_batch.api.client import build_client
+
+    no_certificates = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # which take long to read
     try:
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_PATIENCE)
-        try:
-            connection.request("POST", parts.path)
-            status = connection.getresponse().status
-        finally:
-            connection.close()
-    except OSError as error:
-        return error.strerror or "it did not respond"
-    except (http.client.HTTPException, ValueError):
-        return "its response was not readable"
+        with build_client(httpx2.Client, timeout=_PATIENCE, trust_env=False, verify=no_certificates) as client:
+            status = client.request("POST", url).status_code
+    except httpx2.HTTPError:
+        return "it did not respond"
     return "" if status == 204 else _REASONS.get(status, f"HTTP {status}")

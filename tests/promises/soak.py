@@ -98,7 +98,8 @@ class World:
             if operation == "retrieve" and name.startswith("status 4"):
                 name = "status 500"  # `wait` rightly gives up on the others
             self.faults += 1
-            self.admin("faults", name=name, operation=operation, match=message_batch_id)
+            which = f"POST */{message_batch_id}/cancel" if operation == "cancel" else f"GET */{message_batch_id}"
+            self.admin("faults", name=name, match=which)
 
     def statuses(self) -> dict[str, str]:
         with self._lock:

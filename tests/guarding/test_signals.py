@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -475,17 +475,18 @@ def test_a_break_out_of_a_generator_that_holds_a_guard_is_a_normal_end_that_says
     assert [one.path for one in slow.journal] == ["/v1/messages/batches"] * 2
 
 
+async def canceled_always() -> AsyncGenerator[str, None]:
+    async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
+        while True:
+            yield (await batches.create(requests=REQUESTS)).id
+
+
 @pytest.mark.parametrize("how", ["break", "break and go on", "aclose"])
 def test_an_async_generator_that_is_closed_cancels_what_is_to_be_canceled_always(
     slow: Sandbox, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def generator() -> Any:
-        async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
-            while True:
-                yield (await batches.create(requests=REQUESTS)).id
-
     async def loop() -> None:
-        opened = generator()
+        opened = canceled_always()
         async for _ in opened:
             break
         if how == "aclose":
@@ -507,13 +508,8 @@ def test_a_guard_that_outlives_the_task_of_a_loop_leaves_ctrl_c_as_it_was_before
     if answered_after == "the loop":
         slow.fail(Fault(match="cancel", delay=0.5))
 
-    async def generator() -> Any:
-        async with anthropic.AsyncAnthropic() as sdk, guard(sdk, cancel="always") as batches:
-            while True:
-                yield (await batches.create(requests=REQUESTS)).id
-
     async def loop() -> None:
-        opened = generator()
+        opened = canceled_always()
         async for _ in opened:
             break
         del opened
